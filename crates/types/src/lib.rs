@@ -1,0 +1,41 @@
+//! Newtypes that every bugle crate shares. Pure: no clock, no sockets, no unseeded randomness.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`time`] | [`Time`], nanoseconds since an epoch the caller chooses |
+//! | [`id`] | [`RouterId`], [`AreaId`], [`IfIndex`], [`TableId`], [`VrfId`] |
+//! | [`prefix`] | [`Prefix`], always in canonical form |
+//! | [`mac`] | [`Mac`], a 48-bit Ethernet address |
+//! | [`nexthop`] | [`Nexthop`], where a packet goes next |
+//! | [`rng`] | [`Rng`], small, seeded, reproducible |
+
+pub mod id;
+pub mod mac;
+pub mod nexthop;
+pub mod prefix;
+pub mod rng;
+pub mod time;
+
+pub use id::{AreaId, IfIndex, RouterId, TableId, VrfId};
+pub use mac::Mac;
+pub use nexthop::Nexthop;
+pub use prefix::Prefix;
+pub use rng::Rng;
+pub use time::Time;
+
+/// A text that is not the value it should be: what was expected, and what was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseError {
+    /// What the text should have been, for example `a MAC address like 52:54:00:00:00:01`.
+    pub expected: &'static str,
+    /// The text found instead.
+    pub found: String,
+}
+
+impl std::fmt::Display for ParseError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "expected {}, found {:?}", self.expected, self.found)
+    }
+}
+
+impl std::error::Error for ParseError {}
