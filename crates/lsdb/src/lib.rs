@@ -1,1 +1,23 @@
-//! 
+//! What both link-state protocols keep: a database of aged entries, flooding obligations, throttles, timers. Sans-IO.
+//!
+//! OSPF and IS-IS share these structures, never control flow: each protocol reads like its own RFC.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`database`] | [`Database`], an ordered map of entries with one deadline each (age, refresh) and stable ids |
+//! | [`flood`] | [`FloodQueue`], what one neighbour has been sent and has not yet acknowledged |
+//! | [`backoff`] | [`Backoff`], the SPF delay algorithm of RFC 8405 |
+//! | [`bucket`] | [`ArrivalGate`], how early a new instance may follow the last |
+//! | [`timers`] | [`TimerQueue`], deadlines by key |
+
+pub mod backoff;
+pub mod bucket;
+pub mod database;
+pub mod flood;
+pub mod timers;
+
+pub use backoff::{Backoff, BackoffConfig, BackoffState};
+pub use bucket::ArrivalGate;
+pub use database::{Database, EntryId};
+pub use flood::FloodQueue;
+pub use timers::TimerQueue;

@@ -1,0 +1,154 @@
+//! Flooding obligations towards one neighbour.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bugle_types::Time;
+
+use crate::EntryId;
+
+/// What one neighbour was sent and has not acknowledged: OSPF's link state retransmission list (RFC 2328 section 10),
+/// IS-IS's SRM flags on a point-to-point circuit (ISO 10589 section 7.3.15).
+///
+/// Every entry added stays until it is acknowledged or dropped by the caller, and comes due again each interval.
+#[derive(Debug, Clone, Default)]
+pub struct FloodQueue {
+    /// When each unacknowledged entry was last sent.
+    sent: BTreeMap<EntryId, Time>,
+    /// The same in the order of sending. An item whose time differs from `sent` is out of date.
+    order: VecDeque<(Time, EntryId)>,
+}
+
+impl FloodQueue {
+    /// Notes that an entry was sent at `now` and must be acknowledged.
+    pub fn add(&mut self, id: EntryId, now: Time) {
+        self.sent.insert(id, now);
+        self.order.push_back((now, id));
+        self.drop_stale();
+        // Items that went out of date are dropped here too, lest a busy entry grow the queue without bound.
+        if self.order.len() > 2 * self.sent.len() + 32 {
+            let sent = &self.sent;
+            self.order.retain(|(time, id)| sent.get(id) == Some(time));
+        }
+    }
+
+    /// Clears an obligation; whether there was one.
+    pub fn acknowledge(&mut self, id: EntryId) -> bool {
+        let known = self.sent.remove(&id).is_some();
+        self.drop_stale();
+        known
+    }
+
+    /// Whether the entry awaits an acknowledgement.
+    #[must_use]
+    pub fn contains(&self, id: EntryId) -> bool {
+        self.sent.contains_key(&id)
+    }
+
+    /// Takes the entry sent longest ago, if that is at least `interval` ago. The caller sends and adds it again.
+    pub fn pop_due(&mut self, now: Time, interval: Duration) -> Option<EntryId> {
+        let &(time, id) = self.order.front().filter(|&&(time, _)| time + interval <= now)?;
+        debug_assert_eq!(self.sent.get(&id), Some(&time), "the front is never out of date");
+        self.order.pop_front();
+        self.sent.remove(&id);
+        self.drop_stale();
+        Some(id)
+    }
+
+    /// When the next entry comes due.
+    #[must_use]
+    pub fn deadline(&self, interval: Duration) -> Option<Time> {
+        self.order.front().map(|&(time, _)| time + interval)
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.sent.clear();
+        self.order.clear();
+    }
+
+    /// How many entries await an acknowledgement.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sent.len()
+    }
+
+    /// Whether nothing awaits an acknowledgement.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sent.is_empty()
+    }
+
+    fn drop_stale(&mut self) {
+        while let Some((time, id)) = self.order.front()
+            && self.sent.get(id) != Some(time)
+        {
+            self.order.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Database;
+
+    #[derive(Debug, Clone)]
+    enum Op {
+        Send(usize),
+        Acknowledge(usize),
+        Advance(u64),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            (0usize..6).prop_map(Op::Send),
+            (0usize..6).prop_map(Op::Acknowledge),
+            (0u64..8).prop_map(Op::Advance),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_obligation_is_ever_lost(script in prop::collection::vec(op(), 0..120)) {
+            let interval = Duration::from_nanos(5);
+            let mut ids = Database::default();
+            let ids: Vec<_> = (0..6).map(|key| ids.insert(key, (), None)).collect();
+            let mut queue = FloodQueue::default();
+            let mut model: BTreeMap<EntryId, Time> = BTreeMap::new();
+            let mut now = Time::ZERO;
+            for op in script {
+                match op {
+                    Op::Send(index) => {
+                        queue.add(ids[index], now);
+                        model.insert(ids[index], now);
+                    }
+                    Op::Acknowledge(index) => {
+                        let known = queue.acknowledge(ids[index]);
+                        prop_assert_eq!(known, model.remove(&ids[index]).is_some());
+                    }
+                    Op::Advance(nanos) => {
+                        now += Duration::from_nanos(nanos);
+                        let mut due = Vec::new();
+                        while let Some(id) = queue.pop_due(now, interval) {
+                            prop_assert!(model[&id] + interval <= now);
+                            due.push(id);
+                        }
+                        for &id in &due {
+                            queue.add(id, now);
+                            model.insert(id, now);
+                        }
+                        prop_assert!(model.values().all(|&sent| sent + interval > now));
+                    }
+                }
+                prop_assert_eq!(queue.len(), model.len());
+                prop_assert_eq!(
+                    queue.deadline(interval),
+                    model.values().min().map(|&sent| sent + interval)
+                );
+            }
+        }
+    }
+}
