@@ -5,11 +5,13 @@
 //! | [`time`] | [`Time`], nanoseconds since an epoch the caller chooses |
 //! | [`id`] | [`RouterId`], [`AreaId`], [`IfIndex`], [`TableId`], [`VrfId`] |
 //! | [`prefix`] | [`Prefix`], always in canonical form |
+//! | [`link`] | [`Link`], a network interface |
 //! | [`mac`] | [`Mac`], a 48-bit Ethernet address |
 //! | [`nexthop`] | [`Nexthop`], where a packet goes next |
 //! | [`rng`] | [`Rng`], small, seeded, reproducible |
 
 pub mod id;
+pub mod link;
 pub mod mac;
 pub mod nexthop;
 pub mod prefix;
@@ -17,6 +19,7 @@ pub mod rng;
 pub mod time;
 
 pub use id::{AreaId, IfIndex, RouterId, TableId, VrfId};
+pub use link::Link;
 pub use mac::Mac;
 pub use nexthop::Nexthop;
 pub use prefix::Prefix;

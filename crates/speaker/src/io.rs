@@ -1,0 +1,142 @@
+//! What the speaker is told and what it asks for.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use bugle_rib::fib::{FibOp, FibSnapshot};
+use bugle_types::{IfIndex, Link, Mac, TableId};
+
+use crate::config::Config;
+use crate::event::Event;
+
+/// Something that happened. Any input is legal at any time, in any order.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// The deadline has come.
+    Tick,
+    /// The whole configuration, at the start and after each reload; already checked.
+    Config(Box<Config>),
+    /// An interface appeared or changed.
+    Link(Link),
+    /// An interface was deleted.
+    LinkGone(IfIndex),
+    /// An address was added to an interface.
+    Address(Address),
+    /// An address was removed from an interface.
+    AddressGone(Address),
+    /// Every interface and address that exists has been reported. Comes once at the start, and after each resynchronisation;
+    /// what was known before the resynchronisation began and was not reported again is gone.
+    Synced,
+    /// Notifications were lost: a resynchronisation begins. Links and addresses follow, then [`Input::Synced`].
+    Resync,
+    /// An OSPF packet arrived: the IP payload.
+    Ospf {
+        /// Where it arrived.
+        ifindex: IfIndex,
+        /// The IP source.
+        src: Ipv4Addr,
+        /// The IP destination.
+        dst: Ipv4Addr,
+        /// The OSPF packet.
+        bytes: &'a [u8],
+    },
+    /// What the kernel holds of ours, in answer to [`Output::ReadFib`].
+    Fib(FibSnapshot),
+    /// The kernel refused a change.
+    FibFailed {
+        /// The change.
+        op: FibOp,
+        /// The kernel's reason.
+        reason: String,
+    },
+    /// The kernel deleted something of ours that we did not delete, or somebody else did.
+    FibDisturbed,
+    /// Somebody asks for a change to the hosts; [`Output::Reply`] answers with the same number.
+    Host {
+        /// Names the request.
+        request: u64,
+        /// What is asked.
+        change: HostChange,
+    },
+    /// The daemon stops: withdraw, flush, and leave no route behind unless told to retain. Done when
+    /// [`Speaker::is_quiet`](crate::Speaker::is_quiet), or when the driver has waited long enough.
+    Shutdown,
+}
+
+/// An address of an interface.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Address {
+    /// The interface.
+    pub ifindex: IfIndex,
+    /// The local address.
+    pub local: IpAddr,
+    /// Bits of the network part.
+    pub prefix_length: u8,
+    /// The other end's address, if the interface was given one (`peer` in iproute2).
+    pub peer: Option<IpAddr>,
+}
+
+/// A change to the hosts, asked for through the API.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HostChange {
+    /// A host is here.
+    Add {
+        /// The VRF's name; `default` for the main table.
+        vrf: String,
+        /// The host's address.
+        address: IpAddr,
+        /// The interface behind which it is.
+        port: Option<String>,
+        /// Its Ethernet address.
+        mac: Option<Mac>,
+        /// It is only expected: provision it, advertise nothing yet.
+        candidate: bool,
+    },
+    /// A host left.
+    Remove {
+        /// The VRF's name.
+        vrf: String,
+        /// The host's address.
+        address: IpAddr,
+    },
+}
+
+/// Something the driver is asked to do. Outputs are carried out in the order in which they are polled.
+#[derive(Debug)]
+pub enum Output {
+    /// Open a raw socket for OSPF (IP protocol 89) on an interface and join 224.0.0.5 there.
+    OpenOspf(IfIndex),
+    /// Close that socket.
+    CloseOspf(IfIndex),
+    /// Join or leave 224.0.0.6 (AllDRouters) on an interface.
+    AllDRouters {
+        /// The interface.
+        ifindex: IfIndex,
+        /// Join, or leave.
+        join: bool,
+    },
+    /// Send an OSPF packet: the IP payload. TTL 1, precedence "internetwork control" (RFC 2328 appendix A.1).
+    SendOspf {
+        /// The interface to send on.
+        ifindex: IfIndex,
+        /// The source address.
+        src: Ipv4Addr,
+        /// The destination.
+        dst: Ipv4Addr,
+        /// The OSPF packet.
+        bytes: Vec<u8>,
+    },
+    /// Change the kernel's forwarding.
+    Fib(FibOp),
+    /// Read what the kernel holds of ours in these tables, after every change submitted so far has been carried out, and
+    /// answer with [`Input::Fib`].
+    ReadFib(Vec<TableId>),
+    /// The answer to [`Input::Host`].
+    Reply {
+        /// The request's number.
+        request: u64,
+        /// Whether it was done; if not, why and what to do.
+        result: Result<(), String>,
+    },
+    /// Something worth telling.
+    Event(Event),
+}

@@ -1,0 +1,34 @@
+//! Network interfaces as the kernel describes them.
+
+use crate::{IfIndex, Mac};
+
+/// An interface of this machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Link {
+    /// The kernel's number.
+    pub ifindex: IfIndex,
+    /// The name; it can change while the number stays.
+    pub name: String,
+    /// Set up by the administrator.
+    pub admin_up: bool,
+    /// The link below works.
+    pub carrier: bool,
+    /// A loopback interface.
+    pub loopback: bool,
+    /// The largest IP packet, in octets.
+    pub mtu: u32,
+    /// The link-layer address, where there is a 48-bit one.
+    pub mac: Option<Mac>,
+    /// The bridge or VRF device that this interface belongs to.
+    pub master: Option<IfIndex>,
+    /// The routing table, if this is a VRF device.
+    pub vrf_table: Option<crate::TableId>,
+}
+
+impl Link {
+    /// Whether packets can pass.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        self.admin_up && self.carrier
+    }
+}
