@@ -1,0 +1,394 @@
+//! The configuration file: TOML text in, plain typed values out. Pure: no file is opened here.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | this one | [`Config`] and its parts: every key, its unit and its default |
+//! | [`error`] | [`ConfigErrors`]: everything wrong with a file, each with its line |
+//! | [`pattern`] | [`NamePattern`], an interface name or a glob |
+//! | `parse` | from the TOML tree to [`Config`], and what contradicts what |
+//! | `reader` | typed access to a spanned TOML tree that collects problems instead of stopping |
+//!
+//! Two properties hold for any text: [`Config::parse`] never panics, and it reports every problem it can see, not the
+//! first. A key is known because `parse` asks for it, so no list of keys can fall behind.
+
+pub mod error;
+mod parse;
+pub mod pattern;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bugle_types::{AreaId, Mac, Prefix, RouterId, TableId};
+
+pub use error::{ConfigError, ConfigErrors, Problem};
+pub use pattern::NamePattern;
+
+/// A whole configuration file. Two files that mean the same compare equal, so a reload can tell what changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// `router-id`: this router's identity in OSPF. Default: the daemon takes the highest address on `lo`.
+    pub router_id: Option<RouterId>,
+    /// `hostname`: the name shown to operators. Default: the machine's.
+    pub hostname: Option<String>,
+    /// `[api]`: where the daemon listens for its command line and for metrics.
+    pub api: Api,
+    /// `[fib]`: what is done with computed routes.
+    pub fib: Fib,
+    /// `[vrf.NAME]`: one entry for each VRF. The default VRF is always present and always first.
+    pub vrfs: BTreeMap<VrfName, Vrf>,
+}
+
+impl Config {
+    /// Parses and checks the text of a configuration file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the text, sorted by line.
+    pub fn parse(text: &str) -> Result<Self, ConfigErrors> {
+        parse::parse(text)
+    }
+}
+
+impl Default for Config {
+    /// What an empty file means.
+    fn default() -> Self {
+        Self {
+            router_id: None,
+            hostname: None,
+            api: Api::default(),
+            fib: Fib::default(),
+            vrfs: BTreeMap::from([(VrfName::default(), Vrf::default())]),
+        }
+    }
+}
+
+/// `[api]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Api {
+    /// `socket`: the Unix socket of the API, an absolute path. Default: `/run/bugle/bugle.sock`.
+    pub socket: PathBuf,
+    /// `http`: a TCP address for read-only JSON and `/metrics`. Default: none.
+    pub http: Option<SocketAddr>,
+}
+
+impl Api {
+    /// The socket of a daemon whose configuration names none.
+    pub const DEFAULT_SOCKET: &'static str = "/run/bugle/bugle.sock";
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self { socket: Self::DEFAULT_SOCKET.into(), http: None }
+    }
+}
+
+/// `[fib]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fib {
+    /// `enabled`: install routes in the kernel. With `false` they are computed and shown, never installed. Default: `true`.
+    pub enabled: bool,
+    /// `retain`: leave the routes in the kernel when the daemon stops. Default: `false`.
+    pub retain: bool,
+}
+
+impl Default for Fib {
+    fn default() -> Self {
+        Self { enabled: true, retain: false }
+    }
+}
+
+/// The NAME of a `[vrf.NAME]`: `default`, or the VRF device unless the VRF gives a table. `default` sorts first.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VrfName {
+    /// Declared first, so that the derived order puts `default` (false) before all others.
+    other: bool,
+    name: String,
+}
+
+impl VrfName {
+    /// The name of the VRF that lives in the main table.
+    pub const DEFAULT: &'static str = "default";
+
+    /// A VRF's name; `None` if the kernel would not accept it as a device name.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        pattern::is_interface_name(name)
+            .then(|| Self { other: name != Self::DEFAULT, name: name.to_owned() })
+    }
+
+    /// The name as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether this is the VRF that lives in the main table.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        !self.other
+    }
+}
+
+impl Default for VrfName {
+    /// `default`.
+    fn default() -> Self {
+        Self { other: false, name: Self::DEFAULT.to_owned() }
+    }
+}
+
+impl fmt::Display for VrfName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl fmt::Debug for VrfName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// `[vrf.NAME]`
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Vrf {
+    /// `table`: the kernel's routing table. Default: the main table for `default`, else the table of the VRF device NAME.
+    pub table: Option<TableId>,
+    /// `[vrf.NAME.ospf]`: the OSPFv2 instance, if one is to run.
+    pub ospf: Option<Ospf>,
+    /// `[vrf.NAME.hosts]`: which hosts are advertised, and how.
+    pub hosts: Hosts,
+}
+
+/// `[vrf.NAME.ospf]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ospf {
+    /// `stub-router`: advertise the maximum metric for transit (RFC 6987). Default: `true`, a hypervisor is never transit.
+    pub stub_router: bool,
+    /// `max-ecmp`: at most so many equal-cost nexthops for a route. Default: 16.
+    pub max_ecmp: u8,
+    /// `lsa-min-interval`: at least so long between two originations of one LSA; what changes meanwhile is coalesced
+    /// (`MinLSInterval`, RFC 2328 appendix B, there 5 s). Default: `1s`, since receivers ignore what comes sooner.
+    pub lsa_min_interval: Duration,
+    /// `lsa-min-arrival`: the rate at which new instances of one LSA are accepted in the long run (`MinLSArrival`, RFC 2328
+    /// appendix B); short bursts pass. Default: `1s`.
+    pub lsa_min_arrival: Duration,
+    /// `spf-delay`: the back-off of route computation.
+    pub spf_delay: SpfDelay,
+    /// `[[vrf.NAME.ospf.interface]]`, in the order of the file: the first whose pattern matches an interface applies to it.
+    pub interfaces: Vec<OspfInterface>,
+}
+
+impl Ospf {
+    /// The area of this instance: all its interfaces are in one.
+    #[must_use]
+    pub fn area(&self) -> AreaId {
+        self.interfaces.first().map_or(AreaId::BACKBONE, |interface| interface.area)
+    }
+
+    /// What applies to the interface called `name`: the first block whose pattern matches.
+    #[must_use]
+    pub fn interface(&self, name: &str) -> Option<&OspfInterface> {
+        self.interfaces.iter().find(|interface| interface.name.matches(name))
+    }
+}
+
+impl Default for Ospf {
+    fn default() -> Self {
+        Self {
+            stub_router: true,
+            max_ecmp: 16,
+            lsa_min_interval: Duration::from_secs(1),
+            lsa_min_arrival: Duration::from_secs(1),
+            spf_delay: SpfDelay::default(),
+            interfaces: Vec::new(),
+        }
+    }
+}
+
+/// `[vrf.NAME.ospf.spf-delay]`: how long route computation waits after an event (RFC 8405).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SpfDelay {
+    /// `initial`: the delay while the network is quiet (`INITIAL_SPF_DELAY`). Default: `0ms`.
+    pub initial: Duration,
+    /// `short`: the delay while one failure is being learnt (`SHORT_SPF_DELAY`). Default: `10ms`.
+    pub short: Duration,
+    /// `long`: the delay while the network is unstable (`LONG_SPF_DELAY`). Default: `200ms`.
+    pub long: Duration,
+    /// `holddown`: so long without an event means quiet again (`HOLDDOWN_INTERVAL`). Default: `2s`.
+    pub holddown: Duration,
+    /// `time-to-learn`: how long a single failure may take to be learnt (`TIME_TO_LEARN_INTERVAL`). Default: `500ms`.
+    pub time_to_learn: Duration,
+}
+
+impl Default for SpfDelay {
+    fn default() -> Self {
+        Self {
+            initial: Duration::ZERO,
+            short: Duration::from_millis(10),
+            long: Duration::from_millis(200),
+            holddown: Duration::from_secs(2),
+            time_to_learn: Duration::from_millis(500),
+        }
+    }
+}
+
+/// `[[vrf.NAME.ospf.interface]]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OspfInterface {
+    /// `name`: an interface name or a glob. Required.
+    pub name: NamePattern,
+    /// `area`: the area, the same for all interfaces of an instance. Default: `0.0.0.0`.
+    pub area: AreaId,
+    /// `type`: what kind of link this is. Default: `broadcast`.
+    pub link: LinkType,
+    /// `cost`: the cost of sending over this interface, 1 to 65535. Default: 10.
+    pub cost: u16,
+    /// `hello`: the interval between Hello packets, in whole seconds, or less than a second if `dead` is `1s`.
+    /// Default: `10s`.
+    pub hello: Duration,
+    /// `dead`: a neighbour not heard for so long is gone; whole seconds, more than `hello`. Default: four times `hello`,
+    /// `1s` if `hello` is less than a second.
+    pub dead: Duration,
+    /// `priority`: for the election of the designated router; 0 is never elected. Default: 1.
+    pub priority: u8,
+    /// `retransmit`: the interval of retransmissions (`RxmtInterval`). Default: `1050ms`, just longer than a receiver's
+    /// `MinLSArrival`.
+    pub retransmit: Duration,
+    /// `mtu-ignore`: form adjacencies with neighbours that announce a larger MTU. Default: `false`.
+    pub mtu_ignore: bool,
+}
+
+impl OspfInterface {
+    /// An interface block that gives only a name: the defaults.
+    #[must_use]
+    pub fn new(name: NamePattern) -> Self {
+        Self {
+            name,
+            area: AreaId::BACKBONE,
+            link: LinkType::Broadcast,
+            cost: 10,
+            hello: Duration::from_secs(10),
+            dead: Duration::from_secs(40),
+            priority: 1,
+            retransmit: Duration::from_millis(1050),
+            mtu_ignore: false,
+        }
+    }
+
+    /// The `HelloInterval` that Hello packets carry, in seconds: 0 if Hellos are sent several times a second.
+    #[must_use]
+    pub fn hello_field(&self) -> u16 {
+        u16::try_from(self.hello.as_secs()).unwrap_or(u16::MAX)
+    }
+
+    /// The `RouterDeadInterval` that Hello packets carry, in seconds.
+    #[must_use]
+    pub fn dead_field(&self) -> u32 {
+        u32::try_from(self.dead.as_secs()).unwrap_or(u32::MAX)
+    }
+}
+
+/// `type` of an OSPF interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LinkType {
+    /// `point-to-point`: exactly one neighbour, no designated router.
+    PointToPoint,
+    /// `broadcast`: a shared link with a designated router.
+    Broadcast,
+    /// `passive`: advertised, but OSPF is neither spoken nor heard.
+    Passive,
+}
+
+/// `[vrf.NAME.hosts]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hosts {
+    /// `ports`: the interfaces that hosts are behind. OSPF is never spoken there. Default: none.
+    pub ports: Vec<NamePattern>,
+    /// `prefixes`: where hosts' addresses must lie. Default: anywhere.
+    pub prefixes: Vec<Prefix>,
+    /// `metric`: what a host that rests is advertised with; one that has just moved is advertised with less. 16 to 16777214.
+    /// Default: 10000.
+    pub metric: u32,
+    /// `metric-type`: of the AS-external LSA, 1 or 2. Default: 2.
+    pub metric_type: MetricType,
+    /// `[[vrf.NAME.hosts.static]]`: hosts declared in the file, claimed as pinned.
+    pub statics: Vec<StaticHost>,
+}
+
+impl Hosts {
+    /// Whether a host may have this address as far as the configuration goes: it can belong to a host at all
+    /// ([`is_host_address`]), and lies within `prefixes` if there are any.
+    #[must_use]
+    pub fn allows(&self, address: IpAddr) -> bool {
+        is_host_address(address)
+            && (self.prefixes.is_empty()
+                || self.prefixes.iter().any(|prefix| prefix.contains(address)))
+    }
+
+    /// Whether the interface called `name` is one that hosts are behind.
+    #[must_use]
+    pub fn is_port(&self, name: &str) -> bool {
+        self.ports.iter().any(|port| port.matches(name))
+    }
+}
+
+impl Default for Hosts {
+    fn default() -> Self {
+        Self {
+            ports: Vec::new(),
+            prefixes: Vec::new(),
+            metric: 10_000,
+            metric_type: MetricType::Type2,
+            statics: Vec::new(),
+        }
+    }
+}
+
+/// `metric-type`: how an AS-external metric compares with path costs (RFC 2328 section 2.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MetricType {
+    /// The metric is added to the cost of the path to whoever advertises it.
+    Type1,
+    /// The metric is larger than any path cost.
+    Type2,
+}
+
+/// `[[vrf.NAME.hosts.static]]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StaticHost {
+    /// `address`: the host's address. Required.
+    pub address: IpAddr,
+    /// `port`: the interface the host is behind. Default: not known.
+    pub port: Option<String>,
+    /// `mac`: the host's link-layer address; needs `port`. Default: not known.
+    pub mac: Option<Mac>,
+}
+
+/// Whether an address can belong to a host: not unspecified, loopback, link-local, multicast, broadcast or reserved.
+#[must_use]
+pub fn is_host_address(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            // 0.0.0.0/8 and 240.0.0.0/4 (broadcast included) are nobody's.
+            let [first, ..] = v4.octets();
+            (1..240).contains(&first)
+                && !(v4.is_loopback() || v4.is_link_local() || v4.is_multicast())
+        }
+        IpAddr::V6(v6) => {
+            !(v6.is_unspecified()
+                || v6.is_loopback()
+                || v6.is_multicast()
+                || v6.is_unicast_link_local())
+        }
+    }
+}
+
+/// Whether a router id can identify a router: not 0.0.0.0 and not 255.255.255.255.
+fn is_router_id(id: RouterId) -> bool {
+    id.0 != 0 && Ipv4Addr::from(id.0) != Ipv4Addr::BROADCAST
+}

@@ -1,0 +1,477 @@
+//! From the TOML tree to [`Config`], table by table, and what contradicts what.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bugle_types::{AreaId, Mac, RouterId, TableId};
+use toml::de::DeTable;
+
+use super::error::{ConfigErrors, Problem};
+use super::pattern::{NamePattern, is_interface_name};
+use super::reader::{Place, Problems, Table, Value, show_duration};
+use super::{
+    Api, Config, Fib, Hosts, LinkType, MetricType, Ospf, OspfInterface, SpfDelay, StaticHost, Vrf,
+    VrfName, is_host_address, is_router_id,
+};
+
+/// `sun_path` holds 108 bytes with its final zero.
+const LONGEST_SOCKET_PATH: usize = 107;
+/// The kernel's own tables: default, main and local.
+const KERNEL_TABLES: RangeInclusive<u32> = 253..=255;
+const HOUR: Duration = Duration::from_secs(3600);
+const PORT: &str = "an interface name like \"tap9\"";
+const PATTERN: &str = "an interface name or a glob like \"eth*\"";
+
+/// Parses and checks a whole file.
+pub(super) fn parse(text: &str) -> Result<Config, ConfigErrors> {
+    let (tree, syntax) = DeTable::parse_recoverable(text);
+    let problems = Problems::new(text);
+    for error in &syntax {
+        problems.syntax(error);
+    }
+    let config = file(Table::root(&problems, tree.get_ref()));
+    problems.finish(config)
+}
+
+pub(super) fn file(mut table: Table<'_>) -> Config {
+    let mut config = Config::default();
+    table.read("router-id", &mut config.router_id, |value| router_id(value).map(Some));
+    table.read("hostname", &mut config.hostname, |value| hostname(value).map(Some));
+    table.read("api", &mut config.api, |value| value.table().map(api));
+    table.read("fib", &mut config.fib, |value| value.table().map(fib));
+    if let Some(named) = table.value("vrf").and_then(|value| value.table()) {
+        config.vrfs.append(&mut vrfs(named, config.router_id));
+    }
+    table.later("bfd", "BFD comes in a later release; remove the table");
+    table.later("record", "the flight recorder comes in a later release; remove the table");
+    table.finish();
+    config
+}
+
+fn router_id(value: &Value<'_>) -> Option<RouterId> {
+    let id: RouterId = value.parsed("a router id like \"192.0.2.1\"")?;
+    if !is_router_id(id) {
+        value.bad("a router id other than 0.0.0.0 and 255.255.255.255", &id.to_string());
+        return None;
+    }
+    Some(id)
+}
+
+fn hostname(value: &Value<'_>) -> Option<String> {
+    let name = value.string("a name in quotes")?;
+    if name.is_empty() || name.len() > 255 || name.chars().any(char::is_control) {
+        value.bad("a name of 1 to 255 bytes without control characters", name);
+        return None;
+    }
+    Some(name.to_owned())
+}
+
+fn api(mut table: Table<'_>) -> Api {
+    let mut api = Api::default();
+    table.read("socket", &mut api.socket, socket);
+    table.read("http", &mut api.http, |value| {
+        let expected = "an address and a port like \"127.0.0.1:9180\"";
+        let text = value.string(expected)?;
+        let address: Option<SocketAddr> = text.parse().ok();
+        if address.is_none() {
+            value.bad(expected, text);
+        }
+        Some(address)
+    });
+    table.finish();
+    api
+}
+
+fn socket(value: &Value<'_>) -> Option<PathBuf> {
+    let text = value.string("a path in quotes")?;
+    let path = PathBuf::from(text);
+    if !path.is_absolute() || text.len() > LONGEST_SOCKET_PATH || text.contains('\0') {
+        value.bad("an absolute path of at most 107 bytes", text);
+        return None;
+    }
+    Some(path)
+}
+
+fn fib(mut table: Table<'_>) -> Fib {
+    let mut fib = Fib::default();
+    table.read("enabled", &mut fib.enabled, Value::boolean);
+    table.read("retain", &mut fib.retain, Value::boolean);
+    table.later("nexthop-compat", "nexthop objects are always used; remove the key");
+    table.finish();
+    fib
+}
+
+fn vrfs(table: Table<'_>, router_id: Option<RouterId>) -> BTreeMap<VrfName, Vrf> {
+    let problems = table.problems();
+    let mut vrfs = BTreeMap::new();
+    let mut tables: BTreeMap<TableId, Place> = BTreeMap::new();
+    for (text, place, value) in table.named() {
+        let Some(table) = value.table() else { continue };
+        let Some(name) = VrfName::new(text) else {
+            let expected = "a device name of at most 15 characters".to_owned();
+            problems.report(&place, Problem::BadValue { expected, found: text.to_owned() });
+            continue;
+        };
+        let (vrf, table_place) = vrf(table, &name, router_id);
+        if let (Some(id), Some(place)) = (vrf.table, table_place) {
+            if let Some(other) = tables.get(&id) {
+                let message = format!("table {} already belongs to another VRF", id.0);
+                problems.contradiction(&place, &message, other);
+            }
+            tables.insert(id, place);
+        }
+        vrfs.insert(name, vrf);
+    }
+    vrfs
+}
+
+/// A VRF, and where its table is given.
+fn vrf(mut table: Table<'_>, name: &VrfName, router_id: Option<RouterId>) -> (Vrf, Option<Place>) {
+    let mut vrf = Vrf::default();
+    let table_place = table.read("table", &mut vrf.table, |value| {
+        let id = value.integer(1..=u32::MAX)?;
+        if KERNEL_TABLES.contains(&id) {
+            value.bad("a table other than the kernel's own 253 to 255", &id.to_string());
+            return None;
+        }
+        Some(Some(TableId(id)))
+    });
+    let table_place = table_place.filter(|place| {
+        if name.is_default() {
+            let message = "vrf.default always uses the main table; give the VRF another name";
+            table.problems().report(place, Problem::Contradiction(message.to_owned()));
+        }
+        !name.is_default()
+    });
+    table.read("ospf", &mut vrf.ospf, |value| value.table().map(ospf).map(Some));
+    let has_ospf = vrf.ospf.is_some();
+    let mut ports = Vec::new();
+    table.read("hosts", &mut vrf.hosts, |value| {
+        let (hosts, found) = hosts(value.table()?, router_id, has_ospf);
+        ports = found;
+        Some(hosts)
+    });
+    table.later("isis", "IS-IS comes in a later release; remove the table, OSPF can carry hosts");
+    ports_are_not_routers(&table, vrf.ospf.as_ref(), &ports);
+    table.finish();
+    (vrf, table_place)
+}
+
+/// OSPF is never spoken towards hosts, so an interface block that only matches their ports is a mistake.
+fn ports_are_not_routers(table: &Table<'_>, ospf: Option<&Ospf>, ports: &[(NamePattern, Place)]) {
+    for interface in ospf.iter().flat_map(|ospf| &ospf.interfaces) {
+        // Taken as a name, a glob is matched by any pattern that is at least as wide.
+        let Some((port, place)) =
+            ports.iter().find(|(port, _)| port.matches(interface.name.as_str()))
+        else {
+            continue;
+        };
+        if interface.link != LinkType::Passive {
+            let message = format!(
+                "{port} are ports of hosts, where OSPF is never spoken, but an OSPF interface is \
+                 called {}; make that one passive or name other ports",
+                interface.name
+            );
+            table.problems().report(place, Problem::Contradiction(message));
+        }
+    }
+}
+
+fn ospf(mut table: Table<'_>) -> Ospf {
+    let mut ospf = Ospf::default();
+    table.read("stub-router", &mut ospf.stub_router, Value::boolean);
+    table.read("max-ecmp", &mut ospf.max_ecmp, |value| value.integer(1..=64));
+    let throttle = Duration::ZERO..=Duration::from_secs(5);
+    table.read("lsa-min-interval", &mut ospf.lsa_min_interval, |v| v.duration(throttle.clone()));
+    table.read("lsa-min-arrival", &mut ospf.lsa_min_arrival, |v| v.duration(throttle.clone()));
+    table.read("spf-delay", &mut ospf.spf_delay, |value| value.table().map(spf_delay));
+    if let Some(value) = table.value("interface") {
+        ospf.interfaces = interfaces(value.tables());
+    }
+    table.finish();
+    ospf
+}
+
+fn spf_delay(mut table: Table<'_>) -> SpfDelay {
+    let mut delay = SpfDelay::default();
+    let range = Duration::ZERO..=Duration::from_secs(60);
+    let mut read = |key, target: &mut Duration| {
+        table.read(key, target, |value| value.duration(range.clone()));
+    };
+    read("initial", &mut delay.initial);
+    read("short", &mut delay.short);
+    read("long", &mut delay.long);
+    read("holddown", &mut delay.holddown);
+    read("time-to-learn", &mut delay.time_to_learn);
+    let check = |fine: bool, low: (&str, Duration), rule: &str, high: (&str, Duration)| {
+        if !fine {
+            let (low_is, high_is) = (show_duration(low.1), show_duration(high.1));
+            let message = format!("{} ({low_is}) {rule} {} ({high_is})", low.0, high.0);
+            table.problems().report(table.place(), Problem::Contradiction(message));
+        }
+    };
+    let SpfDelay { initial, short, long, holddown, time_to_learn } = delay;
+    check(initial <= short, ("initial", initial), "must not be longer than", ("short", short));
+    check(short <= long, ("short", short), "must not be longer than", ("long", long));
+    check(
+        time_to_learn < holddown,
+        ("time-to-learn", time_to_learn),
+        "must be shorter than",
+        ("holddown", holddown),
+    );
+    table.finish();
+    delay
+}
+
+fn interfaces(tables: Vec<Table<'_>>) -> Vec<OspfInterface> {
+    let mut names: BTreeMap<NamePattern, Place> = BTreeMap::new();
+    let mut first_area: Option<(AreaId, Place)> = None;
+    let mut interfaces = Vec::new();
+    for table in tables {
+        let problems = table.problems();
+        let table_place = table.place().clone();
+        let Some((interface, name_place, area_place)) = interface(table) else { continue };
+        if let Some(other) = names.get(&interface.name) {
+            let message = format!("another interface block is called {} too", interface.name);
+            problems.contradiction(&name_place, &message, other);
+        }
+        names.insert(interface.name.clone(), name_place);
+        let area_place = area_place.unwrap_or(table_place);
+        match &first_area {
+            Some((area, other)) if *area != interface.area => {
+                let message = format!(
+                    "this release has one area for each instance, but this interface is in {} and \
+                     another in {area}",
+                    interface.area
+                );
+                problems.contradiction(&area_place, &message, other);
+            }
+            Some(_) => {}
+            None => first_area = Some((interface.area, area_place)),
+        }
+        interfaces.push(interface);
+    }
+    interfaces
+}
+
+/// An interface block, with where its name and its area are given.
+fn interface(mut table: Table<'_>) -> Option<(OspfInterface, Place, Option<Place>)> {
+    let name = table.required("name", PATTERN, |value| value.parsed(PATTERN));
+    // A block without a usable name is read all the same, for the sake of its other problems.
+    let (pattern, name_place) = match name {
+        Some((pattern, place)) => (Some(pattern), place),
+        None => (None, table.place().clone()),
+    };
+    let placeholder = || "*".parse().ok();
+    let mut interface = OspfInterface::new(pattern.clone().or_else(placeholder)?);
+    let area_place = table
+        .read("area", &mut interface.area, |value| value.parsed("an area id like \"0.0.0.0\""));
+    let links = [
+        ("point-to-point", LinkType::PointToPoint),
+        ("broadcast", LinkType::Broadcast),
+        ("passive", LinkType::Passive),
+    ];
+    table.read("type", &mut interface.link, |value| value.one_of(&links));
+    table.read("cost", &mut interface.cost, |value| value.integer(1..=u16::MAX));
+    hello_and_dead(&mut table, &mut interface);
+    table.read("priority", &mut interface.priority, |value| value.integer(0..=u8::MAX));
+    let retransmit = Duration::from_millis(50)..=HOUR;
+    table.read("retransmit", &mut interface.retransmit, |value| value.duration(retransmit));
+    table.read("mtu-ignore", &mut interface.mtu_ignore, Value::boolean);
+    table.later("bfd", "BFD comes in a later release; remove the key and rely on dead");
+    table.later("auth", "authentication comes in a later release; remove the key");
+    table.finish();
+    pattern.map(|_| (interface, name_place, area_place))
+}
+
+/// Reads `hello` and `dead`, which depend on each other: Hello packets carry whole seconds, except that a
+/// `RouterDeadInterval` of one second may go with several Hellos a second, announced as zero.
+fn hello_and_dead(table: &mut Table<'_>, interface: &mut OspfInterface) {
+    let second = Duration::from_secs(1);
+    let longest = Duration::from_secs(u16::MAX.into());
+    let shortest = Duration::from_millis(10);
+    let whole = |value: &Value<'_>, duration: Duration| {
+        if duration >= second && duration.subsec_nanos() != 0 {
+            value.bad("whole seconds, as Hello packets carry them", &show_duration(duration));
+            return None;
+        }
+        Some(duration)
+    };
+    let hello = table.read("hello", &mut interface.hello, |value| {
+        whole(value, value.duration(shortest..=longest)?)
+    });
+    interface.dead = if interface.hello < second { second } else { interface.hello * 4 };
+    let dead = table.read("dead", &mut interface.dead, |value| {
+        whole(value, value.duration(second..=longest * 4)?)
+    });
+    let Some(place) = dead.or(hello) else { return };
+    let (hello, dead) = (interface.hello, interface.dead);
+    let message = if dead <= hello {
+        format!(
+            "dead ({}) must be longer than hello ({})",
+            show_duration(dead),
+            show_duration(hello)
+        )
+    } else if hello < second && dead != second {
+        format!(
+            "with a hello of less than a second ({}) dead must be 1s, not {}",
+            show_duration(hello),
+            show_duration(dead)
+        )
+    } else {
+        return;
+    };
+    table.problems().report(&place, Problem::Contradiction(message));
+}
+
+/// The hosts of a VRF, and where each pattern of `ports` stands.
+fn hosts(
+    mut table: Table<'_>,
+    router_id: Option<RouterId>,
+    has_ospf: bool,
+) -> (Hosts, Vec<(NamePattern, Place)>) {
+    let mut hosts = Hosts::default();
+    let mut ports = Vec::new();
+    table.read("ports", &mut ports, |value| {
+        value.list(|port| Some((port.parsed::<NamePattern>(PATTERN)?, port.place().clone())))
+    });
+    hosts.ports = ports.iter().map(|(port, _)| port.clone()).collect();
+    table.read("prefixes", &mut hosts.prefixes, |value| {
+        value.list(|prefix| prefix.parsed("a prefix like \"10.100.0.0/16\""))
+    });
+    table.read("metric", &mut hosts.metric, |value| value.integer(16..=0xFF_FFFE));
+    table.read("metric-type", &mut hosts.metric_type, |value| match value.integer(1..=2)? {
+        1u8 => Some(MetricType::Type1),
+        _ => Some(MetricType::Type2),
+    });
+    only(
+        &mut table,
+        "mode",
+        "registered",
+        &[("learned", "learning hosts from frames comes in a later release; use \"registered\"")],
+    );
+    let isis = "IS-IS comes in a later release; use \"ospf\"";
+    let advertise = only(&mut table, "advertise", "ospf", &[("isis", isis), ("both", isis)]);
+    if let (Some(place), false) = (advertise, has_ospf) {
+        let message = "there is no [vrf.NAME.ospf] to advertise hosts with; add it or remove this";
+        table.problems().report(&place, Problem::Contradiction(message.to_owned()));
+    }
+    only(
+        &mut table,
+        "advertise-as",
+        "external",
+        &[
+            ("nssa", "NSSAs come in a later release; use \"external\""),
+            ("summary", "area border routers come in a later release; use \"external\""),
+        ],
+    );
+    table.later(
+        "gateway-mac",
+        "gateway addresses on host ports come in a later release; remove the key",
+    );
+    if let Some(value) = table.value("static") {
+        hosts.statics = statics(value.tables(), &hosts, router_id);
+    }
+    table.finish();
+    (hosts, ports)
+}
+
+/// A key with one choice so far; the others come later. Returns where it stands if it has that choice.
+fn only(
+    table: &mut Table<'_>,
+    key: &'static str,
+    choice: &'static str,
+    later: &[(&str, &'static str)],
+) -> Option<Place> {
+    let value = table.value(key)?;
+    let text = value.string("a string in quotes")?;
+    if let Some((_, what)) = later.iter().find(|(word, _)| *word == text) {
+        value.problem(Problem::NotYetSupported(what));
+        return None;
+    }
+    value.one_of(&[(choice, ())])?;
+    Some(value.place().clone())
+}
+
+fn statics(tables: Vec<Table<'_>>, hosts: &Hosts, router_id: Option<RouterId>) -> Vec<StaticHost> {
+    let mut addresses: BTreeMap<IpAddr, Place> = BTreeMap::new();
+    let mut statics = Vec::new();
+    for mut table in tables {
+        let problems = table.problems();
+        let address = table.required("address", "an address like \"10.100.0.9\"", |value| {
+            host_address(value, hosts, router_id)
+        });
+        let mut port = None;
+        table.read("port", &mut port, |value| static_port(value, hosts).map(Some));
+        let mut mac = None;
+        let mac_place = table.read("mac", &mut mac, |value| static_mac(value).map(Some));
+        if let (Some(place), None) = (mac_place, table.value("port")) {
+            let message = "mac needs port: a neighbour entry belongs to an interface";
+            problems.report(&place, Problem::Contradiction(message.to_owned()));
+        }
+        table.finish();
+        let Some((address, place)) = address else { continue };
+        if let Some(other) = addresses.get(&address) {
+            let message = format!("{address} is already declared by another static host");
+            problems.contradiction(&place, &message, other);
+        }
+        addresses.insert(address, place);
+        statics.push(StaticHost { address, port, mac });
+    }
+    statics
+}
+
+fn host_address(value: &Value<'_>, hosts: &Hosts, router_id: Option<RouterId>) -> Option<IpAddr> {
+    const EXPECTED: &str = "an address like \"10.100.0.9\", without a prefix length";
+    let text = value.string(EXPECTED)?;
+    let Ok(address) = text.parse::<IpAddr>() else {
+        value.bad(EXPECTED, text);
+        return None;
+    };
+    if address.is_ipv6() {
+        value.problem(Problem::NotYetSupported(
+            "OSPFv2 carries no IPv6, and IS-IS comes in a later release; remove the host",
+        ));
+        return None;
+    }
+    if !is_host_address(address) {
+        value.bad("an address that a host can have", text);
+        return None;
+    }
+    if router_id.is_some_and(|id| IpAddr::V4(id.0.into()) == address) {
+        value.problem(Problem::Contradiction(format!("{address} is this router's id")));
+        return None;
+    }
+    if !hosts.allows(address) {
+        let prefixes: Vec<_> = hosts.prefixes.iter().map(ToString::to_string).collect();
+        let message = format!("{address} lies in none of prefixes ({})", prefixes.join(", "));
+        value.problem(Problem::Contradiction(message));
+    }
+    Some(address)
+}
+
+fn static_port(value: &Value<'_>, hosts: &Hosts) -> Option<String> {
+    let name = value.string(PORT)?;
+    if !is_interface_name(name) {
+        value.bad(PORT, name);
+        return None;
+    }
+    if !hosts.ports.is_empty() && !hosts.is_port(name) {
+        let ports: Vec<_> = hosts.ports.iter().map(ToString::to_string).collect();
+        let message = format!("{name} matches none of ports ({})", ports.join(", "));
+        value.problem(Problem::Contradiction(message));
+    }
+    Some(name.to_owned())
+}
+
+fn static_mac(value: &Value<'_>) -> Option<Mac> {
+    let mac: Mac = value.parsed("a MAC address like \"52:54:00:00:00:09\"")?;
+    if !mac.is_station() {
+        value.bad("the address of one station, not a group's", &mac.to_string());
+        return None;
+    }
+    Some(mac)
+}

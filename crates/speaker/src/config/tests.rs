@@ -1,0 +1,389 @@
+use std::net::Ipv4Addr;
+
+use proptest::prelude::*;
+
+use super::reader::Problems;
+use super::*;
+
+/// The example of the documentation: every table and key of this release.
+const EXAMPLE: &str = r#"
+router-id = "192.0.2.1"
+hostname = "hv-a"
+[api]
+socket = "/run/bugle/bugle.sock"
+http = "127.0.0.1:9180"
+[fib]
+enabled = true
+retain = false
+[vrf.default.ospf]
+stub-router = true
+max-ecmp = 8
+lsa-min-interval = "1s"
+lsa-min-arrival = "500ms"
+[vrf.default.ospf.spf-delay]
+initial = "0ms"
+short = "20ms"
+long = "500ms"
+holddown = "3s"
+time-to-learn = "1s"
+[[vrf.default.ospf.interface]]
+name = "eth*"
+area = "0.0.0.0"
+type = "point-to-point"
+cost = 10
+hello = "1s"
+dead = "4s"
+priority = 0
+retransmit = "1050ms"
+mtu-ignore = true
+[vrf.default.hosts]
+ports = ["tap*", "vnet*"]
+prefixes = ["10.100.0.0/16", "2001:db8:100::/48"]
+mode = "registered"
+advertise = "ospf"
+advertise-as = "external"
+metric = 10000
+metric-type = 2
+[[vrf.default.hosts.static]]
+address = "10.100.0.9"
+port = "tap9"
+mac = "52:54:00:00:00:09"
+[vrf.red]
+table = 100
+"#;
+
+/// One interface block with the given lines in it.
+fn interface(lines: &str) -> Result<OspfInterface, String> {
+    let text = format!("[[vrf.default.ospf.interface]]\nname = \"eth0\"\n{lines}\n");
+    let config = Config::parse(&text).map_err(|errors| errors.to_string())?;
+    let ospf = config.vrfs[&VrfName::default()].ospf.clone().unwrap();
+    Ok(ospf.interfaces[0].clone())
+}
+
+/// What is said about a `[vrf.default.hosts]` table with the given lines in it.
+fn hosts_errors(lines: &str) -> String {
+    Config::parse(&format!("[vrf.default.hosts]\n{lines}")).unwrap_err().to_string()
+}
+
+#[test]
+fn an_empty_file_means_the_defaults() {
+    assert_eq!(Config::parse("").unwrap(), Config::default());
+    let explicit = "[api]\nsocket = '/run/bugle/bugle.sock'\n[fib]\nenabled = true\nretain = false\n[vrf.default]";
+    assert_eq!(Config::parse(explicit).unwrap(), Config::default());
+}
+
+#[test]
+fn the_example_means_what_it_says() {
+    let config = Config::parse(EXAMPLE).unwrap();
+    assert_eq!(config.router_id, Some(Ipv4Addr::new(192, 0, 2, 1).into()));
+    assert_eq!(config.hostname.as_deref(), Some("hv-a"));
+    assert_eq!(config.api.http, "127.0.0.1:9180".parse().ok());
+    let names: Vec<_> = config.vrfs.keys().map(VrfName::as_str).collect();
+    assert_eq!(names, ["default", "red"]);
+    assert_eq!(config.vrfs[&VrfName::new("red").unwrap()].table, Some(TableId(100)));
+    let vrf = &config.vrfs[&VrfName::default()];
+    let ospf = vrf.ospf.as_ref().unwrap();
+    assert_eq!(ospf.max_ecmp, 8);
+    assert_eq!(ospf.lsa_min_arrival, Duration::from_millis(500));
+    assert_eq!(ospf.spf_delay.long, Duration::from_millis(500));
+    assert_eq!(
+        ospf.interfaces,
+        [OspfInterface {
+            link: LinkType::PointToPoint,
+            hello: Duration::from_secs(1),
+            dead: Duration::from_secs(4),
+            priority: 0,
+            mtu_ignore: true,
+            ..OspfInterface::new("eth*".parse().unwrap())
+        }]
+    );
+    assert!(vrf.hosts.is_port("tap7") && !vrf.hosts.is_port("eth0"));
+    assert_eq!(
+        vrf.hosts.statics,
+        [StaticHost {
+            address: Ipv4Addr::new(10, 100, 0, 9).into(),
+            port: Some("tap9".to_owned()),
+            mac: "52:54:00:00:00:09".parse().ok(),
+        }]
+    );
+}
+
+#[test]
+fn every_mistake_is_reported_at_once_with_its_line() {
+    let text = r#"router-id = "192.0.2"
+hostnam = "hv-a"
+[api]
+socket = "run/bugle.sock"
+http = 9180
+[fib]
+enabled = yes
+nexthop-compat = true
+[bfd.fast]
+tx = "10ms"
+[vrf.default]
+table = 100
+[vrf.default.ospf]
+max-ecmp = 65
+stub-router = "true"
+spf-delay = { initial = "50ms", short = "10ms", holddown = "1 s" }
+[[vrf.default.ospf.interface]]
+name = "eth0"
+area = "0.0.0.0"
+cost = 0
+hello = "4s"
+dead = "4s"
+bfd = "fast"
+[[vrf.default.ospf.interface]]
+name = "eth0"
+area = "0.0.0.1"
+type = "ptp"
+hello = "1500ms"
+[[vrf.default.ospf.interface]]
+cost = 0x1_0000
+auth = { type = "hmac-sha-256", key-id = 1, key-file = "/etc/bugle/ospf.key" }
+[vrf.default.isis]
+net = "49.0001.0000.0000.0001.00"
+[vrf.default.hosts]
+ports = ["tap*", "eth0", 3]
+prefixes = ["10.100.0.0/16", "10.200.0.0/33"]
+mode = "learned"
+advertise-as = "extern"
+gateway-mac = "02:00:5e:00:01:01"
+metric = 4294967296
+metrictype = 1
+[[vrf.default.hosts.static]]
+address = "10.100.0.9"
+mac = "52:54:00:00:00:09"
+[[vrf.default.hosts.static]]
+address = "10.100.0.9"
+port = "tap9"
+mac = "01:00:5e:00:00:05"
+[[vrf.default.hosts.static]]
+address = "127.0.0.1"
+[vrf.red]
+table = 100
+[vrf."too long for a device"]
+"#;
+    insta::assert_snapshot!(Config::parse(text).unwrap_err());
+}
+
+#[test]
+fn hosts_contradictions_name_both_sides() {
+    insta::assert_snapshot!(hosts_errors(
+        r#"ports = ["tap*"]
+prefixes = ["10.100.0.0/16"]
+advertise = "ospf"
+[[vrf.default.hosts.static]]
+address = "10.101.0.1"
+port = "eth7"
+[[vrf.default.hosts.static]]
+address = "2001:db8::1"
+"#
+    ));
+    let text = "router-id = '10.0.0.1'\n[[vrf.default.hosts.static]]\naddress = '10.0.0.1'\n";
+    assert_eq!(
+        Config::parse(text).unwrap_err().to_string(),
+        "line 3, column 11: vrf.default.hosts.static.address: 10.0.0.1 is this router's id"
+    );
+}
+
+#[test]
+fn an_ospf_interface_cannot_be_a_port_of_hosts_unless_passive() {
+    let text = |link: &str| {
+        format!(
+            "[[vrf.default.ospf.interface]]\nname = 'tap*'\ntype = '{link}'\n\
+             [vrf.default.hosts]\nports = ['t*']"
+        )
+    };
+    let errors = Config::parse(&text("broadcast")).unwrap_err().to_string();
+    assert!(errors.starts_with("line 5, column 10: vrf.default.hosts.ports: t* are"), "{errors}");
+    Config::parse(&text("passive")).unwrap();
+    // A pattern wider than the ports' is fine: the ports are taken out of it.
+    Config::parse(
+        "[[vrf.default.ospf.interface]]\nname = '*'\n[vrf.default.hosts]\nports = ['t*']",
+    )
+    .unwrap();
+}
+
+#[test]
+fn syntax_errors_do_not_hide_the_others_nor_blame_the_innocent() {
+    let text =
+        "router-id = \"192.0.2.1\n[fib]\nenabled = 1\n[[vrf.default.ospf.interface]]\nname \"e\"\n";
+    let errors: Vec<_> = Config::parse(text)
+        .unwrap_err()
+        .iter()
+        .map(|error| (error.line, error.key.clone()))
+        .collect();
+    // Line 5 is the name: that it is missing is not said.
+    assert_eq!(errors, [(1, String::new()), (3, "fib.enabled".to_owned()), (5, String::new())]);
+}
+
+#[test]
+fn a_missing_name_is_reported_where_the_block_begins() {
+    let text = "[fib]\n[[vrf.default.ospf.interface]]\ncost = 0\n";
+    assert_eq!(
+        Config::parse(text).unwrap_err().to_string(),
+        "line 2, column 1: vrf.default.ospf.interface.name: missing; this block needs an interface name or a glob like \"eth*\"\n\
+         line 3, column 8: vrf.default.ospf.interface.cost: 0 is out of range: it must be 1 to 65535"
+    );
+}
+
+#[test]
+fn dead_defaults_to_four_hellos_and_to_a_second_for_fast_ones() {
+    let secs = Duration::from_secs;
+    assert_eq!(interface("").unwrap().dead, secs(40));
+    assert_eq!(interface("hello = '3s'").unwrap().dead, secs(12));
+    let fast = interface("hello = '250ms'").unwrap();
+    assert_eq!((fast.dead, fast.hello_field(), fast.dead_field()), (secs(1), 0, 1));
+    assert_eq!(
+        interface("hello = '200ms'\ndead = '1s'").unwrap(),
+        OspfInterface { hello: Duration::from_millis(200), ..fast }
+    );
+}
+
+#[test]
+fn hello_and_dead_are_what_hello_packets_can_say() {
+    for (lines, said) in [
+        ("hello = '1s'\ndead = '1s'", "dead (1s) must be longer than hello (1s)"),
+        ("dead = '10s'", "dead (10s) must be longer than hello (10s)"),
+        ("hello = '500ms'\ndead = '2s'", "less than a second (500ms) dead must be 1s, not 2s"),
+        ("hello = '1500ms'", "expected whole seconds, as Hello packets carry them"),
+        ("hello = '1s'\ndead = '2500ms'", "expected whole seconds"),
+        ("dead = '900ms'", "900ms is out of range"),
+        ("hello = '1ms'", "1ms is out of range: it must be 10ms to 65535s"),
+        ("hello = '65536s'", "65536s is out of range"),
+        ("hello = 1", "expected a duration like \"250ms\" or \"4s\", found integer"),
+        ("hello = '1'", "expected a duration like"),
+        ("hello = '99999999999999999999s'", "expected a duration like"),
+    ] {
+        let errors = interface(lines).unwrap_err();
+        assert!(errors.contains(said), "{lines}: {errors}");
+    }
+}
+
+#[test]
+fn integers_of_any_size_and_base_are_judged_by_their_range() {
+    assert_eq!(interface("cost = 0xFFFF").unwrap().cost, 65_535);
+    for cost in ["0", "-1", "65536", "0x10000", &"9".repeat(60)] {
+        let errors = interface(&format!("cost = {cost}")).unwrap_err();
+        assert!(errors.contains("is out of range: it must be 1 to 65535"), "{errors}");
+    }
+}
+
+#[test]
+fn the_first_interface_block_that_matches_applies() {
+    let config = Config::parse(
+        "[[vrf.default.ospf.interface]]\nname = 'eth0'\ncost = 1\n\
+         [[vrf.default.ospf.interface]]\nname = 'eth*'\ncost = 2",
+    )
+    .unwrap();
+    let ospf = config.vrfs[&VrfName::default()].ospf.as_ref().unwrap();
+    assert_eq!(ospf.interface("eth0").unwrap().cost, 1);
+    assert_eq!(ospf.interface("eth1").unwrap().cost, 2);
+    assert_eq!(ospf.interface("lo"), None);
+}
+
+#[test]
+fn a_vrf_has_a_table_of_its_own() {
+    let errors =
+        Config::parse("[vrf.red]\ntable = 7\n[vrf.blue]\ntable = 7\n[vrf.x]\ntable = 254\n");
+    assert_eq!(
+        errors.unwrap_err().to_string(),
+        "line 2, column 9: vrf.red.table: table 7 already belongs to another VRF (line 4)\n\
+         line 6, column 9: vrf.x.table: expected a table other than the kernel's own 253 to 255, found \"254\""
+    );
+    let config = Config::parse("[vrf.zed]\n[vrf.abc]\ntable = 9\n").unwrap();
+    let names: Vec<_> = config.vrfs.keys().map(VrfName::as_str).collect();
+    assert_eq!(names, ["default", "abc", "zed"]);
+}
+
+#[test]
+fn nobody_is_a_host_by_an_address_with_a_meaning_of_its_own() {
+    let hosts = Hosts::default();
+    for address in [
+        "0.0.0.0",
+        "0.1.2.3",
+        "127.0.0.1",
+        "169.254.1.1",
+        "224.0.0.5",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "fe80::1",
+        "ff02::5",
+    ] {
+        assert!(!hosts.allows(address.parse().unwrap()), "{address}");
+    }
+    for address in ["10.0.0.0", "1.1.1.1", "223.255.255.255", "2001:db8::1"] {
+        assert!(hosts.allows(address.parse().unwrap()), "{address}");
+    }
+    let hosts = Hosts { prefixes: vec!["10.0.0.0/8".parse().unwrap()], ..hosts };
+    assert!(hosts.allows("10.1.1.1".parse().unwrap()));
+    assert!(!hosts.allows("11.1.1.1".parse().unwrap()));
+}
+
+fn documentation() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn the_documented_file_is_valid() {
+    let documentation = documentation();
+    let (_, rest) = documentation.split_once("```toml\n").unwrap();
+    let config = Config::parse(rest.split_once("```").unwrap().0).unwrap();
+    assert!(config.vrfs[&VrfName::default()].ospf.is_some());
+}
+
+#[test]
+fn every_key_is_in_the_documentation() {
+    let documentation = documentation();
+    let asked = keys_of_the_example();
+    assert!(asked.contains("vrf.NAME.ospf.interface.retransmit"), "{asked:?}");
+    for key in asked {
+        assert!(
+            documentation.contains(&format!("`{key}`")),
+            "{key} is not in docs/configuration.md"
+        );
+    }
+}
+
+/// The example has every table, so parsing it asks for every key.
+fn keys_of_the_example() -> std::collections::BTreeSet<String> {
+    let tree = toml::de::DeTable::parse(EXAMPLE).unwrap();
+    let problems = Problems::new(EXAMPLE);
+    parse::file(reader::Table::root(&problems, tree.get_ref()));
+    problems.asked()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn any_text_is_parsed_or_refused(text in "\\PC*|[\\[\\]{}=.,\"'a-z0-9\n# -]{0,200}") {
+        check(&text);
+    }
+
+    #[test]
+    fn a_damaged_example_is_parsed_or_refused(
+        at in 0..EXAMPLE.len(),
+        length in 0..40usize,
+        patch in "[\\[\\]{}=.,\"'a-z0-9\n *-]{0,12}",
+    ) {
+        let end = (at + length).min(EXAMPLE.len());
+        check(&format!("{}{patch}{}", &EXAMPLE[..at], &EXAMPLE[end..]));
+    }
+}
+
+/// Either a configuration, or errors in order that lie within the text.
+fn check(text: &str) {
+    let Err(errors) = Config::parse(text) else { return };
+    let lines = text.split('\n').count();
+    let positions: Vec<_> = errors.iter().map(|error| (error.line, error.column)).collect();
+    assert!(!positions.is_empty() && positions.is_sorted());
+    for (line, column) in positions {
+        let width = text.split('\n').nth(line - 1).map_or(0, |text| text.chars().count());
+        assert!(line <= lines && (1..=width + 2).contains(&column), "{line}:{column}");
+    }
+}
