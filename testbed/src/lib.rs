@@ -1,1 +1,45 @@
-//! 
+//! Network-namespace labs: bugle with real FRR and BIRD, virtual machines that move, probes and benchmarks.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`lab`] | [`Lab`]: namespaces, cables, switches whose ports fail silently, waiting for conditions; removed when dropped or killed |
+//! | [`node`] | [`Node`], a namespace: `ip`, programs, sysctls, threads inside it |
+//! | [`process`] | [`Process`], a program in a node: signals, log, memory, processor time |
+//! | [`ospf`] | [`Ospf`], one description of a router, in the words of each daemon |
+//! | [`router`] | [`Router`], a daemon of any make: [`Frr`], [`Bird`] or [`Bugled`] |
+//! | [`fib`] | [`FibWatch`], which dates every change of a kernel's routes, and [`RouteEditor`] |
+//! | [`probe`] | [`Probe`], numbered UDP packets at a fixed rate, and what became of them |
+//! | [`vm`] | [`Vm`], a virtual machine that may be at several hypervisors |
+//! | [`tools`] | finding and running programs |
+//!
+//! A lab needs root and, depending on the daemons, Debian's packages `iproute2`, `frr` and `bird2`. Times come from
+//! `CLOCK_MONOTONIC`, which all namespaces share; a cause is dated just before it, an effect just after it was seen.
+#![expect(clippy::disallowed_methods, reason = "a lab runs in real time, with threads")]
+
+pub mod bird;
+pub mod bugled;
+pub mod error;
+pub mod fib;
+pub mod frr;
+mod guard;
+pub mod lab;
+pub mod node;
+pub mod ospf;
+pub mod probe;
+pub mod process;
+pub mod router;
+pub mod tools;
+pub mod vm;
+
+pub use bird::Bird;
+pub use bugled::Bugled;
+pub use error::{LabError, Result};
+pub use fib::{Change, FibWatch, RouteEditor};
+pub use frr::Frr;
+pub use lab::{Lab, Lan, Link, Port};
+pub use node::Node;
+pub use ospf::{Interface, Network, Ospf, Tuning};
+pub use probe::{Outage, Probe, ProbeReport};
+pub use process::Process;
+pub use router::{Neighbor, Router};
+pub use vm::{Placement, Vm};

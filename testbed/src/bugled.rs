@@ -1,0 +1,124 @@
+//! bugle in a node.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::error::Result;
+use crate::lab::Lab;
+use crate::node::Node;
+use crate::process::Process;
+use crate::router::Neighbor;
+use crate::tools;
+
+/// bugled of one node.
+#[derive(Debug)]
+pub struct Bugled {
+    lab: Lab,
+    node: Node,
+    pub(crate) process: Process,
+}
+
+impl Bugled {
+    /// Starts bugled with this configuration, to which the `[api]` table is added, and waits until it answers.
+    ///
+    /// The binaries `bugled` and `bugle` are those that the environment variables `BUGLED` and `BUGLE` name, or else those
+    /// beside the running executable.
+    ///
+    /// # Errors
+    /// If they are not there, or the daemon does not answer within 10 s.
+    pub fn start(lab: &Lab, node: &Node, config: &str) -> Result<Self> {
+        tools::require(&["bugled", "bugle"])?;
+        let socket = socket(node);
+        let text = format!("{config}\n[api]\nsocket = \"{}\"\n", socket.display());
+        node.write("bugled.toml", &text)?;
+        Ok(Self { lab: lab.clone(), node: node.clone(), process: start(lab, node)? })
+    }
+
+    /// The API's socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        socket(&self.node)
+    }
+
+    /// Runs `bugle` with these arguments, separated by blanks, and returns what it prints.
+    ///
+    /// # Errors
+    /// If it fails: with its message.
+    pub fn bugle(&self, arguments: &str) -> Result<String> {
+        bugle(&self.socket(), arguments)
+    }
+
+    /// Runs `bugle --json` with these arguments and returns its JSON.
+    ///
+    /// # Errors
+    /// If it fails, or prints something else.
+    pub fn show(&self, arguments: &str) -> Result<Value> {
+        tools::json(arguments, &self.bugle(&format!("--json {arguments}"))?)
+    }
+
+    /// The OSPF neighbours.
+    ///
+    /// # Errors
+    /// If bugled does not answer.
+    pub fn neighbors(&self) -> Result<Vec<Neighbor>> {
+        let answer = self.show("show neighbors")?;
+        Ok(answer.as_array().into_iter().flatten().filter_map(neighbor).collect())
+    }
+
+    /// What bugled has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// The daemon's process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Kills the daemon without last words (SIGKILL); its routes stay in the kernel.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts the daemon again and waits until it answers.
+    ///
+    /// # Errors
+    /// If it does not answer within 10 s.
+    pub fn restart(&mut self) -> Result<()> {
+        self.kill();
+        self.process = start(&self.lab, &self.node)?;
+        Ok(())
+    }
+}
+
+fn start(lab: &Lab, node: &Node) -> Result<Process> {
+    let config = node.directory().join("bugled.toml");
+    let mut process =
+        node.spawn("bugled", &tools::find("bugled")?, &["--config", &config.to_string_lossy()])?;
+    let socket = socket(node);
+    lab.wait_for_daemon(&mut process, || bugle(&socket, "show summary").is_ok())?;
+    Ok(process)
+}
+
+fn socket(node: &Node) -> PathBuf {
+    node.directory().join("bugle.sock")
+}
+
+fn bugle(socket: &Path, arguments: &str) -> Result<String> {
+    let socket = socket.to_string_lossy();
+    let mut all = vec!["--socket", &*socket];
+    all.extend(arguments.split_ascii_whitespace());
+    tools::run("bugle", &all)
+}
+
+/// One entry of `show neighbors --json`; `None` if it is not of OSPF.
+fn neighbor(entry: &Value) -> Option<Neighbor> {
+    Some(Neighbor {
+        router_id: entry["router_id"].as_str()?.parse().ok()?,
+        address: entry["address"].as_str()?.parse().ok()?,
+        interface: entry["interface"].as_str()?.to_owned(),
+        state: entry["state"].as_str()?.to_owned(),
+    })
+}

@@ -1,0 +1,82 @@
+//! Routers in a lab: FRR, BIRD and bugle behind one set of questions.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use bugle_types::RouterId;
+
+use crate::bird::Bird;
+use crate::bugled::Bugled;
+use crate::error::Result;
+use crate::frr::Frr;
+use crate::process::Process;
+
+/// How long a daemon may take to start answering, or to end.
+pub(crate) const DAEMON: Duration = Duration::from_secs(10);
+
+/// A routing daemon in a node.
+#[derive(Debug)]
+pub enum Router {
+    /// FRR: zebra and ospfd.
+    Frr(Frr),
+    /// BIRD.
+    Bird(Bird),
+    /// bugle.
+    Bugle(Bugled),
+}
+
+/// An OSPF neighbour as a daemon shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbor {
+    /// Its identity.
+    pub router_id: RouterId,
+    /// Its address on the link.
+    pub address: Ipv4Addr,
+    /// The interface it is reached through.
+    pub interface: String,
+    /// The state of the conversation (RFC 2328 section 10.1): `Full`, `2-Way`, ...
+    pub state: String,
+}
+
+impl Router {
+    /// The OSPF neighbours.
+    ///
+    /// # Errors
+    /// If the daemon does not answer.
+    pub fn neighbors(&self) -> Result<Vec<Neighbor>> {
+        match self {
+            Self::Frr(frr) => frr.neighbors(),
+            Self::Bird(bird) => bird.neighbors(),
+            Self::Bugle(bugled) => bugled.neighbors(),
+        }
+    }
+
+    /// How many neighbours are in state Full; none while the daemon does not answer.
+    #[must_use]
+    pub fn full_neighbors(&self) -> usize {
+        let neighbors = self.neighbors().unwrap_or_default();
+        neighbors.iter().filter(|neighbor| neighbor.state == "Full").count()
+    }
+
+    /// The daemon's processes, each with its name.
+    #[must_use]
+    pub fn processes(&self) -> Vec<(&'static str, &Process)> {
+        match self {
+            Self::Frr(frr) => vec![("zebra", &frr.zebra), ("ospfd", &frr.ospfd)],
+            Self::Bird(bird) => vec![("bird", &bird.process)],
+            Self::Bugle(bugled) => vec![("bugled", &bugled.process)],
+        }
+    }
+
+    /// Ends the daemon as an operator would (SIGTERM).
+    ///
+    /// # Errors
+    /// If it has not ended within 10 s.
+    pub fn stop(&mut self) -> Result<()> {
+        match self {
+            Self::Frr(frr) => frr.stop(),
+            Self::Bird(bird) => bird.process.stop(DAEMON),
+            Self::Bugle(bugled) => bugled.process.stop(DAEMON),
+        }
+    }
+}
