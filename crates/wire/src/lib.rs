@@ -1,1 +1,23 @@
-//! 
+//! Packet codecs: bytes in, small values and borrowed views out, and back again. Pure and total: no input panics, and
+//! decoding allocates nothing.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`error`] | [`DecodeError`]: where a packet is wrong, and what is wrong there |
+//! | [`ospf`] | OSPFv2 packets and LSAs (RFC 2328 appendix A) |
+//! | [`checksum`] | the Internet checksum (RFC 1071) and the Fletcher checksum of LSAs (RFC 905 annex B) |
+//!
+//! Decoding checks structure: lengths, counts and checksums. What the fields mean is for the engines to judge, so a
+//! value no RFC assigns is kept as it is, and an LSA nobody understands still has bytes that can be flooded.
+
+#![cfg_attr(
+    not(test),
+    warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)
+)]
+
+pub mod checksum;
+pub mod error;
+pub mod ospf;
+mod reader;
+
+pub use error::{DecodeError, DecodeErrorKind};
