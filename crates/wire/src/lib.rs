@@ -3,8 +3,10 @@
 //!
 //! | Module | Holds |
 //! |---|---|
+//! | [`describe`] | packets as trees of named values, for people and for JSON |
 //! | [`error`] | [`DecodeError`]: where a packet is wrong, and what is wrong there |
 //! | [`ospf`] | OSPFv2 packets and LSAs (RFC 2328 appendix A) |
+//! | [`capture`] | pcap and pcapng files, down to IPv4 datagrams |
 //! | [`checksum`] | the Internet checksum (RFC 1071) and the Fletcher checksum of LSAs (RFC 905 annex B) |
 //!
 //! Decoding checks structure: lengths, counts and checksums. What the fields mean is for the engines to judge, so a
@@ -15,7 +17,9 @@
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)
 )]
 
+pub mod capture;
 pub mod checksum;
+pub mod describe;
 pub mod error;
 pub mod ospf;
 mod reader;

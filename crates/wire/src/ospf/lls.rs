@@ -1,5 +1,6 @@
 //! Link-local signalling (RFC 5613).
 
+use super::tlv::Tlvs;
 use crate::checksum;
 use crate::reader::Reader;
 
@@ -21,15 +22,6 @@ pub struct Lls<'a> {
     bytes: &'a [u8],
 }
 
-/// One triplet of an [`Lls`] block.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct LlsTlv<'a> {
-    /// Its type: 1 for extended options and flags, 2 for cryptographic authentication.
-    pub kind: u16,
-    /// Its value, without the padding.
-    pub value: &'a [u8],
-}
-
 impl<'a> Lls<'a> {
     /// The block at the front of `bytes`, if there is a whole and undamaged one. A damaged block is ignored while the packet
     /// it follows is processed (RFC 5613 section 2.2), hence no error.
@@ -43,11 +35,8 @@ impl<'a> Lls<'a> {
         if words == 0 || (checksummed && checksum::internet(&[bytes]) != 0) {
             return None;
         }
-        // Every triplet must fit; the iterator ends early only on one that does not.
         let block = Self { bytes };
-        let mut tlvs = block.tlvs();
-        tlvs.by_ref().for_each(drop);
-        tlvs.reader.rest().is_empty().then_some(block)
+        block.tlvs().are_whole().then_some(block)
     }
 
     /// The whole block, header included.
@@ -56,28 +45,9 @@ impl<'a> Lls<'a> {
         self.bytes
     }
 
-    /// The triplets in order.
+    /// The triplets in order: type 1 is extended options and flags, type 2 cryptographic authentication.
     #[must_use]
-    pub fn tlvs(&self) -> LlsTlvs<'a> {
-        LlsTlvs { reader: Reader::new(self.bytes.get(4..).unwrap_or_default(), 4) }
-    }
-}
-
-/// The triplets of an [`Lls`] block.
-#[derive(Clone, Debug)]
-pub struct LlsTlvs<'a> {
-    reader: Reader<'a>,
-}
-
-impl<'a> Iterator for LlsTlvs<'a> {
-    type Item = LlsTlv<'a>;
-
-    fn next(&mut self) -> Option<LlsTlv<'a>> {
-        let mut reader = self.reader;
-        let kind = reader.u16().ok()?;
-        let length = usize::from(reader.u16().ok()?);
-        let value = reader.take(length.next_multiple_of(4)).ok()?.get(..length)?;
-        self.reader = reader;
-        Some(LlsTlv { kind, value })
+    pub fn tlvs(&self) -> Tlvs<'a> {
+        Tlvs::new(self.bytes.get(4..).unwrap_or_default())
     }
 }

@@ -1,5 +1,6 @@
 //! What LSAs say (RFC 2328 sections A.4.2 to A.4.5; RFC 3101; RFC 5250).
 
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use bugle_types::RouterId;
@@ -129,6 +130,18 @@ impl RouterLinkKind {
             Self::Stub => 3,
             Self::Virtual => 4,
             Self::Unknown(number) => number,
+        }
+    }
+}
+
+impl fmt::Display for RouterLinkKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PointToPoint => f.pad("point-to-point"),
+            Self::Transit => f.pad("transit"),
+            Self::Stub => f.pad("stub"),
+            Self::Virtual => f.pad("virtual"),
+            Self::Unknown(number) => write!(f, "type-{number}"),
         }
     }
 }

@@ -10,6 +10,7 @@
 //! | [`flags`] | [`Options`], [`DdFlags`], [`RouterFlags`] |
 //! | [`list`] | [`List`], fixed-size elements over borrowed bytes |
 //! | [`lls`] | [`Lls`], the link-local signalling block |
+//! | [`tlv`] | [`Tlvs`], type-length-value triplets |
 //!
 //! Everything decoded borrows the packet's bytes. Everything emitted is a finished packet.
 
@@ -21,6 +22,7 @@ pub mod lls;
 pub mod lsa;
 pub mod lsa_body;
 pub mod packet;
+pub mod tlv;
 
 pub use consts::{
     ALL_D_ROUTERS, ALL_SPF_ROUTERS, CHECK_AGE, DO_NOT_AGE, LS_INFINITY, LS_REFRESH_TIME,
@@ -32,13 +34,15 @@ pub use emit::{
 };
 pub use flags::{DdFlags, Options, RouterFlags};
 pub use list::{Element, List};
-pub use lls::{Lls, LlsTlv};
+pub use lls::Lls;
 pub use lsa::{Lsa, LsaHeader, LsaKey, LsaType, SequenceNumber};
 pub use lsa_body::{
-    ExternalLsa, LsaBody, NetworkLsa, RouterLink, RouterLinkKind, RouterLinks, RouterLsa,
-    SummaryLsa, build_lsa, external_body, network_body, router_body, summary_body,
+    ExternalLsa, LsaBody, MAX_NETWORK_ROUTERS, MAX_ROUTER_LINKS, NetworkLsa, RouterLink,
+    RouterLinkKind, RouterLinks, RouterLsa, SummaryLsa, build_lsa, external_body, network_body,
+    router_body, summary_body,
 };
 pub use packet::{
     Auth, Body, DatabaseDescription, Header, Hello, HelloFields, LinkStateAck, LinkStateRequest,
     LinkStateUpdate, Lsas, Packet, PacketType,
 };
+pub use tlv::{Tlv, Tlvs};
