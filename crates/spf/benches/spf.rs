@@ -47,31 +47,37 @@ fn lan(c: &mut Criterion) {
 }
 
 /// A link between two nodes, of equal cost in both directions.
-type Link = (u64, u64, u32);
+type Link = (u32, u32, u32);
 
 /// A square grid, with one chord between random nodes for every eight nodes, of random costs up to `max_cost`.
-fn grid_with_chords(side: u64, max_cost: u64) -> Vec<Link> {
-    let mut rng = Rng::new(side);
+fn grid_with_chords(side: u32, max_cost: u32) -> Vec<Link> {
+    let mut rng = Rng::new(1);
     let mut links = Vec::new();
     for node in 0..side * side {
         let east = (node % side + 1 < side).then_some(node + 1);
         let south = (node + side < side * side).then_some(node + side);
-        let chord = (node % 8 == 0).then(|| rng.below(side * side));
+        let chord = (node % 8 == 0).then(|| below(&mut rng, side * side));
         for peer in [east, south, chord].into_iter().flatten() {
-            let cost = u32::try_from(1 + rng.below(max_cost)).expect("a small cost");
-            links.push((node, peer, cost));
+            links.push((node, peer, 1 + below(&mut rng, max_cost)));
         }
     }
     links
 }
 
-fn ours(nodes: u64, links: &[Link]) -> Graph {
-    let mut edges = vec![Vec::new(); usize::try_from(nodes).expect("a small number")];
+/// A random number below `bound`.
+fn below(rng: &mut Rng, bound: u32) -> u32 {
+    u32::try_from(rng.below(u64::from(bound))).unwrap_or(0)
+}
+
+fn key(node: u32) -> NodeKey {
+    NodeKey(u64::from(node))
+}
+
+fn ours(nodes: u32, links: &[Link]) -> Graph {
+    let mut edges = vec![Vec::new(); nodes as usize];
     for (tag, &(a, b, cost)) in (0..).zip(links) {
-        for (from, to) in [(a, b), (b, a)] {
-            let of_node = &mut edges[usize::try_from(from).expect("a small number")];
-            of_node.push(Edge { to: NodeKey(to), cost, tag });
-        }
+        edges[a as usize].push(Edge { to: key(b), cost, tag });
+        edges[b as usize].push(Edge { to: key(a), cost, tag });
     }
     let mut graph = Graph::new();
     for (key, edges) in (0..).map(NodeKey).zip(&edges) {
@@ -80,13 +86,12 @@ fn ours(nodes: u64, links: &[Link]) -> Graph {
     graph
 }
 
-fn theirs(nodes: u64, links: &[Link]) -> DiGraph<(), u32> {
+fn theirs(nodes: u32, links: &[Link]) -> DiGraph<(), u32> {
     let mut graph = DiGraph::new();
     let of: Vec<_> = (0..nodes).map(|_| graph.add_node(())).collect();
-    let node = |key: u64| of[usize::try_from(key).expect("a small number")];
     for &(a, b, cost) in links {
-        graph.add_edge(node(a), node(b), cost);
-        graph.add_edge(node(b), node(a), cost);
+        graph.add_edge(of[a as usize], of[b as usize], cost);
+        graph.add_edge(of[b as usize], of[a as usize], cost);
     }
     graph
 }

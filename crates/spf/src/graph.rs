@@ -89,20 +89,21 @@ pub struct EdgeChange {
 pub struct Graph {
     index: BTreeMap<NodeKey, NodeIdx>,
     nodes: Vec<Node>,
+    /// All that each node advertises, live or not, by `(to, tag)`; apart from the rest, which the calculation reads.
+    advertised: Vec<Vec<Edge>>,
     /// Indices that belong to no node.
     free: Vec<NodeIdx>,
     out_of: Adjacency,
     into: Adjacency,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 struct Node {
-    /// `None` while the index is free.
-    key: Option<NodeKey>,
+    key: NodeKey,
     kind: NodeKind,
     no_transit: bool,
-    /// All it advertises, live or not, by `(to, tag)`.
-    edges: Vec<Edge>,
+    /// `false` while the index is free.
+    present: bool,
 }
 
 impl Graph {
@@ -113,7 +114,7 @@ impl Graph {
     }
 
     /// Adds a node, or replaces all that is known of it. Returns what that did to live edges, those of its neighbours
-    /// included: if nothing, no path has changed.
+    /// included. If nothing, no path has changed: a new calculation is needed only if the node is the root and new.
     pub fn apply(&mut self, update: NodeUpdate<'_>) -> SmallVec<[EdgeChange; 4]> {
         let mut changes = match self.node(update.key) {
             Some(node) if self.kind(node) != update.kind => self.remove(update.key),
@@ -138,7 +139,7 @@ impl Graph {
         };
         self.set_edges(node, key, Vec::new(), &mut changes);
         self.index.remove(&key);
-        self.nodes[node.index()].key = None;
+        self.nodes[node.index()].present = false;
         self.free.push(node);
         changes
     }
@@ -152,7 +153,7 @@ impl Graph {
     /// The name of the node at `node`; `None` if there is none.
     #[must_use]
     pub fn key(&self, node: NodeIdx) -> Option<NodeKey> {
-        self.nodes.get(node.index())?.key
+        self.nodes.get(node.index()).filter(|node| node.present).map(|node| node.key)
     }
 
     /// How many nodes there are.
@@ -199,7 +200,7 @@ impl Graph {
 impl Graph {
     /// Makes an isolated node; `None` if there are more than an index can tell apart.
     fn add(&mut self, key: NodeKey, kind: NodeKind) -> Option<NodeIdx> {
-        let new = Node { key: Some(key), kind, no_transit: false, edges: Vec::new() };
+        let new = Node { key, kind, no_transit: false, present: true };
         let node = if let Some(node) = self.free.pop() {
             self.nodes[node.index()] = new;
             node
@@ -208,6 +209,7 @@ impl Graph {
             let node =
                 u32::try_from(self.nodes.len()).ok().filter(|&node| node <= u32::MAX >> 1)?;
             self.nodes.push(new);
+            self.advertised.push(Vec::new());
             self.out_of.add_node();
             self.into.add_node();
             NodeIdx(node)
@@ -224,14 +226,14 @@ impl Graph {
         new: Vec<Edge>,
         changes: &mut SmallVec<[EdgeChange; 4]>,
     ) {
-        let old = mem::take(&mut self.nodes[node.index()].edges);
+        let old = mem::take(&mut self.advertised[node.index()]);
         for (before, after) in pairs(&old, &new, |edge| edge.to) {
             let Some(peer) =
                 before.iter().chain(after).next().and_then(|edge| self.peer(node, edge.to))
             else {
                 continue;
             };
-            let back = self.advertised(peer, key);
+            let back = self.advertised_towards(peer, key);
             if back.is_empty() {
                 continue;
             }
@@ -243,7 +245,7 @@ impl Graph {
                 _ => {}
             }
         }
-        self.nodes[node.index()].edges = new;
+        self.advertised[node.index()] = new;
     }
 
     /// The node called `to`, if there is one and edges between it and `node` can be live.
@@ -254,8 +256,8 @@ impl Graph {
     }
 
     /// What `node` advertises towards `to`.
-    fn advertised(&self, node: NodeIdx, to: NodeKey) -> SmallVec<[Edge; 2]> {
-        let edges = &self.nodes[node.index()].edges;
+    fn advertised_towards(&self, node: NodeIdx, to: NodeKey) -> SmallVec<[Edge; 2]> {
+        let edges = &self.advertised[node.index()];
         let start = edges.partition_point(|edge| edge.to < to);
         edges[start..].iter().copied().take_while(|edge| edge.to == to).collect()
     }

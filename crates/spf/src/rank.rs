@@ -54,6 +54,11 @@ impl Rank {
         }
         u32::try_from(self.0 >> COST_SHIFT).ok()
     }
+
+    /// The rank as a number, in the same order.
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Spf {
             previous: Vec::new(),
             keys: Vec::new(),
             sets: NexthopSets::new(),
-            candidates: Queue::default(),
+            candidates: Queue::new(),
             inherited: Vec::new(),
             changed: Vec::new(),
         }
@@ -128,6 +128,7 @@ impl Spf {
     fn grow(&mut self, graph: &Graph, root: NodeIdx) -> SpfRun {
         let mut run = SpfRun::default();
         let rank = Rank::root(graph.kind(root));
+        self.candidates.clear();
         self.nodes[root.index()].rank = rank;
         self.candidates.push(rank, root);
         while let Some((rank, node)) = self.candidates.pop() {

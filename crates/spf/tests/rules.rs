@@ -1,0 +1,282 @@
+//! The rules one at a time, on topologies small enough to draw.
+
+use std::collections::BTreeMap;
+
+use bugle_spf::{Edge, EdgeChange, FirstHop, Graph, MAX_PATH, NodeKey, NodeKind, NodeUpdate, Spf};
+
+const R1: NodeKey = NodeKey(1);
+const R2: NodeKey = NodeKey(2);
+const R3: NodeKey = NodeKey(3);
+const R4: NodeKey = NodeKey(4);
+const LAN: NodeKey = NodeKey(100);
+const LAN2: NodeKey = NodeKey(101);
+
+fn edge(to: NodeKey, cost: u32, tag: u64) -> Edge {
+    Edge { to, cost, tag }
+}
+
+fn router(key: NodeKey, edges: &[Edge]) -> NodeUpdate<'_> {
+    NodeUpdate { key, kind: NodeKind::Router, no_transit: false, edges }
+}
+
+fn network(graph: &mut Graph, key: NodeKey, members: &[NodeKey]) {
+    let edges: Vec<_> = members.iter().map(|&to| edge(to, 0, 0)).collect();
+    graph.apply(NodeUpdate { key, kind: NodeKind::Network, no_transit: false, edges: &edges });
+}
+
+fn via(link: u64, router: NodeKey) -> FirstHop {
+    FirstHop { link, router: Some(router) }
+}
+
+fn on(link: u64) -> FirstHop {
+    FirstHop { link, router: None }
+}
+
+/// A calculation, and the routes it found: the distance and the first hops of each node.
+struct Routes(Spf, BTreeMap<NodeKey, (u32, Vec<FirstHop>)>);
+
+fn routes(graph: &Graph, root: NodeKey) -> Routes {
+    let mut spf = Spf::new();
+    spf.run(graph, root);
+    let route = |key: NodeKey| {
+        let node = graph.node(key)?;
+        let hops = spf.first_hops(spf.nexthops(node)).to_vec();
+        Some((key, (spf.distance(node)?, hops)))
+    };
+    let found = [R1, R2, R3, R4, LAN, LAN2].into_iter().filter_map(route).collect();
+    Routes(spf, found)
+}
+
+impl Routes {
+    fn to(&self, key: NodeKey) -> Option<(u32, &[FirstHop])> {
+        self.1.get(&key).map(|(distance, hops)| (*distance, hops.as_slice()))
+    }
+}
+
+#[test]
+fn the_root_is_at_distance_zero_without_nexthops() {
+    let mut graph = Graph::new();
+    graph.apply(router(R1, &[]));
+    assert_eq!(routes(&graph, R1).to(R1), Some((0, &[][..])));
+}
+
+#[test]
+fn nothing_is_reachable_from_a_root_that_is_not_there() {
+    let mut graph = Graph::new();
+    graph.apply(router(R1, &[]));
+    assert_eq!(routes(&graph, R2).1.len(), 0);
+}
+
+#[test]
+fn a_link_named_by_one_end_only_is_not_used() {
+    let mut graph = Graph::new();
+    assert!(graph.apply(router(R1, &[edge(R2, 1, 7)])).is_empty());
+    assert!(graph.apply(router(R2, &[])).is_empty());
+    assert_eq!(routes(&graph, R1).to(R2), None);
+}
+
+#[test]
+fn naming_a_neighbour_back_makes_both_directions_live() {
+    let mut graph = Graph::new();
+    graph.apply(router(R1, &[edge(R2, 1, 7)]));
+    let changes = graph.apply(router(R2, &[edge(R1, 2, 8)]));
+    let live = |from, to, tag, cost| EdgeChange { from, to, tag, old: None, new: Some(cost) };
+    assert_eq!(changes[..], [live(R2, R1, 8, 2), live(R1, R2, 7, 1)]);
+    assert!(graph.apply(router(R2, &[edge(R1, 2, 8)])).is_empty(), "said twice is not news");
+}
+
+#[test]
+fn a_change_of_cost_is_one_change_of_one_direction() {
+    let mut graph = Graph::new();
+    graph.apply(router(R1, &[edge(R2, 1, 7)]));
+    graph.apply(router(R2, &[edge(R1, 2, 8)]));
+    let changes = graph.apply(router(R1, &[edge(R2, 5, 7)]));
+    let expected = EdgeChange { from: R1, to: R2, tag: 7, old: Some(1), new: Some(5) };
+    assert_eq!(changes[..], [expected]);
+}
+
+#[test]
+fn a_change_of_transit_reports_the_edges_out_of_the_node() {
+    let mut graph = Graph::new();
+    graph.apply(router(R1, &[edge(R2, 1, 7)]));
+    graph.apply(router(R2, &[edge(R1, 2, 8)]));
+    let changes = graph.apply(NodeUpdate { no_transit: true, ..router(R2, &[edge(R1, 2, 8)]) });
+    let expected = EdgeChange { from: R2, to: R1, tag: 8, old: Some(2), new: Some(2) };
+    assert_eq!(changes[..], [expected]);
+}
+
+#[test]
+fn parallel_links_of_equal_cost_are_all_first_hops() {
+    let mut graph = Graph::new();
+    graph.apply(router(R1, &[edge(R2, 5, 1), edge(R2, 5, 2), edge(R2, 6, 3)]));
+    graph.apply(router(R2, &[edge(R1, 5, 1)]));
+    let found = routes(&graph, R1);
+    assert_eq!(found.to(R2), Some((5, &[via(1, R2), via(2, R2)][..])));
+}
+
+#[test]
+fn an_attached_network_has_no_router_and_its_routers_are_their_own_first_hops() {
+    let mut graph = Graph::new();
+    for key in [R1, R2, R3] {
+        graph.apply(router(key, &[edge(LAN, 10, key.0)]));
+    }
+    network(&mut graph, LAN, &[R1, R2, R3]);
+    let found = routes(&graph, R1);
+    assert_eq!(found.to(LAN), Some((10, &[on(1)][..])));
+    assert_eq!(found.to(R2), Some((10, &[via(1, R2)][..])));
+    assert_eq!(found.to(R3), Some((10, &[via(1, R3)][..])));
+}
+
+#[test]
+fn a_network_behind_a_router_is_reached_through_that_router() {
+    let mut graph = Graph::new();
+    graph.apply(router(R1, &[edge(R2, 3, 7)]));
+    graph.apply(router(R2, &[edge(R1, 3, 7), edge(LAN, 10, 8)]));
+    graph.apply(router(R3, &[edge(LAN, 10, 9)]));
+    network(&mut graph, LAN, &[R2, R3]);
+    let found = routes(&graph, R1);
+    assert_eq!(found.to(LAN), Some((13, &[via(7, R2)][..])));
+    assert_eq!(found.to(R3), Some((13, &[via(7, R2)][..])));
+}
+
+/// RFC 2328 section 16.1 (3): a router reached at the same distance directly and across a network needs the network to
+/// join the tree first.
+#[test]
+fn equal_paths_across_a_network_and_a_direct_link_are_both_found() {
+    let mut graph = Graph::new();
+    graph.apply(router(R1, &[edge(LAN, 10, 1), edge(R2, 10, 2)]));
+    graph.apply(router(R2, &[edge(LAN, 10, 1), edge(R1, 10, 2)]));
+    network(&mut graph, LAN, &[R1, R2]);
+    let found = routes(&graph, R1);
+    assert_eq!(found.to(R2), Some((10, &[via(1, R2), via(2, R2)][..])));
+}
+
+#[test]
+fn two_interfaces_on_one_network_are_two_first_hops() {
+    let mut graph = Graph::new();
+    graph.apply(router(R1, &[edge(LAN, 10, 1), edge(LAN, 10, 2)]));
+    graph.apply(router(R2, &[edge(LAN, 10, 1)]));
+    network(&mut graph, LAN, &[R1, R2]);
+    let found = routes(&graph, R1);
+    assert_eq!(found.to(LAN), Some((10, &[on(1), on(2)][..])));
+    assert_eq!(found.to(R2), Some((10, &[via(1, R2), via(2, R2)][..])));
+}
+
+#[test]
+fn an_overloaded_router_is_reached_but_not_crossed() {
+    let mut graph = Graph::new();
+    graph.apply(router(R1, &[edge(R2, 1, 1), edge(R3, 100, 2)]));
+    let edges = [edge(R1, 1, 1), edge(R3, 1, 3)];
+    graph.apply(NodeUpdate { no_transit: true, ..router(R2, &edges) });
+    graph.apply(router(R3, &[edge(R1, 100, 2), edge(R2, 1, 3)]));
+    let found = routes(&graph, R1);
+    assert_eq!(found.to(R2), Some((1, &[via(1, R2)][..])));
+    assert_eq!(found.to(R3), Some((100, &[via(2, R3)][..])));
+    assert_eq!(routes(&graph, R2).to(R3).map(|route| route.0), Some(1), "as the root it is");
+}
+
+#[test]
+fn an_overloaded_router_does_not_pass_on_first_hops_at_equal_cost_either() {
+    let mut graph = Graph::new();
+    graph.apply(router(R1, &[edge(R2, 1, 1), edge(R3, 1, 2)]));
+    let edges = [edge(R1, 1, 1), edge(R4, 1, 3)];
+    graph.apply(NodeUpdate { no_transit: true, ..router(R2, &edges) });
+    graph.apply(router(R3, &[edge(R1, 1, 2), edge(R4, 1, 4)]));
+    graph.apply(router(R4, &[edge(R2, 1, 3), edge(R3, 1, 4)]));
+    assert_eq!(routes(&graph, R1).to(R4), Some((2, &[via(2, R3)][..])));
+}
+
+#[test]
+fn a_path_longer_than_the_maximum_does_not_count() {
+    let mut graph = Graph::new();
+    graph.apply(router(R1, &[edge(R2, MAX_PATH, 1)]));
+    graph.apply(router(R2, &[edge(R1, 1, 1), edge(R3, 1, 2)]));
+    graph.apply(router(R3, &[edge(R2, u32::MAX, 2)]));
+    assert_eq!(routes(&graph, R1).to(R2).map(|route| route.0), Some(MAX_PATH));
+    assert_eq!(routes(&graph, R1).to(R3), None);
+    assert_eq!(routes(&graph, R3).to(R2), None);
+}
+
+/// With an IS-IS metric of 0 each of two neighbours could think that the other is as close to everything as itself.
+#[test]
+fn neighbours_at_no_cost_do_not_send_packets_to_each_other() {
+    let mut graph = Graph::new();
+    graph.apply(router(R1, &[edge(R2, 0, 1), edge(R3, 10, 2)]));
+    graph.apply(router(R2, &[edge(R1, 0, 1), edge(R3, 10, 3)]));
+    graph.apply(router(R3, &[edge(R1, 10, 2), edge(R2, 10, 3)]));
+    assert_eq!(routes(&graph, R1).to(R3), Some((10, &[via(2, R3)][..])));
+    assert_eq!(routes(&graph, R2).to(R3), Some((10, &[via(3, R3)][..])));
+    assert_eq!(routes(&graph, R1).to(R2), Some((0, &[via(1, R2)][..])));
+}
+
+#[test]
+fn equal_sets_of_first_hops_have_equal_ids() {
+    let mut graph = Graph::new();
+    graph.apply(router(R1, &[edge(R2, 1, 1), edge(R3, 1, 2)]));
+    graph.apply(router(R2, &[edge(R1, 1, 1), edge(R4, 1, 3), edge(LAN, 1, 5)]));
+    graph.apply(router(R3, &[edge(R1, 1, 2), edge(R4, 1, 4), edge(LAN, 1, 5)]));
+    graph.apply(router(R4, &[edge(R2, 1, 3), edge(R3, 1, 4)]));
+    network(&mut graph, LAN, &[R2, R3]);
+    let Routes(spf, found) = routes(&graph, R1);
+    assert_eq!(found[&R4].1, [via(1, R2), via(2, R3)]);
+    let set = |key| graph.node(key).map(|node| spf.nexthops(node));
+    assert_eq!(set(R4), set(LAN));
+    assert_ne!(set(R4), set(R2));
+}
+
+#[test]
+fn an_index_is_used_again_and_its_new_owner_counts_as_changed() {
+    let mut graph = Graph::new();
+    graph.apply(router(R1, &[edge(R2, 1, 1), edge(R3, 1, 2)]));
+    graph.apply(router(R2, &[edge(R1, 1, 1)]));
+    let mut spf = Spf::new();
+    spf.run(&graph, R1);
+    let index = graph.node(R2);
+
+    graph.remove(R2);
+    graph.apply(router(R3, &[edge(R1, 1, 2)]));
+    assert_eq!(graph.node(R3), index);
+    assert_eq!(graph.len(), 2);
+    spf.run(&graph, R1);
+    let changed: Vec<_> = spf.changed().iter().map(|change| (change.key, change.node)).collect();
+    assert_eq!(changed, [(R3, index), (R2, None)]);
+}
+
+#[test]
+fn a_node_that_has_moved_to_another_index_has_not_changed() {
+    let mut graph = Graph::new();
+    graph.apply(router(R1, &[edge(R2, 1, 1)]));
+    graph.apply(router(R2, &[edge(R1, 1, 1)]));
+    let mut spf = Spf::new();
+    spf.run(&graph, R1);
+    let index = graph.node(R2);
+
+    graph.remove(R2);
+    graph.apply(router(R3, &[]));
+    graph.apply(router(R2, &[edge(R1, 1, 1)]));
+    assert_ne!(graph.node(R2), index);
+    spf.run(&graph, R1);
+    assert_eq!(spf.changed(), []);
+}
+
+/// Sets that have gone out of use are swept out now and then, which must not look like a change of those in use.
+#[test]
+fn a_link_that_keeps_changing_its_name_leaves_the_others_unchanged() {
+    let mut graph = Graph::new();
+    graph.apply(router(R2, &[edge(R1, 1, 1)]));
+    graph.apply(router(R3, &[edge(R1, 1, 2)]));
+    let mut spf = Spf::new();
+    for tag in 10..5000 {
+        graph.apply(router(R1, &[edge(R2, 1, tag), edge(R3, 1, 2)]));
+        spf.run(&graph, R1);
+        if tag > 10 {
+            let changed: Vec<_> = spf.changed().iter().map(|change| change.key).collect();
+            assert_eq!(changed, [R2]);
+        }
+        let [two, three] = [R2, R3].map(|key| graph.node(key).map(|node| spf.nexthops(node)));
+        let hops = |set: Option<_>| set.map(|set| spf.first_hops(set));
+        assert_eq!(hops(two), Some(&[via(tag, R2)][..]));
+        assert_eq!(hops(three), Some(&[via(2, R3)][..]));
+        assert!(two.is_some_and(|set| set.index() < 2000), "{two:?}");
+    }
+}
