@@ -1,0 +1,428 @@
+//! The JSON of the API. Field names are stable: fields are added, never renamed or removed.
+//!
+//! Addresses, prefixes and MAC addresses are strings as operators write them. A field that ends in `_seconds`, `_ms` or
+//! `_us` is a whole number in that unit. What does not apply is `null`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr;
+
+use bugle_types::{AreaId, Mac, ParseError, Prefix, RouterId};
+use serde::{Deserialize, Serialize};
+
+/// What can be shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Topic {
+    /// [`Summary`].
+    Summary,
+    /// [`Interface`]s.
+    Interfaces,
+    /// [`Neighbor`]s.
+    Neighbors,
+    /// [`DatabaseEntry`]s.
+    Database,
+    /// [`Route`]s.
+    Routes,
+    /// [`Host`]s.
+    Hosts,
+    /// [`BfdSession`]s.
+    Bfd,
+    /// [`Spf`].
+    Spf,
+    /// The latest [`Event`]s, oldest first.
+    Events,
+}
+
+impl Topic {
+    /// All topics.
+    pub const ALL: [Self; 9] = [
+        Self::Summary,
+        Self::Interfaces,
+        Self::Neighbors,
+        Self::Database,
+        Self::Routes,
+        Self::Hosts,
+        Self::Bfd,
+        Self::Spf,
+        Self::Events,
+    ];
+
+    /// The topic's name in paths and commands.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Summary => "summary",
+            Self::Interfaces => "interfaces",
+            Self::Neighbors => "neighbors",
+            Self::Database => "database",
+            Self::Routes => "routes",
+            Self::Hosts => "hosts",
+            Self::Bfd => "bfd",
+            Self::Spf => "spf",
+            Self::Events => "events",
+        }
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Topic {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::ALL
+            .into_iter()
+            .find(|topic| topic.name() == text)
+            .ok_or_else(|| ParseError { expected: "a topic like routes", found: text.to_owned() })
+    }
+}
+
+/// The answer to a [`Topic`]: its JSON is that of the content.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Reply {
+    /// To [`Topic::Summary`].
+    Summary(Summary),
+    /// To [`Topic::Interfaces`].
+    Interfaces(Vec<Interface>),
+    /// To [`Topic::Neighbors`].
+    Neighbors(Vec<Neighbor>),
+    /// To [`Topic::Database`].
+    Database(Vec<DatabaseEntry>),
+    /// To [`Topic::Routes`].
+    Routes(Vec<Route>),
+    /// To [`Topic::Hosts`].
+    Hosts(Vec<Host>),
+    /// To [`Topic::Bfd`].
+    Bfd(Vec<BfdSession>),
+    /// To [`Topic::Spf`].
+    Spf(Vec<Spf>),
+    /// To [`Topic::Events`].
+    Events(Vec<Event>),
+}
+
+impl Reply {
+    /// Reads the JSON that answers `topic`.
+    ///
+    /// # Errors
+    /// If the text is not that of such an answer.
+    pub fn from_json(topic: Topic, json: &str) -> Result<Self, serde_json::Error> {
+        Ok(match topic {
+            Topic::Summary => Self::Summary(serde_json::from_str(json)?),
+            Topic::Interfaces => Self::Interfaces(serde_json::from_str(json)?),
+            Topic::Neighbors => Self::Neighbors(serde_json::from_str(json)?),
+            Topic::Database => Self::Database(serde_json::from_str(json)?),
+            Topic::Routes => Self::Routes(serde_json::from_str(json)?),
+            Topic::Hosts => Self::Hosts(serde_json::from_str(json)?),
+            Topic::Bfd => Self::Bfd(serde_json::from_str(json)?),
+            Topic::Spf => Self::Spf(serde_json::from_str(json)?),
+            Topic::Events => Self::Events(serde_json::from_str(json)?),
+        })
+    }
+}
+
+/// The daemon at a glance.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Summary {
+    /// The daemon's version.
+    pub version: String,
+    /// The name shown to operators.
+    pub hostname: String,
+    /// The identity in OSPF.
+    pub router_id: RouterId,
+    /// Since the daemon started.
+    pub uptime_seconds: u64,
+    /// Whether routes are installed in the kernel.
+    pub fib_enabled: bool,
+    /// The configured VRFs, `default` first.
+    pub vrfs: Vec<VrfSummary>,
+}
+
+/// One VRF at a glance.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct VrfSummary {
+    /// Its name.
+    pub vrf: String,
+    /// The kernel's routing table; `null` while the VRF device does not exist.
+    pub table: Option<u32>,
+    /// The protocols that run, like `ospf`.
+    pub protocols: Vec<String>,
+    /// Interfaces that take part.
+    pub interfaces: u64,
+    /// Neighbours heard of.
+    pub neighbors: u64,
+    /// Neighbours with a complete adjacency.
+    pub neighbors_full: u64,
+    /// Entries of the link-state database.
+    pub database: u64,
+    /// Routes computed.
+    pub routes: u64,
+    /// Hosts known.
+    pub hosts: u64,
+}
+
+/// An interface that takes part in a protocol.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Interface {
+    /// The VRF.
+    pub vrf: String,
+    /// `ospf`.
+    pub protocol: String,
+    /// The interface's name.
+    pub interface: String,
+    /// Its primary address and prefix length.
+    pub address: String,
+    /// The OSPF area.
+    pub area: AreaId,
+    /// `point-to-point`, `broadcast` or `passive`.
+    #[serde(rename = "type")]
+    pub link_type: String,
+    /// The state of RFC 2328 section 9.1, like `DR` or `Point-to-point`.
+    pub state: String,
+    /// The cost.
+    pub cost: u16,
+    /// The priority for becoming designated router.
+    pub priority: u8,
+    /// The Hello interval.
+    pub hello_ms: u64,
+    /// The dead interval.
+    pub dead_ms: u64,
+    /// The largest IP packet.
+    pub mtu: u16,
+    /// The designated router's address.
+    pub designated_router: Option<Ipv4Addr>,
+    /// The backup designated router's address.
+    pub backup_designated_router: Option<Ipv4Addr>,
+    /// Neighbours heard here.
+    pub neighbors: u64,
+    /// Packets and LSAs dropped here, by reason.
+    pub drops: BTreeMap<String, u64>,
+    /// Neighbours configured differently, which keeps adjacencies from forming: what differs, by their address.
+    pub mismatches: BTreeMap<String, String>,
+}
+
+/// A neighbour.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Neighbor {
+    /// The VRF.
+    pub vrf: String,
+    /// `ospf`.
+    pub protocol: String,
+    /// The interface on which it is heard.
+    pub interface: String,
+    /// Its identity.
+    pub router_id: RouterId,
+    /// Its address.
+    pub address: IpAddr,
+    /// The state of RFC 2328 section 10.1: `Init`, `2-Way`, `ExStart`, `Exchange`, `Loading` or `Full`.
+    pub state: String,
+    /// Its priority for becoming designated router.
+    pub priority: u8,
+    /// In this state for so long.
+    pub since_seconds: u64,
+    /// Without a Hello it is gone in so long.
+    pub dead_in_ms: u64,
+    /// LSAs sent to it and not yet acknowledged.
+    pub unacknowledged: u64,
+}
+
+/// An entry of a link-state database.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DatabaseEntry {
+    /// The VRF.
+    pub vrf: String,
+    /// `ospf`.
+    pub protocol: String,
+    /// The area; `null` for what is flooded everywhere.
+    pub area: Option<AreaId>,
+    /// `router`, `network`, `summary`, `asbr-summary`, `external`, ..., or the number of another type.
+    #[serde(rename = "type")]
+    pub lsa_type: String,
+    /// The link state id.
+    pub id: Ipv4Addr,
+    /// Who originated it.
+    pub advertising_router: RouterId,
+    /// The sequence number, in hexadecimal like `0x80000001`.
+    pub sequence: String,
+    /// The age.
+    pub age_seconds: u16,
+    /// The checksum, in hexadecimal like `0x1a2b`.
+    pub checksum: String,
+    /// The length with its header in octets.
+    pub length: u16,
+}
+
+/// A route.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Route {
+    /// The VRF.
+    pub vrf: String,
+    /// The destination.
+    pub prefix: Prefix,
+    /// Where it comes from: `ospf`, or `host` for a host behind one of our ports.
+    pub protocol: String,
+    /// The kind within the protocol: `intra-area`, `inter-area`, `external-1`, `external-2`; `null` for hosts.
+    pub path: Option<String>,
+    /// The metric as operators know it; for `external-2` the external one.
+    pub metric: u32,
+    /// Where packets go; several share the load. Empty: they are dropped.
+    pub nexthops: Vec<RouteNexthop>,
+    /// Whether the kernel has it.
+    pub installed: bool,
+}
+
+/// One leg of a route.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct RouteNexthop {
+    /// The router to hand packets to; `null` if the destination is on the link.
+    pub gateway: Option<IpAddr>,
+    /// The outgoing interface.
+    pub interface: String,
+}
+
+/// A host.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Host {
+    /// The VRF.
+    pub vrf: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// What is being done about it, like `candidate` or `active`.
+    pub state: String,
+    /// How strong its claim is: `pinned` or `registered`.
+    pub class: String,
+    /// The interface it is behind.
+    pub port: Option<String>,
+    /// Its MAC address.
+    pub mac: Option<Mac>,
+    /// The metric it is advertised with; `null` if it is not advertised.
+    pub metric: Option<u32>,
+    /// The router that claims it besides us.
+    pub rival: Option<RouterId>,
+    /// The metric of that claim.
+    pub rival_metric: Option<u32>,
+    /// In this state for so long.
+    pub since_seconds: u64,
+}
+
+/// A BFD session. This release has none.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BfdSession {
+    /// The VRF.
+    pub vrf: String,
+    /// The interface.
+    pub interface: String,
+    /// The neighbour's address.
+    pub address: IpAddr,
+    /// The state of RFC 5880 section 6.2.
+    pub state: String,
+}
+
+/// Route computation of one instance.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Spf {
+    /// The VRF.
+    pub vrf: String,
+    /// `ospf`.
+    pub protocol: String,
+    /// The area.
+    pub area: AreaId,
+    /// The state of RFC 8405 section 5.1: `quiet`, `short-wait` or `long-wait`.
+    pub state: String,
+    /// How often it ran.
+    pub runs: u64,
+    /// When the next run is due; `null` if none is.
+    pub due_in_ms: Option<u64>,
+    /// Routers and networks in the graph.
+    pub nodes: u64,
+    /// When it last ran.
+    pub last_run_seconds_ago: Option<u64>,
+    /// How long the last run waited from the first change that asked for it.
+    pub last_delay_us: Option<u64>,
+}
+
+/// Something that happened.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// When, in microseconds since the Unix epoch.
+    pub time_us: u64,
+    /// What kind, like `neighbor-state`. `lagged` says that the reader was too slow and missed events.
+    pub kind: String,
+    /// The VRF; `null` if it concerns none.
+    pub vrf: Option<String>,
+    /// What happened, for people.
+    pub message: String,
+}
+
+/// Why packets to an address go where they go.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The VRF.
+    pub vrf: String,
+    /// The address asked about.
+    pub address: IpAddr,
+    /// The most specific route that holds it.
+    pub route: Option<Route>,
+    /// The host with this address, if it is known here.
+    pub host: Option<Host>,
+    /// The reasons, in the order in which they decide.
+    pub reasons: Vec<String>,
+    /// The host's last move as seen from here, step by step.
+    pub timeline: Vec<Step>,
+}
+
+/// A step of a host's move.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Step {
+    /// What was done, like `claimed` or `advertised`.
+    pub step: String,
+    /// When, in microseconds since the Unix epoch.
+    pub time_us: u64,
+    /// After the first step.
+    pub after_us: u64,
+}
+
+/// The body of a request to add a host.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostAdd {
+    /// Its address.
+    pub address: IpAddr,
+    /// The VRF; the default one if absent.
+    #[serde(default)]
+    pub vrf: Option<String>,
+    /// The interface it is behind.
+    #[serde(default)]
+    pub port: Option<String>,
+    /// Its MAC address.
+    #[serde(default)]
+    pub mac: Option<Mac>,
+    /// It is only expected: prepare for it, advertise nothing yet.
+    #[serde(default)]
+    pub candidate: bool,
+}
+
+/// The body of a refusal.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// Why, and what to do.
+    pub error: String,
+}
+
+/// Something that is counted or measured, for Prometheus.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Metric {
+    /// The name, without the prefix `bugle_` and without the suffix `_total` of counters.
+    pub name: &'static str,
+    /// What it says.
+    pub help: &'static str,
+    /// Whether it only ever grows.
+    pub counter: bool,
+    /// The values, each with its labels.
+    pub samples: Vec<(Vec<(&'static str, String)>, u64)>,
+}
