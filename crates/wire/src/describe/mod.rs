@@ -57,29 +57,15 @@ pub fn frame(number: u32, packet: &capture::Packet<'_>) -> Value {
 /// An OSPF packet, decoded as far as it can be; `payload` is that of the IP datagram.
 #[must_use]
 pub fn ospf(payload: &[u8]) -> Value {
-    match Packet::parse(payload) {
-        Ok(packet) => ospf_packet(&packet),
-        Err(error) => undecoded(error, payload),
+    match (Packet::parse(payload), Packet::parse_unverified(payload)) {
+        (Ok(packet), _) => Value::Map(packet_entries(&packet)),
+        (Err(error), Ok(packet)) => {
+            let mut entries = packet_entries(&packet);
+            entries.push(("error", Value::text(error)));
+            Value::Map(entries)
+        }
+        (Err(error), Err(_)) => undecoded(error, payload),
     }
-}
-
-/// A decoded OSPF packet.
-#[must_use]
-pub fn ospf_packet(packet: &Packet<'_>) -> Value {
-    let mut entries = vec![
-        ("type", Value::text(packet.body.packet_type().name())),
-        ("router_id", Value::text(packet.header.router_id)),
-        ("area", Value::text(packet.header.area)),
-        ("auth", auth(packet.header.auth)),
-        ("body", body(&packet.body)),
-    ];
-    if !packet.digest.is_empty() {
-        entries.push(("digest", Value::hex(packet.digest)));
-    }
-    if let Some(block) = packet.lls {
-        entries.push(("lls", lls(block)));
-    }
-    Value::Map(entries)
 }
 
 /// An LSA.
@@ -94,13 +80,27 @@ pub fn lsa(lsa: &Lsa<'_>) -> Value {
     Value::Map(entries)
 }
 
+fn packet_entries(packet: &Packet<'_>) -> Vec<(&'static str, Value)> {
+    let mut entries = vec![
+        ("type", Value::text(packet.body.packet_type().name())),
+        ("router_id", Value::text(packet.header.router_id)),
+        ("area", Value::text(packet.header.area)),
+        ("auth", auth(packet.header.auth, packet.digest)),
+        ("body", body(&packet.body)),
+    ];
+    if let Some(block) = packet.lls {
+        entries.push(("lls", lls(block)));
+    }
+    entries
+}
+
 /// What cannot be decoded: why, and the bytes themselves.
 fn undecoded(error: DecodeError, bytes: &[u8]) -> Value {
     Value::Map(vec![("error", Value::text(error)), ("bytes", Value::hex(bytes))])
 }
 
 /// Everything but the password, which is nobody's business.
-fn auth(auth: Auth) -> Value {
+fn auth(auth: Auth, digest: &[u8]) -> Value {
     Value::Map(match auth {
         Auth::Null => vec![("type", Value::text("null"))],
         Auth::Simple(_) => vec![("type", Value::text("simple"))],
@@ -109,6 +109,7 @@ fn auth(auth: Auth) -> Value {
             ("key_id", key_id.into()),
             ("digest_length", length.into()),
             ("sequence", sequence.into()),
+            ("digest", Value::hex(digest)),
         ],
         Auth::Unknown(number) => vec![("type", Value::Text(format!("type-{number}")))],
     })

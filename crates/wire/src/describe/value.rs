@@ -1,6 +1,6 @@
 //! A tree of named values, with one rendering for people and one for programs.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use serde::ser::{Serialize, Serializer};
 
@@ -50,6 +50,11 @@ impl Value {
         }
     }
 
+    /// Whether something of a value that is not simple stands on its first line.
+    fn has_line(&self) -> bool {
+        matches!(self, Self::Map(entries) if entries.iter().any(|(_, value)| value.is_simple()))
+    }
+
     /// Writes what stands on the value's first line.
     fn write_line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -87,7 +92,7 @@ impl Value {
                 nested.try_for_each(|(name, value)| {
                     begin_line(f, depth)?;
                     write!(f, "{}:", Spaced(name))?;
-                    if let Self::Map(_) = value {
+                    if value.has_line() {
                         f.write_str(" ")?;
                         value.write_line(f)?;
                     }
@@ -160,6 +165,6 @@ struct Spaced(&'static str);
 
 impl fmt::Display for Spaced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        separated(f, " ", self.0.split('_'), |f, word| f.write_str(word))
+        self.0.chars().try_for_each(|letter| f.write_char(if letter == '_' { ' ' } else { letter }))
     }
 }

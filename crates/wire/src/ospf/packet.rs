@@ -60,17 +60,31 @@ impl<'a> Packet<'a> {
     /// # Errors
     /// When the packet does not have the structure of its type, or its checksum is wrong.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::parse_with(bytes, |head, contents| checksum::internet(&[head, contents]) == 0)
+    }
+
+    /// Decodes as [`parse`](Self::parse) does, but a packet whose checksum is wrong too: for looking at, not for believing.
+    ///
+    /// # Errors
+    /// When the packet does not have the structure of its type.
+    pub fn parse_unverified(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::parse_with(bytes, |_, _| true)
+    }
+
+    /// `verify` is given what a checksum covers: the header before the authentication field, and what follows that.
+    fn parse_with(
+        bytes: &'a [u8],
+        verify: impl Fn(&[u8], &[u8]) -> bool,
+    ) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes, 0);
         let (header, packet_type, length) = Header::read(&mut reader)?;
         let at = reader.at();
         // Never out of range: `Header::read` has read its bytes and checked the length against what arrived.
         let (packet, following) = bytes.split_at_checked(length).unwrap_or((bytes, &[]));
         let (head, contents) = packet.split_at_checked(at).unwrap_or((packet, &[]));
-        if header.auth.is_checksummed() {
-            let covered = head.get(..AUTHENTICATION_AT).unwrap_or_default();
-            if checksum::internet(&[covered, contents]) != 0 {
-                return Err(DecodeErrorKind::BadChecksum.at(CHECKSUM_AT));
-            }
+        let covered = head.get(..AUTHENTICATION_AT).unwrap_or_default();
+        if header.auth.is_checksummed() && !verify(covered, contents) {
+            return Err(DecodeErrorKind::BadChecksum.at(CHECKSUM_AT));
         }
         let body = Body::parse(packet_type, Reader::new(contents, at))?;
         let mut trailer = Reader::new(following, length);
