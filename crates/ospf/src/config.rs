@@ -1,0 +1,124 @@
+//! What an instance and its interfaces are told to be.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use bugle_lsdb::BackoffConfig;
+use bugle_types::{AreaId, Prefix, RouterId};
+
+/// Settings of an instance. The router id and the area are fixed for its lifetime; to change them, start another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// This router's identity.
+    pub router_id: RouterId,
+    /// The one area that every interface is in.
+    pub area: AreaId,
+    /// Advertise transit links at MaxLinkMetric, so that nobody routes through this router (RFC 6987).
+    pub stub_router: bool,
+    /// Set the E bit: this router is an AS boundary router (RFC 2328 section 12.4.1).
+    pub boundary: bool,
+    /// How many equal-cost nexthops a route may have.
+    pub max_paths: usize,
+    /// When SPF runs (RFC 8405).
+    pub spf: BackoffConfig,
+    /// The least time between two instances of one LSA of ours. RFC 2328 says 5 s (MinLSInterval); a receiver drops what
+    /// comes within 1 s (MinLSArrival), so 1 s is the shortest that every router accepts.
+    pub min_ls_interval: Duration,
+    /// MinLSArrival: instances of one LSA that come faster than this are accepted only from a small reserve
+    /// ([`bugle_lsdb::ArrivalGate`]).
+    pub min_ls_arrival: Duration,
+}
+
+impl Config {
+    /// The defaults for a router of this name.
+    #[must_use]
+    pub fn new(router_id: RouterId, area: AreaId) -> Self {
+        Self {
+            router_id,
+            area,
+            stub_router: true,
+            boundary: true,
+            max_paths: 16,
+            spf: BackoffConfig::default(),
+            min_ls_interval: Duration::from_secs(1),
+            min_ls_arrival: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The network type of an interface (RFC 2328 section 1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NetworkType {
+    /// A link with one neighbour.
+    PointToPoint,
+    /// A LAN with a designated router.
+    Broadcast,
+    /// A network that is advertised, on which OSPF is not spoken.
+    Passive,
+}
+
+/// Settings of an interface that is up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterfaceConfig {
+    /// The name, for people.
+    pub name: String,
+    /// The address that packets are sent from.
+    pub address: Ipv4Addr,
+    /// Bits of the network part. A point-to-point interface with 32 is unnumbered.
+    pub prefix_length: u8,
+    /// Further networks on this interface, and those of a loopback: advertised as stub networks.
+    pub stubs: Vec<Prefix>,
+    /// The largest IP packet in octets.
+    pub mtu: u16,
+    /// The network type.
+    pub network_type: NetworkType,
+    /// The cost of sending a packet out of this interface.
+    pub cost: u16,
+    /// HelloInterval. Below a second, the Hello packets carry 0.
+    pub hello: Duration,
+    /// RouterDeadInterval, in whole seconds.
+    pub dead: Duration,
+    /// RxmtInterval.
+    pub retransmit: Duration,
+    /// Eligibility to become the designated router; 0: never.
+    pub priority: u8,
+    /// Form adjacencies with neighbours that announce a larger MTU.
+    pub mtu_ignore: bool,
+}
+
+impl InterfaceConfig {
+    /// The network that the interface is attached to; `None` if it is unnumbered.
+    #[must_use]
+    pub fn network(&self) -> Option<Prefix> {
+        if self.is_unnumbered() {
+            return None;
+        }
+        Prefix::new(self.address.into(), self.prefix_length)
+    }
+
+    /// Whether this is a point-to-point link without a network of its own.
+    #[must_use]
+    pub fn is_unnumbered(&self) -> bool {
+        self.network_type == NetworkType::PointToPoint && self.prefix_length >= 32
+    }
+
+    /// The network mask of Hello packets and network-LSAs.
+    #[must_use]
+    pub fn mask(&self) -> Ipv4Addr {
+        Prefix::new(self.address.into(), self.prefix_length)
+            .and_then(Prefix::mask)
+            .unwrap_or(Ipv4Addr::BROADCAST)
+    }
+
+    /// HelloInterval as Hello packets carry it: whole seconds, 0 if it is shorter than one.
+    #[must_use]
+    pub fn hello_seconds(&self) -> u16 {
+        u16::try_from(self.hello.as_secs()).unwrap_or(u16::MAX)
+    }
+
+    /// RouterDeadInterval as Hello packets carry it.
+    #[must_use]
+    pub fn dead_seconds(&self) -> u32 {
+        u32::try_from(self.dead.as_secs()).unwrap_or(u32::MAX).max(1)
+    }
+}

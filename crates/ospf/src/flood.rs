@@ -1,0 +1,559 @@
+//! Flooding: updates and acknowledgements, ageing (RFC 2328 sections 13 and 14).
+
+use std::net::Ipv4Addr;
+
+use bugle_lsdb::{ArrivalGate, EntryId};
+use bugle_types::{AreaId, IfIndex, Time};
+use bugle_wire::ospf::{
+    LinkStateAck, LinkStateUpdate, Lsa, LsaHeader, LsaKey, LsaType, MAX_AGE, SequenceNumber,
+    emit_link_state_ack,
+};
+
+use crate::exchange::IP_HEADER;
+use crate::instance::{Ospf, Timer};
+use crate::interface::InterfaceState;
+use crate::neighbor::{NeighborEvent, NeighborId, NeighborState};
+
+/// How long a delayed acknowledgement waits for company (section 13.5): well below any RxmtInterval.
+const ACK_DELAY: std::time::Duration = std::time::Duration::from_millis(100);
+/// Acknowledgements that fill a packet of 1,500 octets.
+const ACKS_PER_PACKET: usize = 72;
+/// Retransmissions to one neighbour at one time, so that a slow one is not buried (RFC 4222).
+const RETRANSMIT_BATCH: usize = 200;
+
+/// How far an LSA is flooded (RFC 2328 section 13.3, RFC 5250 section 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// One link: opaque type 9.
+    Link(IfIndex),
+    /// One area.
+    Area(AreaId),
+    /// The whole AS: types 5 and 11.
+    As,
+}
+
+impl Scope {
+    /// The scope of an LSA type that came in on an interface of an area; `None` for unknown types.
+    #[must_use]
+    pub fn of(ls_type: LsaType, ifindex: IfIndex, area: AreaId) -> Option<Self> {
+        match ls_type {
+            LsaType::ROUTER
+            | LsaType::NETWORK
+            | LsaType::SUMMARY_NETWORK
+            | LsaType::SUMMARY_ASBR
+            | LsaType::OPAQUE_AREA => Some(Self::Area(area)),
+            LsaType::AS_EXTERNAL | LsaType::OPAQUE_AS => Some(Self::As),
+            LsaType::OPAQUE_LINK => Some(Self::Link(ifindex)),
+            _ => None,
+        }
+    }
+
+    /// The database key of an LSA in this scope.
+    #[must_use]
+    pub const fn key(self, lsa: LsaKey) -> DbKey {
+        DbKey { scope: self, lsa }
+    }
+
+    /// Whether LSAs of this scope are flooded out of an interface.
+    pub(crate) fn reaches(self, ifindex: IfIndex) -> bool {
+        match self {
+            Self::Link(link) => link == ifindex,
+            Self::Area(_) | Self::As => true,
+        }
+    }
+}
+
+/// Identifies an LSA in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DbKey {
+    /// How far it is flooded.
+    pub scope: Scope,
+    /// What RFC 2328 section 12.1 identifies an LSA by.
+    pub lsa: LsaKey,
+}
+
+/// An LSA in the database. Its age is computed when read.
+#[derive(Debug, Clone)]
+pub struct StoredLsa {
+    bytes: Box<[u8]>,
+    /// As installed.
+    header: LsaHeader,
+    pub(crate) installed: Time,
+    /// When it was last sent in answer to an older instance (section 13 (8)).
+    pub(crate) answered: Option<Time>,
+    gate: ArrivalGate,
+}
+
+impl StoredLsa {
+    pub(crate) fn new(lsa: Lsa<'_>, now: Time, gate: ArrivalGate) -> Self {
+        let mut header = lsa.header();
+        header.age = header.age.min(MAX_AGE);
+        Self { bytes: lsa.bytes().into(), header, installed: now, answered: None, gate }
+    }
+
+    /// The LSA as it came; the age field is as of then.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The LSA.
+    #[must_use]
+    pub fn lsa(&self) -> Option<Lsa<'_>> {
+        Lsa::parse(&self.bytes).ok()
+    }
+
+    /// The age now, in seconds, at most MaxAge.
+    #[must_use]
+    pub fn age(&self, now: Time) -> u16 {
+        let held = u16::try_from(now.since(self.installed).as_secs()).unwrap_or(MAX_AGE);
+        self.header.age.saturating_add(held).min(MAX_AGE)
+    }
+
+    /// The header with the age of now.
+    #[must_use]
+    pub fn header(&self, now: Time) -> LsaHeader {
+        LsaHeader { age: self.age(now), ..self.header }
+    }
+
+    /// When it reaches `age`.
+    fn time_of_age(&self, age: u16) -> Time {
+        let left = age.saturating_sub(self.header.age);
+        self.installed + std::time::Duration::from_secs(left.into())
+    }
+}
+
+/// Where an LSA came from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Received {
+    pub(crate) from: NeighborId,
+}
+
+impl Ospf {
+    /// Link state update packets received (section 13).
+    pub(crate) fn on_update(
+        &mut self,
+        id: NeighborId,
+        src: Ipv4Addr,
+        packet: &LinkStateUpdate<'_>,
+    ) {
+        if self.neighbors.get(&id).is_none_or(|n| n.state < NeighborState::Exchange) {
+            return;
+        }
+        let mut direct = Vec::new();
+        for lsa in packet.lsas() {
+            self.on_lsa(id, src, lsa, &mut direct);
+            if self.neighbors.get(&id).is_none_or(|n| n.state < NeighborState::Exchange) {
+                // The packet broke the adjacency: the rest would be for an exchange that is over.
+                break;
+            }
+        }
+        self.send_acks(id, &direct);
+    }
+
+    /// One LSA of an update: the steps of section 13.
+    fn on_lsa(&mut self, id: NeighborId, src: Ipv4Addr, lsa: Lsa<'_>, direct: &mut Vec<LsaHeader>) {
+        let mut header = lsa.header();
+        header.age = header.age.min(MAX_AGE);
+        // (1)
+        if !lsa.checksum_ok() {
+            self.dropped(id.ifindex, src, "lsa-checksum", || format!("{}", header.key));
+            return;
+        }
+        // (2), (3): this area is no stub area.
+        let Some(scope) = Scope::of(header.key.ls_type, id.ifindex, self.config.area) else {
+            self.dropped(id.ifindex, src, "lsa-unknown-type", || format!("{}", header.key));
+            return;
+        };
+        if let Err(error) = lsa.body() {
+            self.dropped(id.ifindex, src, "lsa-malformed", || format!("{}: {error}", header.key));
+            return;
+        }
+        let key = scope.key(header.key);
+        let known = self.db.lookup(&key).map(|(entry, stored)| (entry, stored.header(self.now)));
+        // (4)
+        if header.age == MAX_AGE && known.is_none() && !self.is_exchanging() {
+            direct.push(header);
+            self.request_answered(id, header.key);
+            return;
+        }
+        let order = known.map_or(std::cmp::Ordering::Greater, |(_, old)| header.recency(&old));
+        // (5)
+        if order.is_gt() {
+            self.on_newer_lsa(id, key, lsa, header, known.map(|(entry, _)| entry));
+            return;
+        }
+        let Some((entry, old)) = known else { return };
+        // (6)
+        let requested = self
+            .neighbors
+            .get(&id)
+            .is_some_and(|neighbor| neighbor.requests.contains_key(&header.key));
+        if requested {
+            self.neighbor_event(id, NeighborEvent::BadLsReq);
+            return;
+        }
+        // (7)
+        if order.is_eq() {
+            self.on_duplicate(id, entry, header, direct);
+            return;
+        }
+        // (8)
+        if old.age == MAX_AGE && old.sequence == SequenceNumber::MAX {
+            return;
+        }
+        let min_arrival = self.config.min_ls_arrival;
+        let Some(stored) = self.db.value_mut(entry) else { return };
+        if stored.answered.is_some_and(|last| self.now < last + min_arrival) {
+            return;
+        }
+        stored.answered = Some(self.now);
+        self.send_to_neighbor(id, &[entry]);
+    }
+
+    /// An LSA newer than what the database holds: step (5) of section 13.
+    fn on_newer_lsa(
+        &mut self,
+        id: NeighborId,
+        key: DbKey,
+        lsa: Lsa<'_>,
+        header: LsaHeader,
+        known: Option<EntryId>,
+    ) {
+        let now = self.now;
+        // (a) A discarded LSA is not acknowledged: the sender will repeat it.
+        let mut gate = ArrivalGate::new(now);
+        if let Some(stored) = known.and_then(|entry| self.db.value_mut(entry)) {
+            let accepted = stored.gate.accept(now, self.config.min_ls_arrival);
+            gate = stored.gate;
+            if !accepted {
+                self.stats.arrivals_refused += 1;
+                return;
+            }
+        }
+        let requested =
+            self.neighbors.get(&id).is_some_and(|n| n.requests.contains_key(&header.key));
+        // (c), (d): out with the old, in with the new; (b): flooding comes first on the wire, as every send is queued
+        // before any route is.
+        let entry = self.install(key, StoredLsa::new(lsa, now, gate));
+        let flooded_back = self.flood(entry, Some(Received { from: id }));
+        self.request_answered(id, header.key);
+        // (e) Section 13.5 table 19: flooded back out of the interface, it needs no acknowledgement; a BDR acknowledges
+        // only what came from the DR; what was asked for is acknowledged like any other.
+        let from_dr = self.interfaces.get(&id.ifindex).is_some_and(|interface| {
+            interface.state != InterfaceState::Backup
+                || self.neighbors.get(&id).is_some_and(|n| n.address == interface.dr)
+        });
+        if !flooded_back && (from_dr || requested) {
+            self.acknowledge_later(id.ifindex, header);
+        }
+        // (f)
+        self.on_self_originated(key, header);
+    }
+
+    /// The same instance again: step (7) of section 13.
+    fn on_duplicate(
+        &mut self,
+        id: NeighborId,
+        entry: EntryId,
+        header: LsaHeader,
+        direct: &mut Vec<LsaHeader>,
+    ) {
+        let Some(neighbor) = self.neighbors.get_mut(&id) else { return };
+        if !neighbor.retransmit.acknowledge(entry) {
+            direct.push(header);
+            return;
+        }
+        // (a) An implied acknowledgement.
+        self.reap = true;
+        self.rearm_retransmit(id);
+        let Some(interface) = self.interfaces.get(&id.ifindex) else { return };
+        let from_dr = self.neighbors.get(&id).is_some_and(|n| n.address == interface.dr);
+        if interface.state == InterfaceState::Backup && from_dr {
+            self.acknowledge_later(id.ifindex, header);
+        }
+    }
+
+    /// Puts an LSA into the database (section 13.2), and takes the instance before it off every retransmission list.
+    pub(crate) fn install(&mut self, key: DbKey, stored: StoredLsa) -> EntryId {
+        let deadline = if self.is_own(&key) {
+            stored.time_of_age(self.refresh_age())
+        } else {
+            stored.time_of_age(MAX_AGE)
+        };
+        let dead = stored.age(self.now) == MAX_AGE;
+        if let Some(entry) = self.db.find(&key) {
+            for neighbor in self.neighbors.values_mut() {
+                neighbor.retransmit.acknowledge(entry);
+            }
+        }
+        self.stats.installed += 1;
+        let entry = self.db.insert(key, stored, (!dead).then_some(deadline));
+        if dead {
+            self.dying.insert(entry);
+            self.reap = true;
+        } else {
+            self.dying.remove(&entry);
+        }
+        self.changed.insert(key);
+        entry
+    }
+
+    /// The flooding procedure (section 13.3). Whether the LSA goes back out of the interface it came in on.
+    pub(crate) fn flood(&mut self, entry: EntryId, received: Option<Received>) -> bool {
+        let Some(key) = self.db.key(entry) else { return false };
+        let Some(header) = self.db.value(entry).map(|stored| stored.header(self.now)) else {
+            return false;
+        };
+        let mut back = false;
+        let interfaces: Vec<IfIndex> =
+            self.interfaces.keys().copied().filter(|&ifindex| key.scope.reaches(ifindex)).collect();
+        for ifindex in interfaces {
+            let neighbors: Vec<NeighborId> = self.neighbors_on(ifindex).map(|n| n.id).collect();
+            let mut listed = false;
+            // (1)
+            for id in neighbors {
+                let Some(neighbor) = self.neighbors.get_mut(&id) else { continue };
+                // (a)
+                if neighbor.state < NeighborState::Exchange {
+                    continue;
+                }
+                // (b)
+                if neighbor.state != NeighborState::Full
+                    && let Some(wanted) = neighbor.requests.get(&header.key)
+                {
+                    let order = header.recency(wanted);
+                    if order.is_lt() {
+                        continue;
+                    }
+                    self.request_answered(id, header.key);
+                    if order.is_eq() {
+                        continue;
+                    }
+                }
+                // (c)
+                if received.is_some_and(|received| received.from == id) {
+                    continue;
+                }
+                // (d)
+                if let Some(neighbor) = self.neighbors.get_mut(&id) {
+                    neighbor.retransmit.add(entry, self.now);
+                }
+                self.rearm_retransmit(id);
+                listed = true;
+            }
+            // (2)
+            if !listed {
+                continue;
+            }
+            let Some(interface) = self.interfaces.get_mut(&ifindex) else { continue };
+            if let Some(received) = received
+                && received.from.ifindex == ifindex
+            {
+                // (3), (4)
+                let by_dr = self.neighbors.get(&received.from).is_some_and(|neighbor| {
+                    neighbor.address == interface.dr || neighbor.address == interface.bdr
+                });
+                if by_dr || interface.state == InterfaceState::Backup {
+                    continue;
+                }
+                back = true;
+            }
+            // (5): sent when the whole input has been handled, in as few packets as possible.
+            interface.flood.push(entry);
+            self.flooding = true;
+            if let Some(origin) = self.own.get_mut(&key) {
+                origin.touched = Some(self.now);
+            }
+        }
+        back
+    }
+
+    /// Sends what the input just handled has left to flood.
+    pub(crate) fn send_floods(&mut self) {
+        if !std::mem::take(&mut self.flooding) {
+            return;
+        }
+        let floods: Vec<(IfIndex, Ipv4Addr, Vec<EntryId>)> = self
+            .interfaces
+            .iter_mut()
+            .filter(|(_, interface)| !interface.flood.is_empty())
+            .map(|(&ifindex, interface)| {
+                (ifindex, interface.flood_destination(), std::mem::take(&mut interface.flood))
+            })
+            .collect();
+        for (ifindex, destination, entries) in floods {
+            self.send_updates(ifindex, destination, &entries);
+        }
+    }
+
+    /// Puts an LSA on a neighbour's retransmission list and sends it there.
+    pub(crate) fn retransmit_to(&mut self, id: NeighborId, entry: EntryId) {
+        if let Some(neighbor) = self.neighbors.get_mut(&id) {
+            neighbor.retransmit.add(entry, self.now);
+        }
+        self.rearm_retransmit(id);
+        self.send_to_neighbor(id, &[entry]);
+    }
+
+    fn send_to_neighbor(&mut self, id: NeighborId, entries: &[EntryId]) {
+        let Some(neighbor) = self.neighbors.get(&id) else { return };
+        let Some(interface) = self.interfaces.get(&id.ifindex) else { return };
+        let destination = interface.unicast_destination(neighbor.address);
+        self.send_updates(id.ifindex, destination, entries);
+    }
+
+    /// What a neighbour has not acknowledged for RxmtInterval is sent again (section 13.6).
+    pub(crate) fn on_retransmit_timer(&mut self, id: NeighborId) {
+        let Some(interface) = self.interfaces.get(&id.ifindex) else { return };
+        let interval = interface.config.retransmit;
+        let Some(neighbor) = self.neighbors.get_mut(&id) else { return };
+        let mut entries = Vec::new();
+        while entries.len() < RETRANSMIT_BATCH
+            && let Some(entry) = neighbor.retransmit.pop_due(self.now, interval)
+        {
+            entries.push(entry);
+        }
+        for &entry in &entries {
+            neighbor.retransmit.add(entry, self.now);
+        }
+        self.stats.retransmitted += entries.len() as u64;
+        self.send_to_neighbor(id, &entries);
+        self.rearm_retransmit(id);
+    }
+
+    pub(crate) fn rearm_retransmit(&mut self, id: NeighborId) {
+        let Some(interface) = self.interfaces.get(&id.ifindex) else { return };
+        let Some(neighbor) = self.neighbors.get(&id) else { return };
+        // A batch that did not take everything that was due leaves a deadline in the past: not before a little later.
+        let due = neighbor.retransmit.deadline(interface.config.retransmit);
+        let deadline = due.map(|time| time.max(self.now + std::time::Duration::from_millis(20)));
+        self.timers.set(Timer::Retransmit(id), deadline);
+    }
+
+    /// Acknowledgements for one neighbour, at once (section 13.5).
+    fn send_acks(&mut self, id: NeighborId, headers: &[LsaHeader]) {
+        let Some(neighbor) = self.neighbors.get(&id) else { return };
+        let Some(interface) = self.interfaces.get(&id.ifindex) else { return };
+        let destination = interface.unicast_destination(neighbor.address);
+        self.send_ack_packets(id.ifindex, destination, headers);
+    }
+
+    /// A delayed acknowledgement (section 13.5).
+    fn acknowledge_later(&mut self, ifindex: IfIndex, header: LsaHeader) {
+        let Some(interface) = self.interfaces.get_mut(&ifindex) else { return };
+        interface.acks.push(header);
+        if interface.acks.len() >= ACKS_PER_PACKET {
+            self.send_delayed_acks(ifindex);
+        } else if self.timers.deadline(Timer::Ack(ifindex)).is_none() {
+            self.timers.set(Timer::Ack(ifindex), Some(self.now + ACK_DELAY));
+        }
+    }
+
+    /// The delayed acknowledgements of an interface go out.
+    pub(crate) fn send_delayed_acks(&mut self, ifindex: IfIndex) {
+        self.timers.set(Timer::Ack(ifindex), None);
+        let Some(interface) = self.interfaces.get_mut(&ifindex) else { return };
+        let headers = std::mem::take(&mut interface.acks);
+        let destination = interface.flood_destination();
+        self.send_ack_packets(ifindex, destination, &headers);
+    }
+
+    fn send_ack_packets(&mut self, ifindex: IfIndex, destination: Ipv4Addr, headers: &[LsaHeader]) {
+        let Some(interface) = self.interfaces.get(&ifindex) else { return };
+        let room = (usize::from(interface.config.mtu).saturating_sub(IP_HEADER + 24) / 20)
+            .clamp(1, ACKS_PER_PACKET);
+        for chunk in headers.chunks(room) {
+            let bytes = emit_link_state_ack(&self.header(), chunk.iter().copied());
+            self.send(ifindex, destination, bytes);
+        }
+    }
+
+    /// Link state acknowledgement packets received (section 13.7).
+    pub(crate) fn on_ack(&mut self, id: NeighborId, packet: &LinkStateAck<'_>) {
+        let now = self.now;
+        let Some(neighbor) = self.neighbors.get_mut(&id) else { return };
+        if neighbor.state < NeighborState::Exchange {
+            return;
+        }
+        for header in packet.headers {
+            let Some(scope) = Scope::of(header.key.ls_type, id.ifindex, self.config.area) else {
+                continue;
+            };
+            let Some((entry, stored)) = self.db.lookup(&scope.key(header.key)) else { continue };
+            if stored.header(now).recency(&header).is_eq() {
+                neighbor.retransmit.acknowledge(entry);
+            }
+        }
+        self.reap = true;
+        self.rearm_retransmit(id);
+    }
+
+    /// Entries whose time has come: ours are refreshed (section 12.4), others' have reached MaxAge and are flushed
+    /// (section 14).
+    pub(crate) fn on_age_timer(&mut self) {
+        while let Some(entry) = self.db.pop_due(self.now) {
+            let Some(key) = self.db.key(entry) else { continue };
+            if self.own.contains_key(&key) {
+                self.refresh(key);
+            } else {
+                self.age_out(entry);
+            }
+        }
+    }
+
+    /// Premature or natural ageing (sections 14, 14.1): the entry becomes MaxAge and is flooded so.
+    pub(crate) fn age_out(&mut self, entry: EntryId) {
+        let Some(key) = self.db.key(entry) else { return };
+        let Some(stored) = self.db.value_mut(entry) else { return };
+        stored.header.age = MAX_AGE;
+        self.db.schedule(entry, None);
+        self.dying.insert(entry);
+        self.reap = true;
+        self.changed.insert(key);
+        for neighbor in self.neighbors.values_mut() {
+            neighbor.retransmit.acknowledge(entry);
+        }
+        self.flood(entry, None);
+    }
+
+    /// Removes MaxAge LSAs that nobody is still to be told of (section 14).
+    pub(crate) fn reap_dead(&mut self) {
+        if !std::mem::take(&mut self.reap) || self.dying.is_empty() || self.is_exchanging() {
+            return;
+        }
+        let dead: Vec<EntryId> = self
+            .dying
+            .iter()
+            .copied()
+            .filter(|&entry| self.neighbors.values().all(|n| !n.retransmit.contains(entry)))
+            .collect();
+        for entry in dead {
+            self.dying.remove(&entry);
+            let Some((key, _)) = self.db.remove(entry) else { continue };
+            self.changed.insert(key);
+            self.on_removed(key);
+        }
+    }
+
+    /// Whether any neighbour is in Exchange or Loading.
+    fn is_exchanging(&self) -> bool {
+        self.neighbors
+            .values()
+            .any(|n| matches!(n.state, NeighborState::Exchange | NeighborState::Loading))
+    }
+
+    /// An interface went down: its link-local LSAs leave the database without a word (RFC 5250 section 3).
+    pub(crate) fn forget_link_scope(&mut self, ifindex: IfIndex) {
+        let gone: Vec<EntryId> = self
+            .db
+            .iter()
+            .filter(|(key, ..)| key.scope == Scope::Link(ifindex))
+            .map(|(_, entry, _)| entry)
+            .collect();
+        for entry in gone {
+            self.dying.remove(&entry);
+            self.db.remove(entry);
+        }
+    }
+}
