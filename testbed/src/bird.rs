@@ -24,7 +24,7 @@ impl Bird {
     /// # Errors
     /// If it is not installed, or does not answer within 10 s.
     pub fn start(lab: &Lab, node: &Node, ospf: &Ospf) -> Result<Self> {
-        tools::require(&["bird", "birdc"])?;
+        tools::require(["bird", "birdc"])?;
         node.write("bird.conf", &ospf.bird())?;
         Ok(Self { lab: lab.clone(), node: node.clone(), process: start(lab, node)? })
     }

@@ -28,7 +28,7 @@ impl Bugled {
     /// # Errors
     /// If they are not there, or the daemon does not answer within 10 s.
     pub fn start(lab: &Lab, node: &Node, config: &str) -> Result<Self> {
-        tools::require(&["bugled", "bugle"])?;
+        tools::require(["bugled", "bugle"])?;
         let socket = socket(node);
         let text = format!("{config}\n[api]\nsocket = \"{}\"\n", socket.display());
         node.write("bugled.toml", &text)?;

@@ -14,13 +14,13 @@ pub enum LabError {
     /// Namespaces need root.
     #[error("network namespaces need root: run this again as root, for example with sudo")]
     NotRoot,
-    /// A program is not installed.
-    #[error("{program} is not installed: run apt-get install {package}")]
+    /// Programs are not installed.
+    #[error("not found: {}; run: {}", programs.join(", "), remedies.join("; "))]
     Missing {
-        /// The program that was looked for.
-        program: String,
-        /// The Debian package (or what else) that brings it.
-        package: &'static str,
+        /// The programs that were looked for.
+        programs: Vec<String>,
+        /// What brings them.
+        remedies: Vec<&'static str>,
     },
     /// A command failed.
     #[error("`{command}` failed ({status}): {output}")]

@@ -29,7 +29,7 @@ impl Frr {
     /// # Errors
     /// If FRR is not installed, or a daemon does not answer within 10 s.
     pub fn start(lab: &Lab, node: &Node, ospf: &Ospf) -> Result<Self> {
-        tools::require(&["zebra", "ospfd", "vtysh"])?;
+        tools::require(["zebra", "ospfd", "vtysh"])?;
         node.write("zebra.conf", &ospf.zebra())?;
         node.write("ospfd.conf", &ospf.ospfd())?;
         node.write("vtysh.conf", "")?;

@@ -48,7 +48,7 @@ impl Lab {
     /// Without root, without `ip`, or if the temporary directory cannot be created.
     pub fn new(name: &str) -> Result<Self> {
         tools::require_root()?;
-        tools::require(&["ip"])?;
+        tools::require(["ip"])?;
         let number = LABS.fetch_add(1, Ordering::Relaxed);
         let id = format!("bugle-{name}-{}-{number}", std::process::id());
         let directory = std::env::temp_dir().join(&id);

@@ -10,6 +10,9 @@
 //! | [`fib`] | [`FibWatch`], which dates every change of a kernel's routes, and [`RouteEditor`] |
 //! | [`probe`] | [`Probe`], numbered UDP packets at a fixed rate, and what became of them |
 //! | [`vm`] | [`Vm`], a virtual machine that may be at several hypervisors |
+//! | [`contender`] | [`Make`](contender::Make), who takes part in a comparison |
+//! | [`moves`] | [`MoveLab`](moves::MoveLab), a machine that moves between two hypervisors |
+//! | [`summary`] | what many measurements say, and tables |
 //! | [`tools`] | finding and running programs |
 //!
 //! A lab needs root and, depending on the daemons, Debian's packages `iproute2`, `frr` and `bird2`. Times come from
@@ -18,16 +21,19 @@
 
 pub mod bird;
 pub mod bugled;
+pub mod contender;
 pub mod error;
 pub mod fib;
 pub mod frr;
 mod guard;
 pub mod lab;
+pub mod moves;
 pub mod node;
 pub mod ospf;
 pub mod probe;
 pub mod process;
 pub mod router;
+pub mod summary;
 pub mod tools;
 pub mod vm;
 

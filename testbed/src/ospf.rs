@@ -1,5 +1,6 @@
 //! One description of an OSPF router, in the words of FRR, BIRD and bugle.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
@@ -134,19 +135,22 @@ impl Ospf {
     /// The configuration of BIRD.
     #[must_use]
     pub fn bird(&self) -> String {
-        let export = if self.redistribute_kernel {
-            "export where source = RTS_INHERIT"
-        } else {
-            "export none"
-        };
+        let export = if self.redistribute_kernel { "where source = RTS_INHERIT" } else { "none" };
+        // A learned kernel route has to beat OSPF's (150), or a host that takes a machine over would wait for the old one.
         let mut text = format!(
             "log stderr all;\nrouter id {};\nprotocol device {{}}\n\
-             protocol kernel {{ learn; ipv4 {{ import all; export all; }}; }}\n\
-             protocol ospf v2 {{\n tick 1;\n ipv4 {{ import all; {export}; }};\n",
+             protocol kernel {{ learn; ipv4 {{ preference 200; import all; export all; }}; }}\n\
+             protocol ospf v2 {{\n tick 1;\n ipv4 {{ import all; export {export}; }};\n",
             self.router_id
         );
-        for interface in &self.interfaces {
-            interface.bird(self.tuning, &mut text);
+        let areas: BTreeSet<AreaId> =
+            self.interfaces.iter().map(|interface| interface.area).collect();
+        for area in areas {
+            let _ = writeln!(text, " area {area} {{");
+            for interface in self.interfaces.iter().filter(|interface| interface.area == area) {
+                interface.bird(self.tuning, &mut text);
+            }
+            text.push_str(" };\n");
         }
         text.push_str("}\n");
         text
@@ -188,8 +192,8 @@ impl Interface {
     fn bird(&self, tuning: Tuning, text: &mut String) {
         let _ = write!(
             text,
-            " area {} {{ interface \"{}\" {{ hello {}; dead {}; cost {}; priority {}; ",
-            self.area, self.name, self.hello, self.dead, self.cost, self.priority
+            "  interface \"{}\" {{ hello {}; dead {}; cost {}; priority {}; ",
+            self.name, self.hello, self.dead, self.cost, self.priority
         );
         text.push_str(match self.network {
             Network::PointToPoint => "type ptp; ",
@@ -199,7 +203,7 @@ impl Interface {
         if tuning == Tuning::Tuned {
             text.push_str("retransmit 2; ");
         }
-        text.push_str("}; };\n");
+        text.push_str("};\n");
     }
 
     fn bugle(&self, text: &mut String) {
@@ -223,5 +227,20 @@ impl Interface {
         if self.mtu_ignore {
             text.push_str("mtu-ignore = true\n");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bird_gets_one_block_for_each_area() {
+        let mut other = Interface::broadcast("eth2");
+        other.area = AreaId(1);
+        let interfaces = vec![Interface::point_to_point("eth0"), other, Interface::passive("eth1")];
+        let text = Ospf::new(Ipv4Addr::new(192, 0, 2, 1), interfaces).bird();
+        assert_eq!(text.matches("area 0.0.0.0 {").count(), 1, "{text}");
+        assert_eq!(text.matches("area 0.0.0.1 {").count(), 1, "{text}");
     }
 }

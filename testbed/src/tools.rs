@@ -1,5 +1,6 @@
 //! Programs from outside: where they are, how they are run.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,9 +23,20 @@ pub fn require_root() -> Result<()> {
 /// Fails unless all of these programs are installed.
 ///
 /// # Errors
-/// [`LabError::Missing`] for the first that is not.
-pub fn require(programs: &[&str]) -> Result<()> {
-    programs.iter().try_for_each(|program| find(program).map(drop))
+/// [`LabError::Missing`] with all that are not, and what brings them.
+pub fn require<'a>(wanted: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    let (mut all_programs, mut all_remedies) = (Vec::new(), BTreeSet::new());
+    for program in wanted {
+        if let Err(LabError::Missing { programs, remedies }) = find(program) {
+            all_programs.extend(programs);
+            all_remedies.extend(remedies);
+        }
+    }
+    if all_programs.is_empty() {
+        return Ok(());
+    }
+    let remedies = all_remedies.into_iter().collect();
+    Err(LabError::Missing { programs: all_programs, remedies })
 }
 
 /// Finds a program: `zebra` and `ospfd` among FRR's daemons, `bugle` and `bugled` where the environment variable of that name
@@ -33,12 +45,14 @@ pub fn require(programs: &[&str]) -> Result<()> {
 /// # Errors
 /// [`LabError::Missing`], which says what to install.
 pub fn find(program: &str) -> Result<PathBuf> {
-    let (places, package) = match program {
-        "zebra" | "ospfd" => (vec![PathBuf::from(FRR)], "frr"),
-        "bugle" | "bugled" => (beside_this_executable(), "nothing: build it with cargo build"),
-        "vtysh" => (search_path(), "frr"),
-        "bird" | "birdc" => (search_path(), "bird2"),
-        _ => (search_path(), "iproute2"),
+    let (places, remedy) = match program {
+        "zebra" | "ospfd" => (vec![PathBuf::from(FRR)], "apt-get install frr"),
+        "vtysh" => (search_path(), "apt-get install frr"),
+        "bird" | "birdc" => (search_path(), "apt-get install bird2"),
+        "bugle" | "bugled" => {
+            (beside_this_executable(), "cargo build --release -p bugled -p bugle")
+        }
+        _ => (search_path(), "apt-get install iproute2"),
     };
     let chosen = match program {
         "bugle" | "bugled" => std::env::var_os(program.to_uppercase()).map(PathBuf::from),
@@ -48,7 +62,10 @@ pub fn find(program: &str) -> Result<PathBuf> {
         .into_iter()
         .chain(places.into_iter().map(|place| place.join(program)))
         .find(|path| path.is_file())
-        .ok_or_else(|| LabError::Missing { program: program.to_owned(), package })
+        .ok_or_else(|| LabError::Missing {
+            programs: vec![program.to_owned()],
+            remedies: vec![remedy],
+        })
 }
 
 /// Runs a program to its end and returns what it prints.

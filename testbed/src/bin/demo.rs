@@ -1,0 +1,172 @@
+//! `make demo`: a virtual machine moves between two hypervisors, 20 times, with every contender in the same run.
+#![expect(clippy::disallowed_methods, reason = "a demonstration runs in real time")]
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+
+use bugle_testbed::contender::Make;
+use bugle_testbed::moves::{GIVE_UP, Move, MoveLab};
+use bugle_testbed::summary::{Summary, millis, ratio, table};
+use bugle_testbed::tools::{self, say};
+use bugle_testbed::{LabError, Result};
+
+/// From one move of a machine to its next, for every contender alike: a default FRR or BIRD needs up to 7 s to accept a host route
+/// again that it has just seen withdrawn.
+const SPACING: Duration = Duration::from_secs(8);
+
+/// What the phase of the moves against daemons' own clocks, such as BIRD's tick of 1 s, shifts by from round to round.
+const STAGGER: Duration = Duration::from_millis(377);
+
+/// A virtual machine moves between two hypervisors, behind one spine, while a client sends it 1,000 packets a second: the same with
+/// bugle, FRR and BIRD, in one run.
+#[derive(Parser)]
+#[command(name = "bugle-demo")]
+struct Arguments {
+    /// How many times each machine moves.
+    #[arg(long, default_value_t = 20)]
+    moves: u32,
+    /// Who takes part.
+    #[arg(long, value_delimiter = ',', default_values_t = ["bugle", "bugle-frr", "frr", "frr-tuned", "bird"].map(str::to_owned))]
+    only: Vec<String>,
+}
+
+/// Who can take part: what it is called on the command line and in the table, what runs on the hypervisors, what on the spine.
+const CONTENDERS: [(&str, &str, Make, Make); 5] = [
+    ("bugle", "bugle", Make::Bugle, Make::Bugle),
+    ("bugle-frr", "bugle, FRR spine", Make::Bugle, Make::FrrDefault),
+    ("frr", "FRR", Make::FrrDefault, Make::FrrDefault),
+    ("frr-tuned", "FRR tuned", Make::FrrTuned, Make::FrrTuned),
+    ("bird", "BIRD", Make::Bird, Make::Bird),
+];
+
+fn main() -> ExitCode {
+    match demo(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(LabError::NotRoot) => {
+            say(
+                "The demonstration builds network namespaces, which needs root. Run: sudo make demo",
+            );
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            say(&format!("The demonstration failed: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A contender's lab and its results so far.
+struct Contender {
+    name: &'static str,
+    lab: MoveLab,
+    moves: Vec<Move>,
+}
+
+fn demo(arguments: &Arguments) -> Result<()> {
+    tools::require_root()?;
+    let moves = arguments.moves;
+    let chosen: Vec<_> = CONTENDERS
+        .into_iter()
+        .filter(|(key, ..)| arguments.only.iter().any(|only| only == key))
+        .collect();
+    let programs = chosen.iter().flat_map(|(.., a, b)| [a.programs(), b.programs()]).flatten();
+    tools::require(programs.copied().chain(["ip"]))?;
+    say(&format!(
+        "A virtual machine moves {moves} times between two hypervisors, behind one spine, every {} s, \
+         while a client sends it 1,000 packets a second.\nThis takes about {} minutes.",
+        SPACING.as_secs(),
+        (SPACING * moves + Duration::from_secs(40)).as_secs().div_ceil(60),
+    ));
+    let mut contenders = Vec::new();
+    for (_, name, hypervisors, spine) in chosen {
+        say(&format!("starting {name}"));
+        let lab = MoveLab::start(hypervisors, spine)?;
+        contenders.push(Contender { name, lab, moves: Vec::new() });
+    }
+    for contender in &mut contenders {
+        say(&format!("waiting for {} to converge", contender.name));
+        contender.lab.converge()?;
+    }
+    thread::sleep(SPACING);
+    for round in 1..=moves {
+        let start = Instant::now();
+        thread::sleep(stagger(round));
+        let mut line = format!("move {round:2}:");
+        for contender in &mut contenders {
+            let result = contender.lab.move_machine()?;
+            let _ = write!(line, "  {} {}", contender.name, or_never(result.rerouted));
+            contender.moves.push(result);
+        }
+        say(&line);
+        if round < moves {
+            thread::sleep(SPACING.saturating_sub(start.elapsed()));
+        }
+    }
+    report(&contenders);
+    Ok(())
+}
+
+fn report(contenders: &[Contender]) {
+    let mut rows = Vec::new();
+    let reference = contenders.first().and_then(rerouted);
+    for contender in contenders {
+        let outages = Summary::of(contender.moves.iter().map(|result| result.outage.duration));
+        let lost: usize = contender.moves.iter().map(|result| result.outage.lost).sum();
+        let mut row = vec![contender.name.to_owned()];
+        row.extend(columns(rerouted(contender)));
+        row.extend(columns(outages));
+        row.push(lost.to_string());
+        row.push(match (rerouted(contender), reference) {
+            (Some(this), Some(reference)) => ratio(this.median, reference.median),
+            _ => "-".to_owned(),
+        });
+        rows.push(row);
+    }
+    let header = [
+        "ms",
+        "rerouted: median",
+        "p99",
+        "worst",
+        "never",
+        "outage: median",
+        "p99",
+        "worst",
+        "never",
+        "packets lost",
+        "times bugle's",
+    ];
+    say(&table(&header, &rows));
+    say(&format!(
+        "rerouted: from telling routing until the spine's kernel sends to the new hypervisor alone; given up after {} s.\n\
+         outage: until the first packet from which on all reached the machine at its new place.",
+        GIVE_UP.as_secs()
+    ));
+}
+
+/// A different part of a second each round.
+fn stagger(round: u32) -> Duration {
+    Duration::from_nanos(u64::from((STAGGER * round).subsec_nanos()))
+}
+
+fn rerouted(contender: &Contender) -> Option<Summary> {
+    Summary::of(contender.moves.iter().map(|result| result.rerouted))
+}
+
+/// Median, 99th percentile, worst and the number of failures.
+fn columns(summary: Option<Summary>) -> [String; 4] {
+    summary.map_or_else(
+        || ["-", "-", "-", "all"].map(str::to_owned),
+        |summary| {
+            let Summary { median, p99, worst, missing, .. } = summary;
+            [millis(median), millis(p99), millis(worst), missing.to_string()]
+        },
+    )
+}
+
+fn or_never(duration: Option<Duration>) -> String {
+    duration.map_or_else(|| "never".to_owned(), |duration| format!("{} ms", millis(duration)))
+}
