@@ -89,7 +89,7 @@ pub struct EdgeChange {
 pub struct Graph {
     index: BTreeMap<NodeKey, NodeIdx>,
     nodes: Vec<Node>,
-    /// All that each node advertises, live or not, by `(to, tag)`; apart from the rest, which the calculation reads.
+    /// All that each node advertises, live or not, by `(to, tag, cost)`; apart from the rest, which the calculation reads.
     advertised: Vec<Vec<Edge>>,
     /// Indices that belong to no node.
     free: Vec<NodeIdx>,
@@ -125,7 +125,6 @@ impl Graph {
         };
         let mut edges = update.edges.to_vec();
         edges.sort_unstable_by_key(|edge| (edge.to, edge.tag, edge.cost));
-        edges.dedup_by_key(|edge| (edge.to, edge.tag));
         self.set_edges(node, update.key, edges, &mut changes);
         self.set_no_transit(node, update.key, update.no_transit, &mut changes);
         changes
@@ -218,7 +217,7 @@ impl Graph {
         Some(node)
     }
 
-    /// Replaces what `node` advertises by `new`, which is sorted by `(to, tag)`.
+    /// Replaces what `node` advertises by `new`, which is sorted by `(to, tag, cost)`.
     fn set_edges(
         &mut self,
         node: NodeIdx,
@@ -262,7 +261,8 @@ impl Graph {
         edges[start..].iter().copied().take_while(|edge| edge.to == to).collect()
     }
 
-    /// Replaces the live edges `before` from one node to another by `after`; both are sorted by tag.
+    /// Replaces the live edges `before` from one node to another by `after`; both are sorted by tag, and
+    /// of those that share one the first, the cheapest, counts.
     fn set_live(
         &mut self,
         from: NodeIdx,
@@ -315,9 +315,8 @@ impl Graph {
             let Some(to) = self.key(arc.peer()) else {
                 continue;
             };
-            let reported = |change: &EdgeChange| {
-                (change.from, change.to, change.tag) == (key, to, tag) && change.new.is_some()
-            };
+            let reported =
+                |change: &EdgeChange| (change.from, change.to, change.tag) == (key, to, tag);
             if !changes[..known].iter().any(reported) {
                 let cost = Some(arc.cost);
                 changes.push(EdgeChange { from: key, to, tag, old: cost, new: cost });

@@ -170,6 +170,17 @@ mod tests {
     }
 
     #[test]
+    fn a_union_is_made_once() {
+        let mut sets = NexthopSets::new();
+        let (a, b) = (sets.single(via(1, 1)), sets.single(via(2, 2)));
+        for mut parts in [vec![a, b], vec![b, a], vec![a, b, a]] {
+            sets.union(&mut parts);
+        }
+        sets.union(&mut vec![a, a]);
+        assert_eq!(sets.unions.len(), 1);
+    }
+
+    #[test]
     fn a_router_across_a_network_is_first_on_the_links_of_the_network_only() {
         let mut sets = NexthopSets::new();
         let attached = sets.single(FirstHop { link: 2, router: None });

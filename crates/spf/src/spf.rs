@@ -128,7 +128,6 @@ impl Spf {
     fn grow(&mut self, graph: &Graph, root: NodeIdx) -> SpfRun {
         let mut run = SpfRun::default();
         let rank = Rank::root(graph.kind(root));
-        self.candidates.clear();
         self.nodes[root.index()].rank = rank;
         self.candidates.push(rank, root);
         while let Some((rank, node)) = self.candidates.pop() {

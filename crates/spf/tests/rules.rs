@@ -103,6 +103,16 @@ fn a_change_of_transit_reports_the_edges_out_of_the_node() {
     let changes = graph.apply(NodeUpdate { no_transit: true, ..router(R2, &[edge(R1, 2, 8)]) });
     let expected = EdgeChange { from: R2, to: R1, tag: 8, old: Some(2), new: Some(2) };
     assert_eq!(changes[..], [expected]);
+
+    let changes = graph.apply(router(R2, &[edge(R1, 3, 8)]));
+    let expected = EdgeChange { new: Some(3), ..expected };
+    assert_eq!(changes[..], [expected], "a change of cost besides is not reported twice");
+
+    graph.apply(router(R3, &[edge(R2, 1, 9)]));
+    let edges = [edge(R1, 3, 8), edge(R3, 1, 9)];
+    let changes = graph.apply(NodeUpdate { no_transit: true, ..router(R2, &edges) });
+    assert_eq!(changes.iter().filter(|change| change.old == change.new).count(), 1);
+    assert_eq!(changes.len(), 3);
 }
 
 #[test]
@@ -178,12 +188,15 @@ fn an_overloaded_router_is_reached_but_not_crossed() {
 #[test]
 fn an_overloaded_router_does_not_pass_on_first_hops_at_equal_cost_either() {
     let mut graph = Graph::new();
-    graph.apply(router(R1, &[edge(R2, 1, 1), edge(R3, 1, 2)]));
-    let edges = [edge(R1, 1, 1), edge(R4, 1, 3)];
+    graph.apply(router(R1, &[edge(R2, 1, 1), edge(R3, 1, 2), edge(R3, 1, 3)]));
+    let edges = [edge(R1, 1, 1), edge(R4, 1, 4)];
     graph.apply(NodeUpdate { no_transit: true, ..router(R2, &edges) });
-    graph.apply(router(R3, &[edge(R1, 1, 2), edge(R4, 1, 4)]));
-    graph.apply(router(R4, &[edge(R2, 1, 3), edge(R3, 1, 4)]));
-    assert_eq!(routes(&graph, R1).to(R4), Some((2, &[via(2, R3)][..])));
+    graph.apply(router(R3, &[edge(R1, 1, 2), edge(LAN, 1, 5)]));
+    graph.apply(router(R4, &[edge(R1, 2, 6), edge(R2, 1, 4), edge(LAN, 1, 5)]));
+    graph.apply(router(R1, &[edge(R2, 1, 1), edge(R3, 1, 2), edge(R3, 1, 3), edge(R4, 2, 6)]));
+    network(&mut graph, LAN, &[R3, R4]);
+    let expected = [via(2, R3), via(3, R3), via(6, R4)];
+    assert_eq!(routes(&graph, R1).to(R4), Some((2, &expected[..])));
 }
 
 #[test]
