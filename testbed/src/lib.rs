@@ -12,6 +12,8 @@
 //! | [`vm`] | [`Vm`], a virtual machine that may be at several hypervisors |
 //! | [`contender`] | [`Make`](contender::Make), who takes part in a comparison |
 //! | [`moves`] | [`MoveLab`](moves::MoveLab), a machine that moves between two hypervisors |
+//! | [`area`] | [`Area`], a generated OSPF area of any size |
+//! | [`synthetic`] | [`Synthetic`], an OSPF neighbour that serves such an area |
 //! | [`summary`] | what many measurements say, and tables |
 //! | [`tools`] | finding and running programs |
 //!
@@ -19,6 +21,7 @@
 //! `CLOCK_MONOTONIC`, which all namespaces share; a cause is dated just before it, an effect just after it was seen.
 #![expect(clippy::disallowed_methods, reason = "a lab runs in real time, with threads")]
 
+pub mod area;
 pub mod bird;
 pub mod bugled;
 pub mod contender;
@@ -34,9 +37,11 @@ pub mod probe;
 pub mod process;
 pub mod router;
 pub mod summary;
+pub mod synthetic;
 pub mod tools;
 pub mod vm;
 
+pub use area::Area;
 pub use bird::Bird;
 pub use bugled::Bugled;
 pub use error::{LabError, Result};
@@ -48,4 +53,5 @@ pub use ospf::{Interface, Network, Ospf, Tuning};
 pub use probe::{Outage, Probe, ProbeReport};
 pub use process::Process;
 pub use router::{Neighbor, Router};
+pub use synthetic::Synthetic;
 pub use vm::{Placement, Vm};
