@@ -68,12 +68,28 @@ impl Adjacency {
         &self.tags[self.spans[node.index()].range()]
     }
 
+    /// Makes room for `edges` edges of `node` in all.
+    ///
+    /// The first time exactly that much, for most nodes keep the number of edges they have first, and the calculation is
+    /// the faster the less memory it looks at. Later the room at least doubles, so that what spans leave behind when they
+    /// move never exceeds what they cover.
+    pub(crate) fn reserve(&mut self, node: NodeIdx, edges: u32) {
+        let old = self.spans[node.index()];
+        if edges <= old.capacity {
+            return;
+        }
+        let capacity = edges.max(old.capacity.saturating_mul(2));
+        let start = self.arcs.len();
+        self.arcs.extend_from_within(old.range());
+        self.tags.extend_from_within(old.range());
+        self.arcs.resize(start + capacity as usize, Arc::default());
+        self.tags.resize(start + capacity as usize, 0);
+        self.spans[node.index()] = Span { start, len: old.len, capacity };
+    }
+
     /// Adds an edge to `node`.
     pub(crate) fn insert(&mut self, node: NodeIdx, arc: Arc, tag: u64) {
-        let span = self.spans[node.index()];
-        if span.len == span.capacity {
-            self.grow(node);
-        }
+        self.reserve(node, self.spans[node.index()].len + 1);
         let span = &mut self.spans[node.index()];
         span.len += 1;
         let at = span.range().end - 1;
@@ -102,19 +118,6 @@ impl Adjacency {
     fn find(&self, node: NodeIdx, peer: NodeIdx, tag: u64) -> Option<usize> {
         let range = self.spans[node.index()].range();
         range.into_iter().find(|&at| self.arcs[at].peer() == peer && self.tags[at] == tag)
-    }
-
-    /// Moves the span of `node` to the end of the pool and doubles its capacity. What spans leave behind is never more than
-    /// what they cover.
-    fn grow(&mut self, node: NodeIdx) {
-        let old = self.spans[node.index()];
-        let capacity = (old.capacity * 2).max(4);
-        let start = self.arcs.len();
-        self.arcs.extend_from_within(old.range());
-        self.tags.extend_from_within(old.range());
-        self.arcs.resize(start + capacity as usize, Arc::default());
-        self.tags.resize(start + capacity as usize, 0);
-        self.spans[node.index()] = Span { start, len: old.len, capacity };
     }
 }
 

@@ -226,6 +226,9 @@ impl Graph {
         changes: &mut SmallVec<[EdgeChange; 4]>,
     ) {
         let old = mem::take(&mut self.advertised[node.index()]);
+        let room = u32::try_from(new.len()).unwrap_or(u32::MAX);
+        self.out_of.reserve(node, room);
+        self.into.reserve(node, room);
         for (before, after) in pairs(&old, &new, |edge| edge.to) {
             let Some(peer) =
                 before.iter().chain(after).next().and_then(|edge| self.peer(node, edge.to))
