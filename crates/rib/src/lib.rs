@@ -3,5 +3,29 @@
 //! | Module | Holds |
 //! |---|---|
 //! | [`fib`] | the forwarding table's vocabulary: changes asked of it, snapshots of it |
+//! | [`rib`] | [`Rib`], the engine: its contract, the start, doubts |
+//! | [`io`] | [`Input`], [`Output`], [`Event`]: what the engine is told, and what it asks for |
+//! | [`route`] | [`Protocol`] with distances and metrics, [`Route`] as a protocol offers it |
+//! | `table` | a VRF's routes: which is best, which is installed |
+//! | `shadow` | what the kernel is believed to hold |
+//! | `nexthops` | nexthop objects and groups: one for each set, in the kernel while in use |
+//! | `neighbors` | permanent neighbour entries |
+//! | `reading` | when to read the kernel again |
+//! | `ops` | what waits to be polled |
 
 pub mod fib;
+pub mod io;
+mod neighbors;
+mod nexthops;
+mod ops;
+mod reading;
+pub mod rib;
+pub mod route;
+mod shadow;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use io::{Counters, Event, Input, Output, Timer};
+pub use rib::{Rib, State};
+pub use route::{Protocol, Route, RouteChange, SelectedRoute};

@@ -1,0 +1,256 @@
+//! The engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bugle_types::{IfIndex, Nexthop, Prefix, TableId, Time, VrfId};
+
+use crate::fib::{FibOp, FibSnapshot};
+use crate::io::{Counters, Event, Input, Output, Timer};
+use crate::ops::Ops;
+use crate::reading::{Reading, SETTLE};
+use crate::route::{Protocol, Route, SelectedRoute};
+use crate::shadow::{Shadow, Stage};
+use crate::table::Table;
+
+/// After a link is lost, routing has this long to settle before the forwarding table is looked through.
+const AFTER_LOSS: Duration = Duration::from_secs(1);
+
+/// Takes each protocol's routes and asks for the changes that bring the best of them into the forwarding table.
+///
+/// Call [`handle`](Self::handle) with whatever happens, then [`poll_output`](Self::poll_output) until it is empty, and carry
+/// out what it says in that order. When [`deadline`](Self::deadline) has come, handle [`Input::Tick`]. No input fails.
+///
+/// **What is ours.** Nexthop objects in [`NexthopId::RANGE`](crate::fib::NexthopId::RANGE), routes and neighbours that carry our
+/// protocol number: a snapshot holds nothing else, and nothing else is ever deleted. The engine is the only one to touch them.
+///
+/// **The start.** Nothing is put before the first snapshot, since ids would collide with those of a previous run; a VRF's
+/// routes wait until its table was read. What the snapshot shows and a protocol wants is adopted as it is, without a
+/// change; until [`Input::Sweep`] what nobody wants stays too, so that traffic goes on while the daemon learns anew.
+///
+/// **Doubt.** When a change fails, a link with something on it is lost, or somebody else interferes, the table is read
+/// again and only the difference put right. While doubts persist, reads get rarer, down to one in about a minute.
+#[derive(Debug)]
+pub struct Rib {
+    shadow: Shadow,
+    tables: BTreeMap<VrfId, Table>,
+    /// Every table that was ever ours, so that what got stuck in a former one is found.
+    ever: BTreeSet<TableId>,
+    /// The tables that the awaited snapshot will hold.
+    asked: Option<Vec<TableId>>,
+    reading: Reading,
+    failures: u64,
+    /// A failure was told of since the last snapshot.
+    told: bool,
+}
+
+impl Default for Rib {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Rib {
+    /// An engine that knows no routes and no links.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            shadow: Shadow::new(),
+            tables: BTreeMap::new(),
+            ever: BTreeSet::new(),
+            asked: None,
+            reading: Reading::new(),
+            failures: 0,
+            told: false,
+        }
+    }
+
+    /// Takes note of something that happened at `now`.
+    pub fn handle(&mut self, now: Time, input: Input) {
+        match input {
+            Input::Tick => {}
+            Input::Routes { vrf, protocol, changes } => {
+                for (prefix, route) in changes {
+                    self.change(vrf, protocol, prefix, route);
+                }
+            }
+            Input::Clear { vrf, protocol } => {
+                let table = self.tables.entry(vrf).or_default();
+                let prefixes: Vec<Prefix> = table.offered_by(protocol).collect();
+                for prefix in prefixes {
+                    table.change(&mut self.shadow, prefix, protocol, None);
+                }
+            }
+            Input::Vrf { vrf, table } => self.set_table(now, vrf, table),
+            Input::Neighbor { ifindex, address, mac } => {
+                self.shadow.want_neighbor(ifindex, address, mac);
+            }
+            Input::Link { ifindex, usable: true } => {
+                if self.shadow.link_usable(ifindex) {
+                    self.settle_all();
+                }
+            }
+            Input::Link { ifindex, usable: false } => self.link_lost(now, ifindex, false),
+            Input::LinkGone(ifindex) => self.link_lost(now, ifindex, true),
+            Input::Snapshot(snapshot) => self.compare(now, snapshot),
+            Input::Failed { op, reason } => self.failed(now, op, reason),
+            Input::Disturbed => self.reading.doubt(now, SETTLE),
+            Input::Sweep => {
+                self.shadow.enter(Stage::Swept);
+                self.shadow.tidy();
+            }
+            Input::Flush => {
+                for table in self.tables.values_mut() {
+                    table.uninstall(&mut self.shadow);
+                }
+                self.shadow.enter(Stage::Flushed);
+                self.shadow.tidy();
+            }
+        }
+        self.shadow.collect();
+        if !self.shadow.is_read() && self.reading.deadline().is_none() {
+            self.reading.need(now);
+        }
+        if self.reading.is_due(now) {
+            let tables: Vec<TableId> = self.ever.iter().copied().collect();
+            self.asked = Some(tables.clone());
+            self.ops().read(tables);
+        }
+    }
+
+    /// The next thing to do; poll until `None` after each [`handle`](Self::handle).
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.ops().poll()
+    }
+
+    /// When to handle [`Input::Tick`], and why.
+    #[must_use]
+    pub fn deadline(&self) -> Option<(Time, Timer)> {
+        self.reading.deadline().map(|time| (time, Timer::ReadFib))
+    }
+
+    /// What there is to show.
+    #[must_use]
+    pub const fn state(&self) -> State<'_> {
+        State { rib: self }
+    }
+
+    fn change(&mut self, vrf: VrfId, protocol: Protocol, prefix: Prefix, route: Option<Route>) {
+        let route = route.filter(|route| {
+            let odd = route.nexthops.iter().find(|hop| !fits(prefix, **hop));
+            if let Some(&nexthop) = odd {
+                self.shadow.ops.event(Event::MixedFamilies { vrf, prefix, protocol, nexthop });
+            }
+            odd.is_none()
+        });
+        let route = route.map(|route| (route.metric, self.shadow.acquire(&route.nexthops)));
+        self.tables.entry(vrf).or_default().change(&mut self.shadow, prefix, protocol, route);
+    }
+
+    fn set_table(&mut self, now: Time, vrf: VrfId, id: Option<TableId>) {
+        let holder = |id: &TableId| {
+            self.tables.iter().find(|(by, table)| **by != vrf && table.id() == Some(*id))
+        };
+        let taken = id.and_then(|id| holder(&id).map(|(by, _)| (id, *by)));
+        if let Some((table, by)) = taken {
+            self.ops().event(Event::TableTaken { vrf, table, by });
+        }
+        let id = id.filter(|_| taken.is_none());
+        let table = self.tables.entry(vrf).or_default();
+        if table.id() == id {
+            return;
+        }
+        table.set_id(id, &mut self.shadow);
+        if let Some(id) = id {
+            self.ever.insert(id);
+            self.reading.need(now);
+        }
+    }
+
+    fn link_lost(&mut self, now: Time, ifindex: IfIndex, interface_gone: bool) {
+        if self.shadow.link_lost(ifindex, interface_gone) {
+            self.reading.doubt(now, AFTER_LOSS);
+        }
+    }
+
+    fn compare(&mut self, now: Time, snapshot: FibSnapshot) {
+        self.reading.answered(now);
+        self.told = false;
+        let (found, before) = (snapshot.routes.len(), self.shadow.ops.count);
+        let asked = self.asked.take();
+        self.shadow.reconcile(snapshot);
+        for table in self.tables.values_mut() {
+            table.forget_installed();
+            let is_in = |id| asked.as_ref().is_none_or(|asked| asked.contains(&id));
+            if table.id().is_some_and(is_in) {
+                table.set_read();
+            }
+        }
+        self.settle_all();
+        self.shadow.tidy();
+        self.shadow.collect();
+        let changes = self.shadow.ops.count - before;
+        self.ops().event(Event::Compared { found, changes });
+    }
+
+    fn failed(&mut self, now: Time, op: FibOp, reason: String) {
+        self.failures += 1;
+        self.reading.doubt(now, SETTLE);
+        if !std::mem::replace(&mut self.told, true) {
+            self.ops().event(Event::Failed { op, reason });
+        }
+    }
+
+    fn settle_all(&mut self) {
+        for table in self.tables.values_mut() {
+            table.settle_all(&mut self.shadow);
+        }
+    }
+
+    const fn ops(&mut self) -> &mut Ops {
+        &mut self.shadow.ops
+    }
+}
+
+/// A view of a [`Rib`] for showing.
+#[derive(Clone, Copy, Debug)]
+pub struct State<'a> {
+    rib: &'a Rib,
+}
+
+impl<'a> State<'a> {
+    /// The VRFs that routes or a table were told of.
+    pub fn vrfs(&self) -> impl Iterator<Item = VrfId> + use<'a> {
+        self.rib.tables.keys().copied()
+    }
+
+    /// The best route of each prefix of a VRF, in the order of prefixes.
+    pub fn routes(&self, vrf: VrfId) -> impl Iterator<Item = SelectedRoute<'a>> + use<'a> {
+        let rib = self.rib;
+        rib.tables.get(&vrf).into_iter().flat_map(|table| table.iter(&rib.shadow))
+    }
+
+    /// All routes that protocols offer for a prefix, the best first.
+    pub fn offers(
+        &self,
+        vrf: VrfId,
+        prefix: Prefix,
+    ) -> impl Iterator<Item = SelectedRoute<'a>> + use<'a> {
+        let rib = self.rib;
+        rib.tables.get(&vrf).into_iter().flat_map(move |table| table.offers(prefix, &rib.shadow))
+    }
+
+    /// How much there is.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters {
+            routes: self.rib.tables.values().map(Table::selected).sum(),
+            failures: self.rib.failures,
+            ..self.rib.shadow.counters()
+        }
+    }
+}
+
+fn fits(prefix: Prefix, hop: Nexthop) -> bool {
+    hop.gateway.is_none_or(|gateway| gateway.is_ipv4() == prefix.is_ipv4())
+}

@@ -1,0 +1,235 @@
+//! The routes of one VRF: all that are offered, the best of each prefix installed.
+
+use std::collections::BTreeMap;
+
+use bugle_types::{Prefix, TableId};
+
+use crate::fib::RouteKey;
+use crate::nexthops::{Epoch, SetId};
+use crate::route::{Protocol, SelectedRoute};
+use crate::shadow::Shadow;
+
+/// The routes of one VRF.
+///
+/// Between calls at most one route of a prefix is in the kernel: the first, which is the best.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    id: Option<TableId>,
+    /// The kernel's table has been read, so what is found there can be told from what is missing.
+    read: bool,
+    /// A prefix's routes stand side by side, the best first. An entry is 32 bytes.
+    routes: BTreeMap<(Prefix, Protocol), Offer>,
+    /// Prefixes.
+    selected: usize,
+}
+
+/// What a protocol offers for a prefix.
+#[derive(Clone, Copy, Debug)]
+struct Offer {
+    metric: u32,
+    set: SetId,
+    installed: Option<Epoch>,
+}
+
+/// A route in the kernel.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    protocol: Protocol,
+    set: SetId,
+    epoch: Epoch,
+}
+
+impl Table {
+    /// The kernel's table; `None` while there is none.
+    pub(crate) const fn id(&self) -> Option<TableId> {
+        self.id
+    }
+
+    /// Moves all routes to another table of the kernel, which is still to be read.
+    pub(crate) fn set_id(&mut self, id: Option<TableId>, shadow: &mut Shadow) {
+        if self.id == id {
+            return;
+        }
+        for ((prefix, protocol), offer) in &mut self.routes {
+            if let (Some(held), Some(table)) = (offer.take(*protocol, shadow), self.id) {
+                held.delete(table, *prefix, shadow);
+            }
+        }
+        self.id = id;
+        self.read = false;
+    }
+
+    /// A snapshot holds this table.
+    pub(crate) fn set_read(&mut self) {
+        self.read = self.id.is_some();
+    }
+
+    /// Offers a route, or withdraws it.
+    pub(crate) fn change(
+        &mut self,
+        shadow: &mut Shadow,
+        prefix: Prefix,
+        protocol: Protocol,
+        route: Option<(u32, SetId)>,
+    ) {
+        let key = (prefix, protocol);
+        let alone = !self.routes.range(around(prefix)).any(|(other, _)| *other != key);
+        let old = match route {
+            Some((metric, set)) => {
+                let old = self.routes.get(&key).copied();
+                // The same nexthops: the kernel has nothing to learn.
+                let installed = old.filter(|old| old.set == set).and_then(|old| old.installed);
+                self.routes.insert(key, Offer { metric, set, installed });
+                old
+            }
+            None => self.routes.remove(&key),
+        };
+        if alone {
+            self.selected += usize::from(route.is_some());
+            self.selected -= usize::from(old.is_some() && self.selected > 0);
+        }
+        let Some(mut old) = old else { return self.settle(shadow, prefix, None) };
+        let replaced = match route {
+            Some((_, set)) if set == old.set => None,
+            _ => old.take(protocol, shadow),
+        };
+        self.settle(shadow, prefix, replaced);
+        shadow.release(old.set);
+    }
+
+    /// Installs the best route of `prefix`, and then takes out the one that was there before: another's, or `replaced`.
+    fn settle(&mut self, shadow: &mut Shadow, prefix: Prefix, replaced: Option<Held>) {
+        let Some(table) = self.id.filter(|_| self.read) else { return };
+        let mut routes = self.routes.range_mut(around(prefix));
+        let best = routes.next().and_then(|((_, protocol), offer)| {
+            offer.install(table, prefix, *protocol, shadow).then_some(*protocol)
+        });
+        let other = routes.find_map(|((_, protocol), offer)| offer.take(*protocol, shadow));
+        for held in replaced.into_iter().chain(other) {
+            if best == Some(held.protocol) {
+                shadow.forget_route(held.set, held.epoch);
+            } else {
+                held.delete(table, prefix, shadow);
+            }
+        }
+    }
+
+    /// Installs every best route that is not installed.
+    pub(crate) fn settle_all(&mut self, shadow: &mut Shadow) {
+        let Some(table) = self.id.filter(|_| self.read) else { return };
+        let mut last = None;
+        for ((prefix, protocol), offer) in &mut self.routes {
+            if last.replace(*prefix) != Some(*prefix) {
+                offer.install(table, *prefix, *protocol, shadow);
+            }
+        }
+    }
+
+    /// Nothing counts as installed any more: a snapshot will tell.
+    pub(crate) fn forget_installed(&mut self) {
+        for offer in self.routes.values_mut() {
+            offer.installed = None;
+        }
+    }
+
+    /// Deletes every route from the kernel.
+    pub(crate) fn uninstall(&mut self, shadow: &mut Shadow) {
+        let Some(table) = self.id else { return };
+        for ((prefix, protocol), offer) in &mut self.routes {
+            if let Some(held) = offer.take(*protocol, shadow) {
+                held.delete(table, *prefix, shadow);
+            }
+        }
+    }
+
+    /// How many prefixes have a route.
+    pub(crate) const fn selected(&self) -> usize {
+        self.selected
+    }
+
+    /// The best route of each prefix, in the order of prefixes.
+    pub(crate) fn iter<'a>(
+        &'a self,
+        shadow: &'a Shadow,
+    ) -> impl Iterator<Item = SelectedRoute<'a>> + use<'a> {
+        let mut last = None;
+        self.routes
+            .iter()
+            .filter(move |((prefix, _), _)| last.replace(*prefix) != Some(*prefix))
+            .map(|((prefix, protocol), offer)| offer.view(*prefix, *protocol, shadow))
+    }
+
+    /// All routes offered for a prefix, the best first.
+    pub(crate) fn offers<'a>(
+        &'a self,
+        prefix: Prefix,
+        shadow: &'a Shadow,
+    ) -> impl Iterator<Item = SelectedRoute<'a>> + use<'a> {
+        self.routes
+            .range(around(prefix))
+            .map(|((prefix, protocol), offer)| offer.view(*prefix, *protocol, shadow))
+    }
+
+    /// The prefixes for which a protocol offers a route.
+    pub(crate) fn offered_by(&self, protocol: Protocol) -> impl Iterator<Item = Prefix> + use<'_> {
+        self.routes.keys().filter(move |(_, by)| *by == protocol).map(|(prefix, _)| *prefix)
+    }
+}
+
+impl Offer {
+    /// Sees to it that the kernel has the route. Returns whether it has.
+    fn install(
+        &mut self,
+        table: TableId,
+        prefix: Prefix,
+        protocol: Protocol,
+        shadow: &mut Shadow,
+    ) -> bool {
+        if self.epoch(shadow).is_none() {
+            self.installed = shadow.put_route(key(table, prefix, protocol), self.set);
+        }
+        self.installed.is_some()
+    }
+
+    /// Takes note that the route will not be in the kernel; returns it if it still is.
+    fn take(&mut self, protocol: Protocol, shadow: &Shadow) -> Option<Held> {
+        let epoch = self.epoch(shadow)?;
+        self.installed = None;
+        Some(Held { protocol, set: self.set, epoch })
+    }
+
+    /// Since when the route has been in the kernel without a break.
+    fn epoch(&self, shadow: &Shadow) -> Option<Epoch> {
+        self.installed.filter(|epoch| shadow.is_current(self.set, *epoch))
+    }
+
+    fn view<'a>(
+        &self,
+        prefix: Prefix,
+        protocol: Protocol,
+        shadow: &'a Shadow,
+    ) -> SelectedRoute<'a> {
+        SelectedRoute {
+            prefix,
+            protocol,
+            metric: self.metric,
+            nexthops: shadow.hops(self.set),
+            installed: self.epoch(shadow).is_some(),
+        }
+    }
+}
+
+impl Held {
+    fn delete(self, table: TableId, prefix: Prefix, shadow: &mut Shadow) {
+        shadow.del_route(key(table, prefix, self.protocol), self.set, self.epoch);
+    }
+}
+
+/// All keys of a prefix.
+fn around(prefix: Prefix) -> std::ops::RangeInclusive<(Prefix, Protocol)> {
+    (prefix, Protocol::Host)..=(prefix, Protocol::Isis)
+}
+
+fn key(table: TableId, prefix: Prefix, protocol: Protocol) -> RouteKey {
+    RouteKey { table, prefix, metric: protocol.kernel_metric() }
+}

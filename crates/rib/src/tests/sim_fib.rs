@@ -1,0 +1,188 @@
+//! A forwarding table that behaves like the kernel's and minds the rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use bugle_types::{IfIndex, Mac, Nexthop, TableId};
+
+use crate::Protocol;
+use crate::fib::{FibOp, FibSnapshot, NexthopId, RouteKey, RouteTarget};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Object {
+    Single(Nexthop),
+    Group(BTreeSet<NexthopId>),
+}
+
+/// The part of the kernel's tables that carries our protocol number, and all nexthop objects.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct SimFib {
+    pub(crate) objects: BTreeMap<NexthopId, Object>,
+    pub(crate) routes: BTreeMap<RouteKey, RouteTarget>,
+    pub(crate) neighbors: BTreeMap<(IfIndex, IpAddr), Mac>,
+    pub(crate) up: BTreeSet<IfIndex>,
+}
+
+impl SimFib {
+    /// Carries out a change as the kernel would, or refuses it. Deleting what is gone, or a nexthop in use, is an error
+    /// too: the kernel would not mind, but nobody should ask.
+    pub(crate) fn apply(&mut self, op: &FibOp) -> Result<(), String> {
+        assert_ours(op);
+        match op {
+            FibOp::PutNexthop { id, nexthop } => {
+                check(self.up.contains(&nexthop.ifindex), "carrier is down")?;
+                check(!matches!(self.objects.get(id), Some(Object::Group(_))), "is a group")?;
+                self.objects.insert(*id, Object::Single(*nexthop));
+            }
+            FibOp::PutGroup { id, members } => {
+                check(!members.is_empty(), "empty group")?;
+                check(!matches!(self.objects.get(id), Some(Object::Single(_))), "is not a group")?;
+                for member in members {
+                    let single = matches!(self.objects.get(member), Some(Object::Single(_)));
+                    check(single, "a member is no single nexthop")?;
+                }
+                let members: BTreeSet<_> = members.iter().copied().collect();
+                let families =
+                    members.iter().filter_map(|id| self.gateway(*id)).map(|g| g.is_ipv4());
+                check(families.collect::<BTreeSet<_>>().len() < 2, "mixed address families")?;
+                self.objects.insert(*id, Object::Group(members));
+            }
+            FibOp::DelNexthop { id } => {
+                let used_by_route =
+                    self.routes.values().any(|target| *target == RouteTarget::Nexthop(*id));
+                let used_by_group = self
+                    .objects
+                    .values()
+                    .any(|object| matches!(object, Object::Group(ids) if ids.contains(id)));
+                let existed = self.remove_object(*id);
+                check(!used_by_route, "a route uses the nexthop")?;
+                check(!used_by_group, "a group uses the nexthop")?;
+                check(existed, "no such nexthop")?;
+            }
+            FibOp::PutRoute { key, target } => {
+                if let RouteTarget::Nexthop(id) = target {
+                    check(self.objects.contains_key(id), "the nexthop does not exist")?;
+                }
+                self.routes.insert(*key, *target);
+            }
+            FibOp::DelRoute { key } => {
+                check(self.routes.remove(key).is_some(), "no such route")?;
+            }
+            FibOp::PutNeighbor { ifindex, address, mac } => {
+                check(self.up.contains(ifindex), "link is down")?;
+                self.neighbors.insert((*ifindex, *address), *mac);
+            }
+            // Nobody can know whether the entry survived the link's going down.
+            FibOp::DelNeighbor { ifindex, address } => {
+                self.neighbors.remove(&(*ifindex, *address));
+            }
+        }
+        Ok(())
+    }
+
+    /// The carrier goes: without a word, everything on the link does as well, except permanent neighbours.
+    pub(crate) fn carrier_lost(&mut self, ifindex: IfIndex) {
+        self.up.remove(&ifindex);
+        let on_link = |object: &Object| matches!(object, Object::Single(n) if n.ifindex == ifindex);
+        let dead: Vec<_> =
+            self.objects.iter().filter(|(_, o)| on_link(o)).map(|(id, _)| *id).collect();
+        for id in dead {
+            self.remove_object(id);
+        }
+    }
+
+    /// The interface is deleted.
+    pub(crate) fn interface_gone(&mut self, ifindex: IfIndex) {
+        self.carrier_lost(ifindex);
+        self.neighbors.retain(|(on, _), _| *on != ifindex);
+    }
+
+    /// Removes an object as the kernel does: out of its groups, empty groups with it, and the routes on all of them.
+    pub(crate) fn remove_object(&mut self, id: NexthopId) -> bool {
+        let existed = self.objects.remove(&id).is_some();
+        let mut dead = vec![id];
+        for (group, object) in &mut self.objects {
+            if let Object::Group(members) = object
+                && members.remove(&id)
+                && members.is_empty()
+            {
+                dead.push(*group);
+            }
+        }
+        for id in dead {
+            self.objects.remove(&id);
+            self.routes.retain(|_, target| *target != RouteTarget::Nexthop(id));
+        }
+        existed
+    }
+
+    /// Nexthop objects in our range.
+    pub(crate) fn ours(&self) -> impl Iterator<Item = (&NexthopId, &Object)> {
+        self.objects.iter().filter(|(id, _)| NexthopId::RANGE.contains(&id.0))
+    }
+
+    /// The ids of single nexthops, another daemon's among them.
+    pub(crate) fn singles(&self) -> impl Iterator<Item = NexthopId> {
+        let single = |object: &Object| matches!(object, Object::Single(_));
+        self.objects.iter().filter(move |(_, object)| single(object)).map(|(id, _)| *id)
+    }
+
+    pub(crate) fn snapshot(&self, tables: &[TableId]) -> FibSnapshot {
+        let mut snapshot = FibSnapshot::default();
+        for (id, object) in self.ours() {
+            match object {
+                Object::Single(nexthop) => snapshot.nexthops.push((*id, *nexthop)),
+                Object::Group(ids) => snapshot.groups.push((*id, ids.iter().copied().collect())),
+            }
+        }
+        snapshot.routes = self
+            .routes
+            .iter()
+            .filter(|(key, _)| tables.contains(&key.table))
+            .map(|(key, target)| (*key, Some(*target)))
+            .collect();
+        snapshot.neighbors =
+            self.neighbors.iter().map(|((link, address), mac)| (*link, *address, *mac)).collect();
+        snapshot
+    }
+
+    /// Where a target leads; the empty set drops packets.
+    pub(crate) fn resolve(&self, target: RouteTarget) -> BTreeSet<Nexthop> {
+        let RouteTarget::Nexthop(id) = target else { return BTreeSet::new() };
+        match &self.objects[&id] {
+            Object::Single(nexthop) => BTreeSet::from([*nexthop]),
+            Object::Group(ids) => {
+                ids.iter().flat_map(|id| self.resolve(RouteTarget::Nexthop(*id))).collect()
+            }
+        }
+    }
+
+    fn gateway(&self, id: NexthopId) -> Option<IpAddr> {
+        match self.objects.get(&id)? {
+            Object::Single(nexthop) => nexthop.gateway,
+            Object::Group(_) => None,
+        }
+    }
+}
+
+fn check(rule: bool, broken: &str) -> Result<(), String> {
+    if rule { Ok(()) } else { Err(broken.to_owned()) }
+}
+
+/// Another daemon's nexthops and routes cannot be named.
+fn assert_ours(op: &FibOp) {
+    let ours = |id: &NexthopId| NexthopId::RANGE.contains(&id.0);
+    let metrics = Protocol::ALL.map(Protocol::kernel_metric);
+    match op {
+        FibOp::PutNexthop { id, .. } | FibOp::DelNexthop { id } => assert!(ours(id)),
+        FibOp::PutGroup { id, members } => assert!(ours(id) && members.iter().all(ours)),
+        FibOp::PutRoute { key, target } => {
+            assert!(metrics.contains(&key.metric));
+            if let RouteTarget::Nexthop(id) = target {
+                assert!(ours(id));
+            }
+        }
+        FibOp::DelRoute { key } => assert!(metrics.contains(&key.metric)),
+        FibOp::PutNeighbor { .. } | FibOp::DelNeighbor { .. } => {}
+    }
+}
