@@ -20,6 +20,9 @@ const BATCH: usize = 256;
 /// How often a single change is repeated when its answer was lost.
 const ATTEMPTS: u32 = 3;
 
+/// Room kept for queued changes while there are none.
+const IDLE_QUEUE: usize = 1024;
+
 /// Carries [`FibOp`]s into the kernel over a netlink socket used for nothing else.
 ///
 /// [`submit`](Self::submit) queues, [`run`](Self::run) sends. The kernel carries out a batch inside the system call that sends
@@ -217,6 +220,10 @@ impl Injector {
             }
         }
         self.queue.drain(..length.min(self.queue.len()));
+        if self.queue.is_empty() {
+            // A full table has passed through; its room is not needed again soon.
+            self.queue.shrink_to(IDLE_QUEUE);
+        }
         self.advance_sequence(length);
         self.limit = (self.limit * 2).min(BATCH);
         self.unanswered = 0;
