@@ -25,7 +25,7 @@ pub(crate) fn in_namespace(test: fn()) {
                 ip(&format!("link set dev peer{end} up"));
                 ip(&format!("address add 10.0.{end}.1/24 dev eth{end}"));
             }
-            ip("address add 2001:db8::1/64 dev eth0");
+            ip("address add 2001:db8::1/64 dev eth0 nodad");
             test();
         });
         if let Err(panic) = thread.join() {
