@@ -1,1 +1,34 @@
-fn main() {}
+//! The bugle command line.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | `cli` | the definition of the command line |
+//! | `commands` | what each command does |
+//! | `text` | answers as tables, for people |
+
+mod cli;
+mod commands;
+mod text;
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let mut output = BufWriter::new(io::stdout().lock());
+    let done = commands::run(&cli, &mut output);
+    // What has been printed goes out before the complaint.
+    let flushed = output.flush().map_err(commands::Failure::from);
+    match done.and(flushed) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(message) = failure.message() {
+                // With nowhere to complain to, the exit status has to do.
+                let _ = writeln!(io::stderr(), "bugle: {message}");
+            }
+            failure.exit_code()
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What each command does.
+
+use std::fs;
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use bugle_api::model::{Explanation, HostAdd, Reply};
+use bugle_api::{Client, ClientError};
+use bugle_speaker::config::{Config, ConfigErrors};
+use bugle_wire::{capture, describe};
+use clap::CommandFactory;
+use serde_json::json;
+
+use crate::cli::{Cli, Command, HostCommand};
+use crate::text;
+
+/// Why a command came to nothing.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The daemon refused or cannot be reached.
+    Daemon(String),
+    /// The command line or a file given on it is wrong. Empty if everything has been said.
+    Input(String),
+    /// The output cannot be written.
+    Output(io::Error),
+}
+
+impl Failure {
+    /// What to tell the user; nothing if the reader of the output has left, as `head` does.
+    pub(crate) fn message(&self) -> Option<String> {
+        match self {
+            Self::Daemon(message) | Self::Input(message) => {
+                (!message.is_empty()).then(|| message.clone())
+            }
+            Self::Output(error) if error.kind() == ErrorKind::BrokenPipe => None,
+            Self::Output(error) => Some(format!("cannot write the output: {error}")),
+        }
+    }
+
+    /// The exit status of the command.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Input(_) => ExitCode::from(2),
+            Self::Output(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Self::Daemon(_) | Self::Output(_) => ExitCode::from(1),
+        }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Daemon(error.to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// Does what the command line says.
+pub(crate) fn run(cli: &Cli, output: &mut impl Write) -> Result<(), Failure> {
+    let client = Client::new(&cli.socket);
+    match &cli.command {
+        Command::Show { topic, vrf } => {
+            let json = wait(client.show(*topic, vrf.name()))?;
+            if cli.json {
+                return Ok(writeln!(output, "{json}")?);
+            }
+            let reply = Reply::from_json(*topic, &json).map_err(|error| other_version(&error))?;
+            Ok(text::reply(&reply, output)?)
+        }
+        Command::Explain { address, vrf } => {
+            let json = wait(client.explain(*address, vrf.name()))?;
+            if cli.json {
+                return Ok(writeln!(output, "{json}")?);
+            }
+            let explanation: Explanation =
+                serde_json::from_str(&json).map_err(|error| other_version(&error))?;
+            Ok(text::explanation(&explanation, output)?)
+        }
+        Command::Host { command } => {
+            host(&client, command)?;
+            if cli.json { Ok(writeln!(output, "{{}}")?) } else { Ok(()) }
+        }
+        Command::Watch => wait(watch(&client, cli.json, output)),
+        Command::Decode { file } => decode(file, cli.json, output),
+        Command::Sim { .. } => Err(Failure::Input(
+            "sim is not yet supported: the simulator comes in a later release".to_owned(),
+        )),
+        Command::Check { file } => check(file, cli.json, output),
+        Command::Completion { shell } => {
+            // Into memory first: the generator panics if it cannot write.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "bugle", &mut script);
+            Ok(output.write_all(&script)?)
+        }
+        Command::Man { directory } => man(directory.as_deref(), output),
+    }
+}
+
+/// Waits for an answer of the daemon.
+fn wait<T, E: Into<Failure>>(answer: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Daemon(format!("cannot start: {error}")))?;
+    runtime.block_on(answer).map_err(Into::into)
+}
+
+fn host(client: &Client, command: &HostCommand) -> Result<(), Failure> {
+    match command {
+        HostCommand::Add { address, port, mac, vrf, candidate } => {
+            wait(client.add_host(&HostAdd {
+                address: *address,
+                vrf: vrf.vrf.clone(),
+                port: port.clone(),
+                mac: *mac,
+                candidate: *candidate,
+            }))
+        }
+        HostCommand::Remove { address, vrf } => wait(client.remove_host(*address, vrf.name())),
+    }
+}
+
+async fn watch(client: &Client, json: bool, output: &mut impl Write) -> Result<(), Failure> {
+    let mut watch = client.watch().await?;
+    while let Some(event) = watch.next().await? {
+        if json {
+            serde_json::to_writer(&mut *output, &event).map_err(io::Error::from)?;
+            writeln!(output)?;
+        } else {
+            text::event(&event, output)?;
+        }
+        output.flush()?;
+    }
+    Err(Failure::Daemon("the daemon has stopped".to_owned()))
+}
+
+fn other_version(error: &serde_json::Error) -> Failure {
+    Failure::Daemon(format!(
+        "cannot understand the daemon's answer ({error}); bugle and bugled must be of one version, \
+         or use --json"
+    ))
+}
+
+fn decode(file: &Path, json: bool, output: &mut impl Write) -> Result<(), Failure> {
+    let bytes = fs::read(file).map_err(|error| about(file, &error))?;
+    let packets = capture::packets(&bytes).map_err(|error| about(file, &error))?;
+    let mut broken = None;
+    let mut frames = (1..).zip(packets).map_while(|(number, packet)| match packet {
+        Ok(packet) => Some(describe::frame(number, &packet)),
+        Err(error) => {
+            broken = Some(error);
+            None
+        }
+    });
+    if json {
+        write_array(frames, output)?;
+    } else {
+        frames.try_for_each(|frame| writeln!(output, "{frame}"))?;
+    }
+    // What could be read has been printed.
+    broken.map_or(Ok(()), |error| Err(about(file, &error)))
+}
+
+/// Writes a JSON array, one element a line, without ever holding all of it.
+fn write_array<T: serde::Serialize>(
+    values: impl Iterator<Item = T>,
+    output: &mut impl Write,
+) -> io::Result<()> {
+    let mut separator = "[\n";
+    for value in values {
+        write!(output, "{separator}")?;
+        serde_json::to_writer(&mut *output, &value)?;
+        separator = ",\n";
+    }
+    writeln!(output, "{}", if separator == "[\n" { "[]" } else { "\n]" })
+}
+
+fn check(file: &Path, json: bool, output: &mut impl Write) -> Result<(), Failure> {
+    let text = fs::read_to_string(file).map_err(|error| about(file, &error))?;
+    let checked = Config::parse(&text);
+    let errors = checked.as_ref().err();
+    if json {
+        let errors: Vec<_> = errors.into_iter().flat_map(ConfigErrors::iter).collect();
+        let errors: Vec<_> = errors
+            .iter()
+            .map(|error| {
+                json!({
+                    "line": error.line,
+                    "column": error.column,
+                    "key": error.key,
+                    "message": error.problem.to_string(),
+                })
+            })
+            .collect();
+        writeln!(output, "{}", json!({ "file": file, "errors": errors }))?;
+        return if errors.is_empty() { Ok(()) } else { Err(Failure::Input(String::new())) };
+    }
+    match errors {
+        None => Ok(writeln!(output, "{}: no mistakes", file.display())?),
+        Some(errors) => {
+            let lines: Vec<_> = errors.iter().map(|e| format!("{}: {e}", file.display())).collect();
+            Err(Failure::Input(lines.join("\nbugle: ")))
+        }
+    }
+}
+
+fn man(directory: Option<&Path>, output: &mut impl Write) -> Result<(), Failure> {
+    match directory {
+        None => Ok(clap_mangen::Man::new(Cli::command()).render(output)?),
+        Some(directory) => clap_mangen::generate_to(Cli::command(), directory)
+            .map_err(|error| about(directory, &error)),
+    }
+}
+
+/// Something wrong with a file given on the command line.
+fn about(file: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::Input(format!("{}: {error}", file.display()))
+}

@@ -1,0 +1,293 @@
+//! Answers as tables, for people. Programs use `--json`.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::time::{Duration, UNIX_EPOCH};
+
+use bugle_api::model::{
+    BfdSession, DatabaseEntry, Event, Explanation, Host, Interface, Neighbor, Reply, Route, Spf,
+    Summary,
+};
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
+
+/// What stands for a value that does not apply.
+const NONE: &str = "-";
+
+/// The answer to `show`.
+pub(crate) fn reply(reply: &Reply, output: &mut impl Write) -> io::Result<()> {
+    match reply {
+        Reply::Summary(summary) => self::summary(summary, output),
+        Reply::Interfaces(interfaces) => self::interfaces(interfaces, output),
+        Reply::Neighbors(all) => rows(output, &NEIGHBOR, all.iter().map(neighbor)),
+        Reply::Database(entries) => rows(output, &DATABASE, entries.iter().map(database_entry)),
+        Reply::Routes(routes) => rows(output, &ROUTE, routes.iter().map(route)),
+        Reply::Hosts(hosts) => rows(output, &HOST, hosts.iter().map(host)),
+        Reply::Bfd(sessions) => rows(output, &BFD, sessions.iter().map(bfd_session)),
+        Reply::Spf(instances) => rows(output, &SPF, instances.iter().map(spf)),
+        Reply::Events(events) => events.iter().try_for_each(|event| self::event(event, output)),
+    }
+}
+
+/// The answer to `explain`.
+pub(crate) fn explanation(explanation: &Explanation, output: &mut impl Write) -> io::Result<()> {
+    let Explanation { vrf, address, route, host, reasons, timeline } = explanation;
+    writeln!(output, "{address} in VRF {vrf}")?;
+    match route {
+        None => writeln!(output, "  no route of ours")?,
+        Some(route) => {
+            let path = route.path.as_deref().map_or_else(String::new, |path| format!(" {path}"));
+            let missing = if route.installed { "" } else { ", not in the kernel" };
+            writeln!(
+                output,
+                "  route {} by {}{path}, metric {}{missing}",
+                route.prefix, route.protocol, route.metric
+            )?;
+            for line in nexthops(route).lines() {
+                writeln!(output, "    {line}")?;
+            }
+        }
+    }
+    if let Some(host) = host {
+        write!(output, "  host {} ({})", host.state, host.class)?;
+        for (what, value) in [
+            ("port", host.port.clone()),
+            ("MAC", host.mac.map(|mac| mac.to_string())),
+            ("metric", host.metric.map(|metric| metric.to_string())),
+            ("also claimed by", host.rival.map(|rival| rival.to_string())),
+        ] {
+            if let Some(value) = value {
+                write!(output, ", {what} {value}")?;
+            }
+        }
+        writeln!(output)?;
+    }
+    for reason in reasons {
+        writeln!(output, "  because {reason}")?;
+    }
+    if !timeline.is_empty() {
+        writeln!(output, "  last move:")?;
+    }
+    for step in timeline {
+        let after = Duration::from_micros(step.after_us);
+        writeln!(output, "    {}  +{after:?}  {}", utc(step.time_us), step.step)?;
+    }
+    Ok(())
+}
+
+/// One event on one line.
+pub(crate) fn event(event: &Event, output: &mut impl Write) -> io::Result<()> {
+    let Event { time_us, kind, vrf, message } = event;
+    let time = if *time_us == 0 { NONE.to_owned() } else { utc(*time_us) };
+    let vrf = vrf.as_deref().map_or_else(String::new, |vrf| format!("{vrf}: "));
+    writeln!(output, "{time}  {kind}  {vrf}{message}")
+}
+
+fn summary(summary: &Summary, output: &mut impl Write) -> io::Result<()> {
+    const HEADER: [&str; 8] =
+        ["VRF", "TABLE", "PROTOCOLS", "INTERFACES", "FULL", "DATABASE", "ROUTES", "HOSTS"];
+    writeln!(output, "bugled {} on {}", summary.version, summary.hostname)?;
+    writeln!(output, "router id {}, up {}", summary.router_id, ago(summary.uptime_seconds))?;
+    if !summary.fib_enabled {
+        writeln!(output, "routes are computed but not installed: fib.enabled is false")?;
+    }
+    writeln!(output)?;
+    let rows_of_vrfs = summary.vrfs.iter().map(|vrf| {
+        [
+            vrf.vrf.clone(),
+            or_none(vrf.table),
+            vrf.protocols.join(" "),
+            vrf.interfaces.to_string(),
+            format!("{}/{}", vrf.neighbors_full, vrf.neighbors),
+            vrf.database.to_string(),
+            vrf.routes.to_string(),
+            vrf.hosts.to_string(),
+        ]
+    });
+    rows(output, &HEADER, rows_of_vrfs)
+}
+
+fn interfaces(interfaces: &[Interface], output: &mut impl Write) -> io::Result<()> {
+    const HEADER: [&str; 10] = [
+        "VRF",
+        "INTERFACE",
+        "ADDRESS",
+        "AREA",
+        "TYPE",
+        "STATE",
+        "COST",
+        "HELLO/DEAD",
+        "DR",
+        "NEIGHBORS",
+    ];
+    let cells = interfaces.iter().map(|interface| {
+        [
+            interface.vrf.clone(),
+            interface.interface.clone(),
+            interface.address.clone(),
+            interface.area.to_string(),
+            interface.link_type.clone(),
+            interface.state.clone(),
+            interface.cost.to_string(),
+            format!("{}/{}", millis(interface.hello_ms), millis(interface.dead_ms)),
+            or_none(interface.designated_router),
+            interface.neighbors.to_string(),
+        ]
+    });
+    rows(output, &HEADER, cells)?;
+    for interface in interfaces {
+        for (address, mismatch) in &interface.mismatches {
+            let name = &interface.interface;
+            writeln!(output, "{name}: no adjacency with {address}: {mismatch}")?;
+        }
+        for (reason, count) in &interface.drops {
+            writeln!(output, "{}: dropped {count}: {reason}", interface.interface)?;
+        }
+    }
+    Ok(())
+}
+
+const NEIGHBOR: [&str; 8] =
+    ["VRF", "INTERFACE", "ROUTER ID", "ADDRESS", "STATE", "PRIORITY", "SINCE", "DEAD IN"];
+
+fn neighbor(neighbor: &Neighbor) -> [String; 8] {
+    [
+        neighbor.vrf.clone(),
+        neighbor.interface.clone(),
+        neighbor.router_id.to_string(),
+        neighbor.address.to_string(),
+        neighbor.state.clone(),
+        neighbor.priority.to_string(),
+        ago(neighbor.since_seconds),
+        millis(neighbor.dead_in_ms),
+    ]
+}
+
+const DATABASE: [&str; 8] =
+    ["VRF", "AREA", "TYPE", "ID", "ADVERTISING ROUTER", "SEQUENCE", "AGE", "LENGTH"];
+
+fn database_entry(entry: &DatabaseEntry) -> [String; 8] {
+    [
+        entry.vrf.clone(),
+        or_none(entry.area),
+        entry.lsa_type.clone(),
+        entry.id.to_string(),
+        entry.advertising_router.to_string(),
+        entry.sequence.clone(),
+        entry.age_seconds.to_string(),
+        entry.length.to_string(),
+    ]
+}
+
+const ROUTE: [&str; 7] = ["VRF", "PREFIX", "PROTOCOL", "PATH", "METRIC", "NEXTHOP", "KERNEL"];
+
+fn route(route: &Route) -> [String; 7] {
+    [
+        route.vrf.clone(),
+        route.prefix.to_string(),
+        route.protocol.clone(),
+        or_none(route.path.as_ref()),
+        route.metric.to_string(),
+        nexthops(route),
+        if route.installed { "yes" } else { "no" }.to_owned(),
+    ]
+}
+
+/// The nexthops, one a line.
+fn nexthops(route: &Route) -> String {
+    let lines: Vec<_> = route
+        .nexthops
+        .iter()
+        .map(|nexthop| match nexthop.gateway {
+            Some(gateway) => format!("via {gateway} dev {}", nexthop.interface),
+            None => format!("dev {}", nexthop.interface),
+        })
+        .collect();
+    if lines.is_empty() { "dropped".to_owned() } else { lines.join("\n") }
+}
+
+const HOST: [&str; 8] = ["VRF", "ADDRESS", "STATE", "CLASS", "PORT", "MAC", "METRIC", "RIVAL"];
+
+fn host(host: &Host) -> [String; 8] {
+    let rival = host.rival.map(|rival| match host.rival_metric {
+        Some(metric) => format!("{rival} at {metric}"),
+        None => rival.to_string(),
+    });
+    [
+        host.vrf.clone(),
+        host.address.to_string(),
+        host.state.clone(),
+        host.class.clone(),
+        or_none(host.port.as_ref()),
+        or_none(host.mac),
+        or_none(host.metric),
+        or_none(rival),
+    ]
+}
+
+const BFD: [&str; 4] = ["VRF", "INTERFACE", "ADDRESS", "STATE"];
+
+fn bfd_session(session: &BfdSession) -> [String; 4] {
+    [
+        session.vrf.clone(),
+        session.interface.clone(),
+        session.address.to_string(),
+        session.state.clone(),
+    ]
+}
+
+const SPF: [&str; 8] = ["VRF", "PROTOCOL", "AREA", "STATE", "RUNS", "NODES", "LAST RUN", "DELAY"];
+
+fn spf(spf: &Spf) -> [String; 8] {
+    [
+        spf.vrf.clone(),
+        spf.protocol.clone(),
+        spf.area.to_string(),
+        spf.state.clone(),
+        spf.runs.to_string(),
+        spf.nodes.to_string(),
+        or_none(spf.last_run_seconds_ago.map(ago)),
+        or_none(spf.last_delay_us.map(|micros| format!("{:?}", Duration::from_micros(micros)))),
+    ]
+}
+
+/// A table without borders.
+fn rows<const N: usize>(
+    output: &mut impl Write,
+    header: &[&str; N],
+    cells: impl Iterator<Item = [String; N]>,
+) -> io::Result<()> {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header.iter().copied()).add_rows(cells);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().try_for_each(|line| writeln!(output, "{}", line.trim_end()))
+}
+
+fn or_none(value: Option<impl Display>) -> String {
+    value.map_or_else(|| NONE.to_owned(), |value| value.to_string())
+}
+
+/// Seconds, in at most two units.
+fn ago(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m{:02}s", seconds % 60),
+        (0, _, _) => format!("{hours}h{:02}m", minutes % 60),
+        _ => format!("{days}d{:02}h", hours % 24),
+    }
+}
+
+fn millis(millis: u64) -> String {
+    format!("{:?}", Duration::from_millis(millis))
+}
+
+fn utc(micros: u64) -> String {
+    humantime::format_rfc3339_micros(UNIX_EPOCH + Duration::from_micros(micros)).to_string()
+}
+
+#[cfg(test)]
+mod tests;
