@@ -1,5 +1,7 @@
 //! A server and a client over a temporary socket, with a backend that only remembers.
 
+mod documentation;
+
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
