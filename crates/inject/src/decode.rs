@@ -4,10 +4,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bugle_rib::fib::{NexthopId, RouteKey, RouteTarget};
-use bugle_types::{IfIndex, Link, Mac, Nexthop, Prefix, TableId};
+use bugle_types::{Address, IfIndex, Link, Mac, Nexthop, Prefix, TableId};
 
 use crate::PROTOCOL;
-use crate::monitor::Address;
 use crate::netlink::{address, attributes, text, u8_at, u16_at, u32_at};
 use crate::numbers::{
     AF_INET, AF_INET6, AF_UNSPEC, IFA_ADDRESS, IFA_F_DADFAILED, IFA_F_TENTATIVE, IFA_FLAGS,

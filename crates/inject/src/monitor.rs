@@ -2,10 +2,9 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use bugle_types::{IfIndex, Link};
+use bugle_types::{Address, IfIndex, Link};
 use socket2::{SockFilter, SockRef};
 
 use crate::PROTOCOL;
@@ -19,19 +18,6 @@ use crate::numbers::{
     RTNLGRP_NEXTHOP,
 };
 use crate::socket::{DumpRequest, Dumper, NetlinkSocket, is_overrun};
-
-/// An address of an interface.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Address {
-    /// The interface.
-    pub ifindex: IfIndex,
-    /// The local address.
-    pub local: IpAddr,
-    /// Bits of the network part.
-    pub prefix_length: u8,
-    /// The other end's address, if the interface was given one (`peer` in iproute2).
-    pub peer: Option<IpAddr>,
-}
 
 /// Something that happened to an interface, or to what is ours.
 #[derive(Clone, PartialEq, Eq, Debug)]

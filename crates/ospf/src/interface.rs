@@ -361,8 +361,11 @@ mod tests {
 
     #[test]
     fn the_highest_priority_then_the_highest_id_wins_a_fresh_election() {
-        assert_eq!(elect(router(1, 1, 0, 0), &[router(2, 1, 0, 0)]), addresses(2, 1));
+        assert_eq!(elect(router(2, 1, 0, 0), &[router(1, 1, 0, 0)]), addresses(2, 1));
         assert_eq!(elect(router(1, 9, 0, 0), &[router(2, 1, 0, 0)]), addresses(1, 2));
+        // The loser takes the winner for both until the winner declares itself.
+        assert_eq!(elect(router(1, 1, 0, 0), &[router(2, 1, 0, 0)]), addresses(2, 2));
+        assert_eq!(elect(router(1, 1, 0, 0), &[router(2, 1, 2, 0)]), addresses(2, 1));
     }
 
     #[test]
@@ -379,7 +382,7 @@ mod tests {
     #[test]
     fn priority_zero_is_never_elected() {
         assert_eq!(elect(router(9, 0, 0, 0), &[router(2, 0, 0, 0)]), addresses(0, 0));
-        assert_eq!(elect(router(9, 0, 0, 0), &[router(2, 1, 0, 0)]), addresses(2, 0));
+        assert_eq!(elect(router(9, 0, 0, 0), &[router(2, 1, 2, 0)]), addresses(2, 0));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use bugle_rib::fib::{FibOp, FibSnapshot};
-use bugle_types::{IfIndex, Link, Mac, TableId};
+use bugle_types::{Address, IfIndex, Link, Mac, TableId};
 
 use crate::config::Config;
 use crate::event::Event;
@@ -60,19 +60,6 @@ pub enum Input<'a> {
     /// The daemon stops: withdraw, flush, and leave no route behind unless told to retain. Done when
     /// [`Speaker::is_quiet`](crate::Speaker::is_quiet), or when the driver has waited long enough.
     Shutdown,
-}
-
-/// An address of an interface.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Address {
-    /// The interface.
-    pub ifindex: IfIndex,
-    /// The local address.
-    pub local: IpAddr,
-    /// Bits of the network part.
-    pub prefix_length: u8,
-    /// The other end's address, if the interface was given one (`peer` in iproute2).
-    pub peer: Option<IpAddr>,
 }
 
 /// A change to the hosts, asked for through the API.

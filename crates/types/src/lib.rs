@@ -5,7 +5,7 @@
 //! | [`time`] | [`Time`], nanoseconds since an epoch the caller chooses |
 //! | [`id`] | [`RouterId`], [`AreaId`], [`IfIndex`], [`TableId`], [`VrfId`] |
 //! | [`prefix`] | [`Prefix`], always in canonical form |
-//! | [`link`] | [`Link`], a network interface |
+//! | [`link`] | [`Link`], a network interface, and its [`Address`]es |
 //! | [`mac`] | [`Mac`], a 48-bit Ethernet address |
 //! | [`nexthop`] | [`Nexthop`], where a packet goes next |
 //! | [`rng`] | [`Rng`], small, seeded, reproducible |
@@ -19,7 +19,7 @@ pub mod rng;
 pub mod time;
 
 pub use id::{AreaId, IfIndex, RouterId, TableId, VrfId};
-pub use link::Link;
+pub use link::{Address, Link};
 pub use mac::Mac;
 pub use nexthop::Nexthop;
 pub use prefix::Prefix;

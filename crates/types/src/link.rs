@@ -1,6 +1,8 @@
 //! Network interfaces as the kernel describes them.
 
-use crate::{IfIndex, Mac};
+use std::net::IpAddr;
+
+use crate::{IfIndex, Mac, TableId};
 
 /// An interface of this machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,7 +24,7 @@ pub struct Link {
     /// The bridge or VRF device that this interface belongs to.
     pub master: Option<IfIndex>,
     /// The routing table, if this is a VRF device.
-    pub vrf_table: Option<crate::TableId>,
+    pub vrf_table: Option<TableId>,
 }
 
 impl Link {
@@ -31,4 +33,17 @@ impl Link {
     pub const fn is_up(&self) -> bool {
         self.admin_up && self.carrier
     }
+}
+
+/// An address of an interface.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Address {
+    /// The interface.
+    pub ifindex: IfIndex,
+    /// The local address.
+    pub local: IpAddr,
+    /// Bits of the network part.
+    pub prefix_length: u8,
+    /// The other end's address, if the interface was given one (`peer` in iproute2).
+    pub peer: Option<IpAddr>,
 }

@@ -2,9 +2,9 @@
 
 use std::os::fd::AsFd;
 
-use bugle_inject::monitor::Address;
 use bugle_inject::{Injector, Monitor, MonitorEvent};
 use bugle_rib::fib::{FibOp, RouteTarget};
+use bugle_types::Address;
 use bugle_types::{IfIndex, Link};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
