@@ -2,8 +2,12 @@
 
 #![cfg(test)]
 
+#[path = "../harness/capture.rs"]
+mod capture_file;
+mod capture_files;
 mod captures;
 mod common;
+mod description;
 mod golden;
 mod malformed;
 #[path = "../harness/ospf_packet.rs"]
