@@ -316,6 +316,10 @@ pub struct Hosts {
     pub metric: u32,
     /// `metric-type`: of the AS-external LSA, 1 or 2. Default: 2.
     pub metric_type: MetricType,
+    /// `max-hosts`: at most so many hosts on this machine. Default: 4096.
+    pub max_hosts: usize,
+    /// `damping`: when an address that keeps moving is taken for a duplicate.
+    pub damping: Damping,
     /// `[[vrf.NAME.hosts.static]]`: hosts declared in the file, claimed as pinned.
     pub statics: Vec<StaticHost>,
 }
@@ -344,8 +348,28 @@ impl Default for Hosts {
             prefixes: Vec::new(),
             metric: 10_000,
             metric_type: MetricType::Type2,
+            max_hosts: 4096,
+            damping: Damping::default(),
             statics: Vec::new(),
         }
+    }
+}
+
+/// `[vrf.NAME.hosts.damping]`: when an address that keeps moving is taken for a duplicate and frozen, as in RFC 7432
+/// section 15.1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Damping {
+    /// `moves`: the move that is one too many, 2 to 100. Default: 5.
+    pub moves: usize,
+    /// `window`: the time within which moves count. Default: `180s`.
+    pub window: Duration,
+    /// `recovery`: how long the address stays frozen. Default: `30m`.
+    pub recovery: Duration,
+}
+
+impl Default for Damping {
+    fn default() -> Self {
+        Self { moves: 5, window: Duration::from_secs(180), recovery: Duration::from_secs(1800) }
     }
 }
 

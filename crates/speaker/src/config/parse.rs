@@ -13,8 +13,8 @@ use super::error::{ConfigErrors, Problem};
 use super::pattern::{NamePattern, is_interface_name};
 use super::reader::{Place, Problems, Table, Value, show_duration};
 use super::{
-    Api, Config, Fib, Hosts, LinkType, MetricType, Ospf, OspfInterface, SpfDelay, StaticHost, Vrf,
-    VrfName, is_host_address, is_router_id,
+    Api, Config, Damping, Fib, Hosts, LinkType, MetricType, Ospf, OspfInterface, SpfDelay,
+    StaticHost, Vrf, VrfName, is_host_address, is_router_id,
 };
 
 /// `sun_path` holds 108 bytes with its final zero.
@@ -347,6 +347,8 @@ fn hosts(
         1u8 => Some(MetricType::Type1),
         _ => Some(MetricType::Type2),
     });
+    table.read("max-hosts", &mut hosts.max_hosts, |value| value.integer(0..=1_000_000));
+    table.read("damping", &mut hosts.damping, |value| value.table().map(damping));
     only(
         &mut table,
         "mode",
@@ -377,6 +379,16 @@ fn hosts(
     }
     table.finish();
     (hosts, ports)
+}
+
+fn damping(mut table: Table<'_>) -> Damping {
+    let mut damping = Damping::default();
+    let second = Duration::from_secs(1);
+    table.read("moves", &mut damping.moves, |value| value.integer(2..=100));
+    table.read("window", &mut damping.window, |value| value.duration(second..=HOUR));
+    table.read("recovery", &mut damping.recovery, |value| value.duration(second..=24 * HOUR));
+    table.finish();
+    damping
 }
 
 /// A key with one choice so far; the others come later. Returns where it stands if it has that choice.

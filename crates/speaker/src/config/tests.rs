@@ -44,6 +44,8 @@ advertise = "ospf"
 advertise-as = "external"
 metric = 10000
 metric-type = 2
+max-hosts = 500
+damping = { moves = 4, window = "60s", recovery = "10m" }
 [[vrf.default.hosts.static]]
 address = "10.100.0.9"
 port = "tap9"
@@ -97,6 +99,8 @@ fn the_example_means_what_it_says() {
             ..OspfInterface::new("eth*".parse().unwrap())
         }]
     );
+    assert_eq!(vrf.hosts.max_hosts, 500);
+    assert_eq!(vrf.hosts.damping.recovery, Duration::from_secs(600));
     assert!(vrf.hosts.is_port("tap7") && !vrf.hosts.is_port("eth0"));
     assert_eq!(
         vrf.hosts.statics,
