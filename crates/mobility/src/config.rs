@@ -1,0 +1,156 @@
+//! The settings of one VRF's hosts.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bugle_types::{Mac, Prefix, RouterId};
+
+/// The settings of one VRF's hosts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HostsConfig {
+    /// This router's identity, as others see it in [`Others`](crate::Others): it decides ties.
+    pub router_id: RouterId,
+    /// The interfaces that hosts can be behind.
+    pub ports: Vec<PortPattern>,
+    /// Where hosts' addresses must lie; anywhere if empty.
+    pub prefixes: Vec<Prefix>,
+    /// What frames alone can do.
+    pub mode: Mode,
+    /// The metric of a host that rests.
+    pub metric: u32,
+    /// How much lower than all others a host that just came is advertised. 1 where metrics are compared as they are (OSPF
+    /// type 2 externals), more than any path costs where they add up.
+    pub step: u32,
+    /// At most so many hosts.
+    pub max_hosts: usize,
+    /// What hosts can be advertised in.
+    pub carried: Families,
+    /// When moves are too many.
+    pub damping: Damping,
+    /// Hosts declared in the configuration: pinned.
+    pub statics: BTreeMap<IpAddr, StaticHost>,
+}
+
+impl Default for HostsConfig {
+    /// No ports, any address, `registered`, metric 10,000 and step 1, 4,096 hosts, IPv4 only.
+    fn default() -> Self {
+        Self {
+            router_id: RouterId::default(),
+            ports: Vec::new(),
+            prefixes: Vec::new(),
+            mode: Mode::Registered,
+            metric: 10_000,
+            step: 1,
+            max_hosts: 4096,
+            carried: Families { ipv4: true, ipv6: false },
+            damping: Damping::default(),
+            statics: BTreeMap::new(),
+        }
+    }
+}
+
+/// What frames alone can do. Registrations and the configuration can always claim.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// A frame can only activate an address that is bound to its port and its MAC address.
+    Registered,
+    /// A frame claims the address that it shows.
+    Learned,
+}
+
+/// The address families that some protocol advertises.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Families {
+    /// IPv4.
+    pub ipv4: bool,
+    /// IPv6.
+    pub ipv6: bool,
+}
+
+/// When an address that keeps moving is taken for a duplicate, as in RFC 7432 section 15.1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Damping {
+    /// The move that is one too many.
+    pub moves: usize,
+    /// The time within which moves count.
+    pub window: Duration,
+    /// How long the address stays frozen, if nobody unfreezes it before.
+    pub recovery: Duration,
+}
+
+impl Default for Damping {
+    /// 5 moves in 180 s, 30 minutes.
+    fn default() -> Self {
+        Self { moves: 5, window: Duration::from_secs(180), recovery: Duration::from_secs(30 * 60) }
+    }
+}
+
+/// Where a host declared in the configuration is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct StaticHost {
+    /// The interface it is behind; without one, and without a MAC address, the host is only advertised.
+    pub port: Option<String>,
+    /// Its link-layer address.
+    pub mac: Option<Mac>,
+}
+
+/// An interface name, in which `*` stands for any characters and `?` for any one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PortPattern(pub String);
+
+impl PortPattern {
+    /// Whether the interface called `name` matches.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        // Which prefixes of the pattern match the name read so far, as a row of a table.
+        let pattern = self.0.as_bytes();
+        let mut row: Vec<bool> = std::iter::once(true)
+            .chain(pattern.iter().scan(true, |stars, &c| {
+                *stars &= c == b'*';
+                Some(*stars)
+            }))
+            .collect();
+        for &c in name.as_bytes() {
+            let mut above_left = std::mem::take(row.first_mut().unwrap_or(&mut false));
+            let mut left = false;
+            for (cell, &p) in row.iter_mut().skip(1).zip(pattern) {
+                let above = *cell;
+                *cell = match p {
+                    b'*' => left || above,
+                    b'?' => above_left,
+                    _ => above_left && p == c,
+                };
+                (above_left, left) = (above, *cell);
+            }
+        }
+        row.last().is_some_and(|matched| *matched)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The definition, by recursion.
+    fn oracle(pattern: &[u8], name: &[u8]) -> bool {
+        match (pattern.split_first(), name.split_first()) {
+            (None, None) => true,
+            (Some((b'*', rest)), _) => (0..=name.len()).any(|skip| oracle(rest, &name[skip..])),
+            (Some((p, rest)), Some((n, others))) => (*p == b'?' || p == n) && oracle(rest, others),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_matches_by_definition(pattern in "[ab*?]{0,6}", name in "[ab]{0,8}") {
+            prop_assert_eq!(
+                PortPattern(pattern.clone()).matches(&name),
+                oracle(pattern.as_bytes(), name.as_bytes())
+            );
+        }
+    }
+}
