@@ -41,7 +41,7 @@ use crate::state::HostView;
 ///
 /// **Classes.** A lower class never displaces a higher one on this machine. The network does not carry classes, so across
 /// machines the newest claim wins whatever its class.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Mobility {
     config: HostsConfig,
     ports: BTreeMap<String, Port>,
@@ -53,20 +53,10 @@ pub struct Mobility {
 }
 
 impl Mobility {
-    /// An engine that knows no ports, and no hosts but those that the configuration declares.
+    /// An engine that knows no ports and no hosts, with the default settings.
     #[must_use]
-    pub fn new(now: Time, config: HostsConfig) -> Self {
-        let mut mobility = Self {
-            config,
-            ports: BTreeMap::new(),
-            infrastructure: BTreeSet::new(),
-            hosts: BTreeMap::new(),
-            deadlines: BTreeSet::new(),
-            refusals: 0,
-            out: VecDeque::new(),
-        };
-        mobility.claim_statics(now, &BTreeMap::new());
-        mobility
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Takes note of something that happened at `now`.
