@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use bugle_lsdb::BackoffConfig;
+pub use bugle_lsdb::BackoffConfig;
 use bugle_types::{AreaId, Prefix, RouterId};
 
 /// Settings of an instance. The router id and the area are fixed for its lifetime; to change them, start another.

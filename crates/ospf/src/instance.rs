@@ -424,6 +424,18 @@ impl<'a> State<'a> {
         self.ospf.backoff.state(self.ospf.now)
     }
 
+    /// When SPF runs next, if it is going to.
+    #[must_use]
+    pub fn spf_due(&self) -> Option<Time> {
+        self.ospf.backoff.deadline()
+    }
+
+    /// When a neighbour is taken for dead without a Hello.
+    #[must_use]
+    pub fn dead_at(&self, id: NeighborId) -> Option<Time> {
+        self.ospf.timers.deadline(Timer::Inactivity(id))
+    }
+
     /// Counters since the start.
     #[must_use]
     pub fn stats(&self) -> Stats {

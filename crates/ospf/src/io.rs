@@ -140,7 +140,6 @@ pub struct Rival {
 
 /// Something worth telling. Logs, metrics and the API are adapters over events.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Event {
     /// An interface changed its state.
     InterfaceState {

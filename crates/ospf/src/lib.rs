@@ -26,6 +26,6 @@ pub mod neighbor;
 mod originate;
 pub mod routing;
 
-pub use config::{Config, InterfaceConfig, NetworkType};
+pub use config::{BackoffConfig, Config, InterfaceConfig, NetworkType};
 pub use instance::{Ospf, State, Stats, Timer};
 pub use io::{Event, ExternalRoute, Input, Mismatch, Output, PathType, Rival, Route};

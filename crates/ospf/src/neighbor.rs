@@ -481,7 +481,14 @@ mod tests {
                         E::AdjOk if state >= S::ExStart && !adjacent => S::TwoWay,
                         E::BadLsReq | E::SeqNumberMismatch if state >= S::Exchange => S::ExStart,
                         E::OneWayReceived if state >= S::TwoWay => S::Init,
-                        _ => state,
+                        E::TwoWayReceived
+                        | E::NegotiationDone
+                        | E::ExchangeDone
+                        | E::BadLsReq
+                        | E::LoadingDone
+                        | E::AdjOk
+                        | E::SeqNumberMismatch
+                        | E::OneWayReceived => state,
                     };
                     assert_eq!(
                         next_state(state, event, adjacent, loaded),

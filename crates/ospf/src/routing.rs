@@ -59,6 +59,13 @@ struct External {
     tag: u32,
 }
 
+/// What is known of a watched host by whoever watches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Watch {
+    Untold,
+    Told(Option<Rival>),
+}
+
 /// Where a set of shortest paths leads.
 #[derive(Debug, Clone)]
 enum Paths {
@@ -109,7 +116,7 @@ pub struct Routing {
     boundaries: BTreeMap<RouterId, Vec<(RouterId, u32)>>,
     externals: BTreeMap<Prefix, Vec<External>>,
     routes: BTreeMap<Prefix, Route>,
-    watches: BTreeMap<Ipv4Addr, Option<Rival>>,
+    watches: BTreeMap<Ipv4Addr, Watch>,
     /// Prefixes to look at again.
     dirty: BTreeSet<Prefix>,
     everything_dirty: bool,
@@ -160,7 +167,7 @@ impl Routing {
     /// Starts or ends watching what others advertise for a host.
     pub(crate) fn watch(&mut self, address: Ipv4Addr, on: bool) {
         if on {
-            self.watches.entry(address).or_insert(None);
+            self.watches.entry(address).or_insert(Watch::Untold);
             self.dirty.insert(Prefix::host(address.into()));
         } else {
             self.watches.remove(&address);
@@ -454,7 +461,8 @@ impl Routing {
     }
 
     /// The best that reachable others advertise for a host.
-    fn rival(&self, address: Ipv4Addr) -> Option<Rival> {
+    #[must_use]
+    pub fn rival(&self, address: Ipv4Addr) -> Option<Rival> {
         let externals = self.externals.get(&Prefix::host(address.into()))?;
         let reachable = || externals.iter().filter(|e| self.boundary_path(e.router).is_some());
         let metric = |external: &External| if external.type2 { external.metric } else { 0 };
@@ -761,9 +769,9 @@ impl Ospf {
         for address in addresses {
             let rival = self.routing.rival(address);
             if let Some(known) = self.routing.watches.get_mut(&address)
-                && *known != rival
+                && *known != Watch::Told(rival)
             {
-                *known = rival;
+                *known = Watch::Told(rival);
                 self.out.push_back(Output::Rival(address, rival));
             }
         }

@@ -257,11 +257,13 @@ fn differences_in_configuration_are_named() {
         change(&mut config);
         world.set_interface(1, IfIndex(1), Some(config));
         world.run_for(secs(15));
-        let told = world.events[0].iter().filter_map(|(_, event)| match event {
-            Event::Mismatch { mismatch, .. } => Some(mismatch.name()),
-            _ => None,
-        });
-        assert_eq!(told.collect::<Vec<_>>(), [name]);
+        let mut told = Vec::new();
+        for (_, event) in &world.events[0] {
+            if let Event::Mismatch { mismatch, .. } = event {
+                told.push(mismatch.name());
+            }
+        }
+        assert_eq!(told, [name]);
         assert_eq!(world.full_neighbors(0), 0);
         let interface = world.routers[0].state().interfaces().next().unwrap().1.clone();
         assert!(interface.drops[name] > 1, "{name}: {:?}", interface.drops);
@@ -377,10 +379,10 @@ fn random_networks_under_loss_settle_on_equal_databases_and_right_routes() {
                     [a, b].iter().filter_map(|&end| distance[end]).min().unwrap() + u32::from(cost);
                 match world.routes[router].get(&prefix.unwrap()) {
                     Some(route) => {
-                        assert_eq!(route.cost, expected, "seed {seed}: {router} to {prefix:?}")
+                        assert_eq!(route.cost, expected, "seed {seed}: {router} to {prefix:?}");
                     }
                     None => {
-                        assert!(a == router || b == router, "seed {seed}: {router} to {prefix:?}")
+                        assert!(a == router || b == router, "seed {seed}: {router} to {prefix:?}");
                     }
                 }
             }

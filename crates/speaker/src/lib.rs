@@ -1,3 +1,25 @@
 //! The whole speaker in one sans-IO object: the API for embedding.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`speaker`] | [`Speaker`]: the contract, the VRFs, the one table of routes |
+//! | [`io`] | [`Input`], [`Output`]: what the speaker is told and what it asks for |
+//! | [`event`] | [`Event`]: what is worth telling, in words |
+//! | [`config`] | [`Config`]: the configuration file, parsed and checked |
+//! | [`state`] | [`State`]: what there is to see |
+//! | `vrf` | one VRF: its instances, its hosts, what passes between them |
+//! | `ports` | which interfaces a protocol runs on |
 
 pub mod config;
+pub mod event;
+pub mod io;
+mod ports;
+pub mod speaker;
+pub mod state;
+mod vrf;
+
+pub use config::Config;
+pub use event::{Event, What};
+pub use io::{HostChange, Input, Output};
+pub use speaker::{Speaker, Timer};
+pub use state::{State, VrfState};

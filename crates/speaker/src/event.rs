@@ -1,0 +1,178 @@
+//! What is worth telling, in words.
+
+use std::fmt;
+
+use bugle_mobility::Event as HostEvent;
+use bugle_ospf::Event as OspfEvent;
+use bugle_rib::Event as RibEvent;
+use bugle_types::Time;
+
+/// Something that happened. Logs, the API and `bugle watch` are adapters over these.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// When.
+    pub time: Time,
+    /// The VRF's name; `None` if it concerns none.
+    pub vrf: Option<String>,
+    /// The interface's name, where there is one.
+    pub interface: Option<String>,
+    /// What.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum What {
+    /// In OSPF.
+    Ospf(OspfEvent),
+    /// In the forwarding table.
+    Rib(RibEvent),
+    /// To a host.
+    Host(HostEvent),
+    /// To the configuration or the machine; a sentence.
+    Notice(String),
+}
+
+impl What {
+    /// A short name for the kind of event, as filters and metrics use it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Ospf(event) => match event {
+                OspfEvent::InterfaceState { .. } => "interface-state",
+                OspfEvent::DesignatedRouter { .. } => "designated-router",
+                OspfEvent::NeighborState { .. } => "neighbor-state",
+                OspfEvent::Mismatch { .. } => "mismatch",
+                OspfEvent::Dropped { .. } => "dropped",
+                OspfEvent::Originated { .. } => "originated",
+                OspfEvent::SelfOriginatedReceived { .. } => "self-originated-received",
+                OspfEvent::SpfRun { .. } => "spf-run",
+            },
+            Self::Rib(event) => match event {
+                RibEvent::Compared { .. } => "fib-compared",
+                RibEvent::Failed { .. } => "fib-failed",
+                RibEvent::MixedFamilies { .. } => "mixed-families",
+                RibEvent::TableTaken { .. } => "table-taken",
+            },
+            Self::Host(event) => host_kind(event),
+            Self::Notice(_) => "notice",
+        }
+    }
+
+    /// Whether an operator should look at it.
+    #[must_use]
+    pub fn is_warning(&self) -> bool {
+        matches!(
+            self,
+            Self::Ospf(OspfEvent::Mismatch { .. } | OspfEvent::Dropped { .. })
+                | Self::Rib(RibEvent::Failed { .. } | RibEvent::TableTaken { .. })
+                | Self::Notice(_)
+                | Self::Host(
+                    HostEvent::Frozen { .. } | HostEvent::Tie { .. } | HostEvent::Refused { .. }
+                )
+        )
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(interface) = &self.interface {
+            write!(f, "{interface}: ")?;
+        }
+        match &self.what {
+            What::Ospf(event) => ospf(f, event),
+            What::Rib(event) => rib(f, event),
+            What::Host(event) => host(f, event),
+            What::Notice(text) => f.write_str(text),
+        }
+    }
+}
+
+fn ospf(f: &mut fmt::Formatter<'_>, event: &OspfEvent) -> fmt::Result {
+    match event {
+        OspfEvent::InterfaceState { from, to, .. } => write!(f, "state {from} -> {to}"),
+        OspfEvent::DesignatedRouter { dr, bdr, .. } => {
+            write!(f, "designated router {dr}, backup {bdr}")
+        }
+        OspfEvent::NeighborState { router_id, address, from, to, cause, .. } => {
+            write!(f, "neighbor {router_id} ({address}) {from} -> {to} on {cause}")
+        }
+        OspfEvent::Mismatch { source, mismatch, .. } => {
+            write!(f, "no adjacency with {source}: {mismatch}")
+        }
+        OspfEvent::Dropped { source, reason, detail, count, .. } => {
+            write!(f, "dropped from {source}: {reason}: {detail} ({count} so far)")
+        }
+        OspfEvent::Originated { key, sequence, flushed } => {
+            let verb = if *flushed { "flushed" } else { "originated" };
+            write!(f, "{verb} {key} sequence {sequence}")
+        }
+        OspfEvent::SelfOriginatedReceived { key, sequence } => {
+            write!(f, "our own {key} came back with sequence {sequence}")
+        }
+        OspfEvent::SpfRun { nodes, changed, prefixes, .. } => {
+            write!(f, "SPF over {nodes} nodes: {changed} changed, {prefixes} prefixes to look at")
+        }
+    }
+}
+
+fn rib(f: &mut fmt::Formatter<'_>, event: &RibEvent) -> fmt::Result {
+    match event {
+        RibEvent::Compared { found, changes } => {
+            write!(f, "the kernel holds {found} routes of ours; {changes} changes put it right")
+        }
+        RibEvent::Failed { op, reason } => write!(f, "the kernel refused {op:?}: {reason}"),
+        RibEvent::MixedFamilies { prefix, protocol, nexthop, .. } => {
+            write!(f, "{protocol} route to {prefix} has a nexthop of the other family: {nexthop}")
+        }
+        RibEvent::TableTaken { table, by, .. } => {
+            write!(f, "table {} belongs to VRF {} already; give each VRF its own", table.0, by.0)
+        }
+    }
+}
+
+fn host_kind(event: &HostEvent) -> &'static str {
+    match event {
+        HostEvent::Live { .. } => "host-live",
+        HostEvent::PortChanged { .. } => "host-port-changed",
+        HostEvent::Waiting { .. } => "host-waiting",
+        HostEvent::PortLost { .. } => "host-port-lost",
+        HostEvent::Yielded { .. } => "host-yielded",
+        HostEvent::Tie { .. } => "host-tie",
+        HostEvent::Resumed { .. } => "host-resumed",
+        HostEvent::Normalized { .. } => "host-normalized",
+        HostEvent::Withdrawn { .. } => "host-withdrawn",
+        HostEvent::Frozen { .. } => "host-frozen",
+        HostEvent::Unfrozen { .. } => "host-unfrozen",
+        HostEvent::Refused { .. } => "host-refused",
+    }
+}
+
+fn host(f: &mut fmt::Formatter<'_>, event: &HostEvent) -> fmt::Result {
+    match event {
+        HostEvent::Live { address, metric, from: None, .. } => {
+            write!(f, "host {address} is live here, metric {metric}")
+        }
+        HostEvent::Live { address, metric, from: Some(from), .. } => {
+            write!(f, "host {address} moved here from {from}, metric {metric}")
+        }
+        HostEvent::PortChanged { address } => write!(f, "host {address} moved to another port"),
+        HostEvent::Waiting { address, why } => write!(f, "host {address} is not live: {why}"),
+        HostEvent::PortLost { address } => write!(f, "host {address} lost its port"),
+        HostEvent::Yielded { address, to } => write!(f, "host {address} moved to {to}"),
+        HostEvent::Tie { address, with, kept } => {
+            let outcome = if *kept { "it stays here" } else { "it is yielded" };
+            write!(f, "host {address} is claimed by {with} with the same metric: {outcome}")
+        }
+        HostEvent::Resumed { address } => write!(f, "host {address} is live here again"),
+        HostEvent::Normalized { address, metric } => {
+            write!(f, "host {address} rests, metric {metric}")
+        }
+        HostEvent::Withdrawn { address } => write!(f, "host {address} is advertised no more"),
+        HostEvent::Frozen { address, until } => {
+            write!(f, "host {address} moved too often and is frozen until {until}")
+        }
+        HostEvent::Unfrozen { address } => write!(f, "host {address} can be claimed again"),
+        HostEvent::Refused { address, reason } => write!(f, "claim of {address} refused: {reason}"),
+    }
+}

@@ -1,0 +1,141 @@
+//! Which interfaces OSPF runs on, and how: the configuration applied to what the machine has.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use bugle_ospf::{InterfaceConfig, NetworkType};
+use bugle_types::{Address, IfIndex, Link, Prefix, TableId};
+
+use crate::config::{LinkType, Vrf, VrfName};
+
+/// The machine's interfaces and their addresses, as last reported.
+#[derive(Debug, Default)]
+pub(crate) struct Machine {
+    pub(crate) links: BTreeMap<IfIndex, Link>,
+    /// In the order in which they were added: the first is the primary one.
+    addresses: Vec<Address>,
+}
+
+impl Machine {
+    pub(crate) fn add_address(&mut self, address: Address) {
+        if !self.addresses.contains(&address) {
+            self.addresses.push(address);
+        }
+    }
+
+    pub(crate) fn remove_address(&mut self, address: Address) {
+        self.addresses.retain(|&known| known != address);
+    }
+
+    pub(crate) fn remove_link(&mut self, ifindex: IfIndex) {
+        self.links.remove(&ifindex);
+        self.addresses.retain(|address| address.ifindex != ifindex);
+    }
+
+    /// Forgets what a resynchronisation did not report again.
+    pub(crate) fn retain(&mut self, links: &[IfIndex], addresses: &[Address]) {
+        self.links.retain(|ifindex, _| links.contains(ifindex));
+        self.addresses.retain(|address| addresses.contains(address));
+    }
+
+    /// An interface's name; its number in words if it is gone.
+    pub(crate) fn name(&self, ifindex: IfIndex) -> String {
+        self.links.get(&ifindex).map_or_else(|| format!("#{}", ifindex.0), |link| link.name.clone())
+    }
+
+    /// The interface called `name`.
+    pub(crate) fn by_name(&self, name: &str) -> Option<&Link> {
+        self.links.values().find(|link| link.name == name)
+    }
+
+    /// Every address of the machine.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.addresses.iter().map(|address| address.local)
+    }
+
+    /// The kernel's table of a VRF: the main one, the one given, or that of the VRF device of this name.
+    pub(crate) fn table(&self, name: &VrfName, vrf: &Vrf) -> Option<TableId> {
+        if name.is_default() {
+            return Some(vrf.table.unwrap_or(TableId::MAIN));
+        }
+        vrf.table.or_else(|| self.by_name(name.as_str())?.vrf_table)
+    }
+
+    /// Whether an interface belongs to a VRF: to its VRF device where there is one; else it belongs to whichever VRF's
+    /// patterns name it.
+    pub(crate) fn belongs(&self, link: &Link, name: &VrfName) -> bool {
+        let enslaved_to = link
+            .master
+            .and_then(|master| self.links.get(&master))
+            .filter(|master| master.vrf_table.is_some());
+        match enslaved_to {
+            Some(device) => device.name == name.as_str(),
+            None if link.vrf_table.is_some() => link.name == name.as_str(),
+            None => {
+                name.is_default()
+                    || self.by_name(name.as_str()).is_none_or(|l| l.vrf_table.is_none())
+            }
+        }
+    }
+
+    /// What OSPF is to run on in a VRF.
+    pub(crate) fn ospf_interfaces(
+        &self,
+        name: &VrfName,
+        vrf: &Vrf,
+    ) -> BTreeMap<IfIndex, InterfaceConfig> {
+        let Some(ospf) = &vrf.ospf else { return BTreeMap::new() };
+        let applies = |link: &Link| {
+            // Never towards VMs, whatever the patterns say (design: "never speak the IGP towards VMs").
+            if !link.is_up() || vrf.hosts.is_port(&link.name) || !self.belongs(link, name) {
+                return None;
+            }
+            let block = ospf.interface(&link.name)?;
+            let mut v4 =
+                self.addresses.iter().filter(|a| a.ifindex == link.ifindex).filter_map(|a| match a
+                    .local
+                {
+                    IpAddr::V4(v4) if !v4.is_loopback() => Some((v4, a)),
+                    IpAddr::V4(_) | IpAddr::V6(_) => None,
+                });
+            let (address, primary) = v4.next()?;
+            // With a peer address the two ends share no network: the link is unnumbered.
+            let prefix_length = if primary.peer.is_some() { 32 } else { primary.prefix_length };
+            let stubs = v4.filter_map(|(v4, a)| Prefix::new(v4.into(), a.prefix_length)).collect();
+            let network_type = match block.link {
+                _ if link.loopback => NetworkType::Passive,
+                LinkType::PointToPoint => NetworkType::PointToPoint,
+                LinkType::Broadcast => NetworkType::Broadcast,
+                LinkType::Passive => NetworkType::Passive,
+            };
+            let config = InterfaceConfig {
+                name: link.name.clone(),
+                address,
+                prefix_length,
+                stubs,
+                mtu: u16::try_from(link.mtu).unwrap_or(u16::MAX),
+                network_type,
+                cost: block.cost,
+                hello: block.hello,
+                dead: block.dead,
+                retransmit: block.retransmit,
+                priority: block.priority,
+                mtu_ignore: block.mtu_ignore,
+            };
+            Some((link.ifindex, config))
+        };
+        self.links.values().filter_map(applies).collect()
+    }
+
+    /// The highest IPv4 address on a loopback interface that is not of 127.0.0.0/8: the default router id.
+    pub(crate) fn loopback_address(&self) -> Option<Ipv4Addr> {
+        self.addresses
+            .iter()
+            .filter(|address| self.links.get(&address.ifindex).is_some_and(|link| link.loopback))
+            .filter_map(|address| match address.local {
+                IpAddr::V4(v4) if !v4.is_loopback() => Some(v4),
+                IpAddr::V4(_) | IpAddr::V6(_) => None,
+            })
+            .max()
+    }
+}

@@ -1,0 +1,467 @@
+//! The speaker: every VRF's protocol instances and hosts, and the one table of routes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bugle_mobility as mobility;
+use bugle_ospf as ospf;
+use bugle_rib::fib::{FibSnapshot, RouteTarget};
+use bugle_rib::{self as rib, Protocol, Rib};
+use bugle_types::{Address, IfIndex, Link, Rng, RouterId, Time, VrfId};
+
+use crate::config::{Config, VrfName};
+use crate::event::{Event, What};
+use crate::io::{HostChange, Input, Output};
+use crate::ports::Machine;
+use crate::vrf::Vrf;
+
+/// How long after the first routes came what a previous run left in the kernel may stay: time for the other adjacencies.
+const SWEEP_AFTER_ROUTES: Duration = Duration::from_secs(3);
+/// The same when no adjacency forms at all.
+const SWEEP_AT_LATEST: Duration = Duration::from_secs(120);
+
+/// What the speaker waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Timer {
+    /// An OSPF instance's.
+    Ospf(VrfId, ospf::Timer),
+    /// A host's.
+    Host(VrfId),
+    /// The databases have had time enough to be in step before hosts are claimed.
+    Settled(VrfId),
+    /// The forwarding table is to be read.
+    ReadFib,
+    /// What a previous run left in the kernel goes.
+    Sweep,
+}
+
+/// The whole speaker: what is above the sockets and the kernel, in one object.
+///
+/// The contract is that of every engine: [`handle`](Self::handle) each input, drain [`poll_output`](Self::poll_output) and carry
+/// it out in order, and `handle` [`Input::Tick`] when [`deadline`](Self::deadline) comes. `now` never goes back.
+#[derive(Debug)]
+pub struct Speaker {
+    now: Time,
+    started: Time,
+    pub(crate) config: Config,
+    pub(crate) machine: Machine,
+    /// Links and addresses have been reported in full once.
+    synced: bool,
+    /// What a resynchronisation has reported so far.
+    reported: Option<(Vec<IfIndex>, Vec<Address>)>,
+    pub(crate) vrfs: BTreeMap<VrfName, Vrf>,
+    next_vrf: u32,
+    pub(crate) rib: Rib,
+    /// The kernel has been read once.
+    adopted: bool,
+    sweep: Option<Time>,
+    stopping: bool,
+    rng: Rng,
+    out: VecDeque<Output>,
+}
+
+impl Speaker {
+    /// A speaker without a configuration: it does nothing until [`Input::Config`].
+    #[must_use]
+    pub fn new(seed: u64, now: Time) -> Self {
+        Self {
+            now,
+            started: now,
+            config: Config::default(),
+            machine: Machine::default(),
+            synced: false,
+            reported: None,
+            vrfs: BTreeMap::new(),
+            next_vrf: 0,
+            rib: Rib::new(),
+            adopted: false,
+            sweep: Some(now + SWEEP_AT_LATEST),
+            stopping: false,
+            rng: Rng::new(seed),
+            out: VecDeque::new(),
+        }
+    }
+
+    /// Takes an input. Never fails.
+    pub fn handle(&mut self, now: Time, input: Input<'_>) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Tick => self.on_tick(),
+            Input::Config(config) => self.on_config(*config),
+            Input::Link(link) => self.on_link(link),
+            Input::LinkGone(ifindex) => self.on_link_gone(ifindex),
+            Input::Address(address) => {
+                if let Some((_, addresses)) = &mut self.reported {
+                    addresses.push(address);
+                }
+                self.machine.add_address(address);
+                self.apply();
+            }
+            Input::AddressGone(address) => {
+                self.machine.remove_address(address);
+                self.apply();
+            }
+            Input::Resync => self.reported = Some((Vec::new(), Vec::new())),
+            Input::Synced => self.on_synced(),
+            Input::Ospf { ifindex, src, dst, bytes } => {
+                // An interface runs in one VRF: the first that took it.
+                let vrf = self.vrfs.values_mut().find(|vrf| vrf.interfaces.contains_key(&ifindex));
+                if let Some(ospf) = vrf.and_then(|vrf| vrf.ospf.as_mut()) {
+                    ospf.handle(self.now, ospf::Input::Packet { ifindex, src, dst, bytes });
+                }
+            }
+            Input::Fib(snapshot) => self.on_snapshot(snapshot),
+            Input::FibFailed { op, reason } => {
+                self.rib.handle(self.now, rib::Input::Failed { op, reason });
+            }
+            Input::FibDisturbed => self.rib.handle(self.now, rib::Input::Disturbed),
+            Input::Host { request, change } => self.on_host_change(request, change),
+            Input::Shutdown => self.on_shutdown(),
+        }
+        self.pump();
+    }
+
+    /// What the driver is to do next. Drain after every [`handle`](Self::handle).
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// When to call [`handle`](Self::handle) with [`Input::Tick`], and what for.
+    #[must_use]
+    pub fn deadline(&self) -> Option<(Time, Timer)> {
+        let vrfs = self.vrfs.values().flat_map(|vrf| {
+            let ospf = vrf.ospf.as_ref().and_then(ospf::Ospf::deadline);
+            [
+                ospf.map(|(time, timer)| (time, Timer::Ospf(vrf.id, timer))),
+                vrf.mobility.deadline().map(|(time, _)| (time, Timer::Host(vrf.id))),
+                vrf.settle.map(|time| (time, Timer::Settled(vrf.id))),
+            ]
+        });
+        let rib = self.rib.deadline().map(|(time, _)| (time, Timer::ReadFib));
+        vrfs.chain([rib, self.sweep.map(|time| (time, Timer::Sweep))]).flatten().min()
+    }
+
+    /// After [`Input::Shutdown`]: every neighbour knows, and nothing is left to do but to carry out what was polled.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.stopping
+            && self.vrfs.values().all(|vrf| vrf.ospf.as_ref().is_none_or(ospf::Ospf::is_stopped))
+    }
+
+    fn on_tick(&mut self) {
+        let now = self.now;
+        for vrf in self.vrfs.values_mut() {
+            if let Some(ospf) = &mut vrf.ospf
+                && ospf.deadline().is_some_and(|(time, _)| time <= now)
+            {
+                ospf.handle(now, ospf::Input::Tick);
+            }
+            if vrf.mobility.deadline().is_some_and(|(time, _)| time <= now) {
+                vrf.mobility.handle(now, mobility::Input::Tick);
+            }
+            if vrf.settle.is_some_and(|time| time <= now) {
+                vrf.settled(now);
+            }
+        }
+        self.rib.handle(now, rib::Input::Tick);
+        if self.sweep.is_some_and(|time| time <= now) {
+            self.sweep = None;
+            self.rib.handle(now, rib::Input::Sweep);
+        }
+    }
+
+    fn on_config(&mut self, config: Config) {
+        if self.stopping {
+            return;
+        }
+        self.config = config;
+        let gone: Vec<VrfName> =
+            self.vrfs.keys().filter(|name| !self.config.vrfs.contains_key(name)).cloned().collect();
+        for name in gone {
+            self.end_vrf(&name);
+        }
+        let names: Vec<VrfName> = self.config.vrfs.keys().cloned().collect();
+        for name in names {
+            if !self.vrfs.contains_key(&name) {
+                let vrf = Vrf::new(VrfId(self.next_vrf), self.now);
+                self.next_vrf += 1;
+                self.vrfs.insert(name, vrf);
+            }
+        }
+        self.apply();
+    }
+
+    /// A VRF is configured no more: what it said is taken back.
+    fn end_vrf(&mut self, name: &VrfName) {
+        let Some(mut vrf) = self.vrfs.remove(name) else { return };
+        vrf.end_ospf(self.now);
+        for ifindex in vrf.interfaces.keys() {
+            self.out.push_back(Output::CloseOspf(*ifindex));
+        }
+        vrf.pump(self.now, name, &self.machine, &mut self.rib, &mut self.out);
+        for protocol in Protocol::ALL {
+            self.rib.handle(self.now, rib::Input::Clear { vrf: vrf.id, protocol });
+        }
+        for host in vrf.mobility.state().hosts() {
+            if let Some(link) = host.port.and_then(|port| self.machine.by_name(port)) {
+                let ifindex = link.ifindex;
+                let gone = rib::Input::Neighbor { ifindex, address: host.address, mac: None };
+                self.rib.handle(self.now, gone);
+            }
+        }
+        self.rib.handle(self.now, rib::Input::Vrf { vrf: vrf.id, table: None });
+    }
+
+    fn on_link(&mut self, link: Link) {
+        let ifindex = link.ifindex;
+        if let Some((links, _)) = &mut self.reported {
+            links.push(ifindex);
+        }
+        self.rib.handle(self.now, rib::Input::Link { ifindex, usable: link.is_up() });
+        let old = self.machine.links.insert(ifindex, link);
+        if let Some(old) = old
+            && self.machine.links.get(&ifindex).is_some_and(|new| new.name != old.name)
+        {
+            self.tell_ports_gone(&old.name);
+        }
+        self.tell_port(ifindex);
+        self.apply();
+    }
+
+    fn on_link_gone(&mut self, ifindex: IfIndex) {
+        self.rib.handle(self.now, rib::Input::LinkGone(ifindex));
+        let name = self.machine.links.get(&ifindex).map(|link| link.name.clone());
+        self.machine.remove_link(ifindex);
+        if let Some(name) = name {
+            self.tell_ports_gone(&name);
+        }
+        self.apply();
+    }
+
+    fn on_synced(&mut self) {
+        if let Some((links, addresses)) = self.reported.take() {
+            let gone: Vec<IfIndex> = self
+                .machine
+                .links
+                .keys()
+                .copied()
+                .filter(|ifindex| !links.contains(ifindex))
+                .collect();
+            for ifindex in gone {
+                self.on_link_gone(ifindex);
+            }
+            self.machine.retain(&links, &addresses);
+            if self.synced {
+                // What the kernel did to routes meanwhile was lost too.
+                self.rib.handle(self.now, rib::Input::Disturbed);
+            }
+        }
+        self.synced = true;
+        self.apply();
+    }
+
+    /// Tells the hosts of every VRF about an interface.
+    fn tell_port(&mut self, ifindex: IfIndex) {
+        let Some(link) = self.machine.links.get(&ifindex) else { return };
+        for (name, vrf) in &mut self.vrfs {
+            if self.machine.belongs(link, name) {
+                vrf.mobility.handle(
+                    self.now,
+                    mobility::Input::Port {
+                        name: link.name.clone(),
+                        ifindex,
+                        up: link.is_up(),
+                        mac: link.mac,
+                    },
+                );
+            } else {
+                vrf.mobility
+                    .handle(self.now, mobility::Input::PortGone { name: link.name.clone() });
+            }
+        }
+    }
+
+    fn tell_ports_gone(&mut self, name: &str) {
+        for vrf in self.vrfs.values_mut() {
+            vrf.mobility.handle(self.now, mobility::Input::PortGone { name: name.to_owned() });
+        }
+    }
+
+    /// Brings every VRF in line with the configuration and the machine as they are now.
+    fn apply(&mut self) {
+        // Before the first full report there would be adjacencies without hosts, and hosts without ports.
+        if !self.synced || self.stopping {
+            return;
+        }
+        let infrastructure = self.infrastructure();
+        let mut taken: BTreeSet<IfIndex> = BTreeSet::new();
+        for (name, config) in &self.config.vrfs {
+            let Some(vrf) = self.vrfs.get_mut(name) else { continue };
+            let table = self.machine.table(name, config);
+            if vrf.table != table {
+                vrf.table = table;
+                self.rib.handle(self.now, rib::Input::Vrf { vrf: vrf.id, table });
+            }
+            let mut interfaces = self.machine.ospf_interfaces(name, config);
+            interfaces.retain(|ifindex, _| taken.insert(*ifindex));
+            let router_id = self
+                .config
+                .router_id
+                .or_else(|| self.machine.loopback_address().map(RouterId::from));
+            let told = vrf.configure(self.now, router_id, config, &infrastructure, &mut self.rng);
+            if let Some(text) = told {
+                let what = What::Notice(text);
+                let vrf = Some(name.to_string());
+                let event = Event { time: self.now, vrf, interface: None, what };
+                self.out.push_back(Output::Event(event));
+            }
+            vrf.set_interfaces(self.now, interfaces, &mut self.out);
+        }
+        if self.vrfs.values().any(|vrf| !vrf.ports_told) {
+            for ifindex in self.machine.links.keys().copied().collect::<Vec<_>>() {
+                self.tell_port(ifindex);
+            }
+            for vrf in self.vrfs.values_mut() {
+                vrf.ports_told = true;
+            }
+        }
+    }
+
+    /// Addresses that no host may have: the machine's own, and the routers'.
+    fn infrastructure(&self) -> BTreeSet<IpAddr> {
+        let mut addresses: BTreeSet<IpAddr> = self.machine.addresses().collect();
+        addresses
+            .extend(self.config.router_id.map(|id| IpAddr::from(std::net::Ipv4Addr::from(id.0))));
+        for vrf in self.vrfs.values() {
+            if let Some(ospf) = &vrf.ospf {
+                addresses.extend(ospf.state().neighbors().map(|n| IpAddr::from(n.address)));
+            }
+        }
+        addresses
+    }
+
+    /// The kernel was read. The first time, hosts that a previous run registered are taken up again: the kernel remembers them
+    /// as long as the machine runs.
+    fn on_snapshot(&mut self, snapshot: FibSnapshot) {
+        if !std::mem::replace(&mut self.adopted, true) {
+            self.adopt_hosts(&snapshot);
+        }
+        self.rib.handle(self.now, rib::Input::Snapshot(snapshot));
+    }
+
+    fn adopt_hosts(&mut self, snapshot: &FibSnapshot) {
+        for (key, target) in &snapshot.routes {
+            if key.metric != Protocol::Host.kernel_metric() || !key.prefix.is_host() {
+                continue;
+            }
+            let Some(RouteTarget::Nexthop(id)) = target else { continue };
+            let nexthop = snapshot.nexthops.iter().find(|(known, _)| known == id);
+            let Some((_, nexthop)) = nexthop.filter(|(_, nexthop)| nexthop.gateway.is_none())
+            else {
+                continue;
+            };
+            let Some(link) = self.machine.links.get(&nexthop.ifindex) else { continue };
+            let address = key.prefix.address();
+            let mac = snapshot
+                .neighbors
+                .iter()
+                .find(|(ifindex, neighbor, _)| (*ifindex, *neighbor) == (link.ifindex, address))
+                .map(|(.., mac)| *mac);
+            let Some(vrf) = self.vrfs.values_mut().find(|vrf| vrf.table == Some(key.table)) else {
+                continue;
+            };
+            vrf.mobility.handle(
+                self.now,
+                mobility::Input::Claim(mobility::Claim {
+                    address,
+                    port: Some(link.name.clone()),
+                    mac,
+                    class: mobility::Class::Registered,
+                    candidate: false,
+                    request: None,
+                }),
+            );
+        }
+    }
+
+    fn on_host_change(&mut self, request: u64, change: HostChange) {
+        let (HostChange::Add { vrf: name, .. } | HostChange::Remove { vrf: name, .. }) = &change;
+        let vrf = VrfName::new(name).and_then(|name| self.vrfs.get_mut(&name));
+        let Some(vrf) = vrf.filter(|_| !self.stopping) else {
+            let result = Err(if self.stopping {
+                "the daemon is stopping".to_owned()
+            } else {
+                format!("there is no VRF called {name:?}")
+            });
+            self.out.push_back(Output::Reply { request, result });
+            return;
+        };
+        let request = Some(request);
+        let input = match change {
+            HostChange::Add { address, port, mac, candidate, .. } => {
+                let class = mobility::Class::Registered;
+                mobility::Input::Claim(mobility::Claim {
+                    address,
+                    port,
+                    mac,
+                    class,
+                    candidate,
+                    request,
+                })
+            }
+            HostChange::Remove { address, .. } => mobility::Input::Release { address, request },
+        };
+        vrf.mobility.handle(self.now, input);
+    }
+
+    fn on_shutdown(&mut self) {
+        if std::mem::replace(&mut self.stopping, true) {
+            return;
+        }
+        self.sweep = None;
+        for vrf in self.vrfs.values_mut() {
+            if let Some(ospf) = &mut vrf.ospf {
+                ospf.handle(self.now, ospf::Input::Shutdown);
+            }
+        }
+        if !self.config.fib.retain {
+            // The routes stay until the neighbours have been told: what they still send is still forwarded.
+            self.pump();
+            self.rib.handle(self.now, rib::Input::Flush);
+        }
+    }
+
+    /// Carries what the engines ask for to where it belongs, until nothing is left.
+    fn pump(&mut self) {
+        let mut routes_came = false;
+        for (name, vrf) in &mut self.vrfs {
+            routes_came |= vrf.pump(self.now, name, &self.machine, &mut self.rib, &mut self.out);
+        }
+        if routes_came && let Some(sweep) = self.sweep {
+            self.sweep = Some(sweep.min(self.now + SWEEP_AFTER_ROUTES));
+        }
+        while let Some(output) = self.rib.poll_output() {
+            match output {
+                rib::Output::Fib(op) => self.out.push_back(Output::Fib(op)),
+                rib::Output::ReadFib(tables) => self.out.push_back(Output::ReadFib(tables)),
+                rib::Output::Event(event) => {
+                    let what = What::Rib(event);
+                    let event = Event { time: self.now, vrf: None, interface: None, what };
+                    self.out.push_back(Output::Event(event));
+                }
+            }
+        }
+    }
+
+    /// When the speaker was made.
+    pub(crate) fn started(&self) -> Time {
+        self.started
+    }
+
+    /// The time of the last input.
+    pub(crate) fn now(&self) -> Time {
+        self.now
+    }
+}

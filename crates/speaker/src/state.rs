@@ -1,0 +1,142 @@
+//! What there is to see: a borrowed view for show commands, the API and metrics.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bugle_mobility as mobility;
+use bugle_ospf as ospf;
+use bugle_rib::{Counters, SelectedRoute};
+use bugle_types::{IfIndex, Prefix, RouterId, TableId, Time};
+
+use crate::config::{Config, VrfName};
+use crate::speaker::Speaker;
+use crate::vrf::Vrf;
+
+/// A borrowed view of the speaker.
+#[derive(Debug, Clone, Copy)]
+pub struct State<'a>(&'a Speaker);
+
+/// A borrowed view of one VRF.
+#[derive(Debug, Clone, Copy)]
+pub struct VrfState<'a> {
+    speaker: &'a Speaker,
+    name: &'a VrfName,
+    vrf: &'a Vrf,
+}
+
+impl Speaker {
+    /// What there is to see.
+    #[must_use]
+    pub fn state(&self) -> State<'_> {
+        State(self)
+    }
+}
+
+impl<'a> State<'a> {
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> &'a Config {
+        &self.0.config
+    }
+
+    /// The time of the last input.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.0.now()
+    }
+
+    /// How long the speaker has run.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        self.0.now().since(self.0.started())
+    }
+
+    /// The identity in force: the one configured, else the highest address of a loopback.
+    #[must_use]
+    pub fn router_id(&self) -> Option<RouterId> {
+        self.0.config.router_id.or_else(|| self.0.machine.loopback_address().map(RouterId::from))
+    }
+
+    /// The VRFs, `default` first.
+    pub fn vrfs(&self) -> impl Iterator<Item = VrfState<'a>> + use<'a> {
+        let speaker = self.0;
+        speaker.vrfs.iter().map(move |(name, vrf)| VrfState { speaker, name, vrf })
+    }
+
+    /// The VRF called `name`.
+    #[must_use]
+    pub fn vrf(&self, name: &str) -> Option<VrfState<'a>> {
+        self.vrfs().find(|vrf| vrf.name().as_str() == name)
+    }
+
+    /// The name of an interface; its number in words if it is gone.
+    #[must_use]
+    pub fn interface_name(&self, ifindex: IfIndex) -> String {
+        self.0.machine.name(ifindex)
+    }
+
+    /// How much there is in the forwarding table.
+    #[must_use]
+    pub fn fib(&self) -> Counters {
+        self.0.rib.state().counters()
+    }
+}
+
+impl<'a> VrfState<'a> {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'a VrfName {
+        self.name
+    }
+
+    /// The kernel's table; `None` while its VRF device does not exist.
+    #[must_use]
+    pub fn table(&self) -> Option<TableId> {
+        self.vrf.table
+    }
+
+    /// The OSPF instance, if one runs.
+    #[must_use]
+    pub fn ospf(&self) -> Option<ospf::State<'a>> {
+        self.vrf.ospf.as_ref().map(ospf::Ospf::state)
+    }
+
+    /// When OSPF next computes routes, if it is going to.
+    #[must_use]
+    pub fn spf_due(&self) -> Option<Time> {
+        self.ospf().and_then(|ospf| ospf.spf_due())
+    }
+
+    /// The hosts.
+    pub fn hosts(&self) -> impl Iterator<Item = mobility::HostView<'a>> + use<'a> {
+        self.vrf.mobility.state().hosts()
+    }
+
+    /// What others advertise for an address.
+    #[must_use]
+    pub fn rival(&self, address: IpAddr) -> Option<ospf::Rival> {
+        match address {
+            IpAddr::V4(v4) => self.ospf()?.routing().rival(v4),
+            IpAddr::V6(_) => None,
+        }
+    }
+
+    /// The best routes, by prefix.
+    pub fn routes(&self) -> impl Iterator<Item = SelectedRoute<'a>> + use<'a> {
+        self.speaker.rib.state().routes(self.vrf.id)
+    }
+
+    /// The best route to the most specific prefix that holds an address.
+    #[must_use]
+    pub fn lookup(&self, address: IpAddr) -> Option<SelectedRoute<'a>> {
+        self.routes()
+            .filter(|route| route.prefix.contains(address))
+            .max_by_key(|route| route.prefix.length())
+    }
+
+    /// The kind of path that OSPF has to a prefix.
+    #[must_use]
+    pub fn path_type(&self, prefix: Prefix) -> Option<ospf::PathType> {
+        self.ospf()?.routing().route(prefix).map(|route| route.path)
+    }
+}
