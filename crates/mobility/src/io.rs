@@ -176,7 +176,6 @@ pub enum LocalTarget {
 
 /// Something worth telling. Logs, metrics and the API are adapters over events.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
 pub enum Event {
     /// A host is here and is advertised.
     Live {

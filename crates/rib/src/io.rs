@@ -84,7 +84,6 @@ pub enum Output {
 
 /// Something worth telling. Logs, metrics and the API are adapters over events.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
 pub enum Event {
     /// A snapshot was compared with what should be there.
     Compared {

@@ -45,7 +45,7 @@ impl Vrf {
             table: None,
             ospf: None,
             interfaces: BTreeMap::new(),
-            mobility: Mobility::new(now, mobility::HostsConfig::default()),
+            mobility: Mobility::new(),
             hosts_config: None,
             infrastructure: BTreeSet::new(),
             metric_type: MetricType::Type2,
