@@ -49,19 +49,22 @@ impl FletcherSums {
     const REDUCE: usize = 1 << 16;
     /// Octets added at a time, by sums that compile to vector instructions.
     const BLOCK: usize = 32;
+    /// How often the first octet of a block counts in `c1`: once for each octet of the block.
+    const FIRST_WEIGHT: u32 = 32;
 
     fn add(mut self, bytes: &[u8]) -> Self {
         for piece in bytes.chunks(Self::REDUCE) {
             let (blocks, rest) = piece.as_chunks::<{ Self::BLOCK }>();
             for block in blocks {
-                // After a block of n octets, c1 has grown by n * c0 and by each octet once for itself and each after it.
-                let (mut sum, mut weighted, mut weight) = (0_u32, 0_u32, 32_u32);
+                // After a block of n octets, c1 has grown by n * c0, and by each octet once for itself and once for
+                // each that follows it in the block.
+                let (mut sum, mut weighted, mut weight) = (0_u32, 0_u32, Self::FIRST_WEIGHT);
                 for &octet in block {
                     sum = sum.wrapping_add(u32::from(octet));
                     weighted = weighted.wrapping_add(u32::from(octet).wrapping_mul(weight));
                     weight = weight.wrapping_sub(1);
                 }
-                self.c1 = self.c1.wrapping_add(self.c0.wrapping_mul(32));
+                self.c1 = self.c1.wrapping_add(self.c0.wrapping_mul(u64::from(Self::FIRST_WEIGHT)));
                 self.c1 = self.c1.wrapping_add(u64::from(weighted));
                 self.c0 = self.c0.wrapping_add(u64::from(sum));
             }

@@ -3,7 +3,7 @@
 //! Each function fills in the packet's length, and its checksum where the header's authentication uses one. A digest is not
 //! part of the packet: who authenticates cryptographically computes it over the finished packet and appends it.
 //!
-//! No packet outgrows [`MAX_PACKET`](super::MAX_PACKET): elements that would not fit are left out. Keeping to the
+//! No packet outgrows [`MAX_PACKET`]: elements that would not fit are left out. Keeping to the
 //! interface's MTU is the caller's part.
 
 use bugle_types::RouterId;

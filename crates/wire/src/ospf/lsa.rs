@@ -175,6 +175,21 @@ impl LsaHeader {
     pub const fn is_max_age(&self) -> bool {
         self.age & !DO_NOT_AGE >= MAX_AGE
     }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            age: reader.u16()?,
+            options: Options(reader.u8()?),
+            key: LsaKey {
+                ls_type: LsaType(reader.u8()?),
+                link_state_id: reader.ipv4()?,
+                advertising_router: RouterId(reader.u32()?),
+            },
+            sequence: SequenceNumber(reader.u32()?.cast_signed()),
+            checksum: reader.u16()?,
+            length: reader.u16()?,
+        })
+    }
 }
 
 /// A view of one whole LSA. Flooding passes on [`bytes`](Self::bytes) as they came, whatever is in them.
@@ -200,7 +215,8 @@ impl<'a> Lsa<'a> {
 
     /// The LSA at the front of `reader`.
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let header = LsaHeader::decode(reader.rest())?;
+        let mut ahead = *reader;
+        let header = LsaHeader::read(&mut ahead)?;
         let (length, have) = (usize::from(header.length), reader.rest().len());
         if length < LSA_HEADER || length > have {
             // The length field is the header's last.
@@ -249,19 +265,7 @@ impl Element for LsaHeader {
     const SIZE: usize = LSA_HEADER;
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(bytes, 0);
-        Ok(Self {
-            age: reader.u16()?,
-            options: Options(reader.u8()?),
-            key: LsaKey {
-                ls_type: LsaType(reader.u8()?),
-                link_state_id: reader.ipv4()?,
-                advertising_router: RouterId(reader.u32()?),
-            },
-            sequence: SequenceNumber(reader.u32()?.cast_signed()),
-            checksum: reader.u16()?,
-            length: reader.u16()?,
-        })
+        Self::read(&mut Reader::new(bytes, 0))
     }
 
     fn encode(self, out: &mut Vec<u8>) {
