@@ -215,6 +215,8 @@ fn blocks_of_impossible_length_are_refused() {
         let expected = CaptureError::BadBlockLength { at, length };
         assert_eq!(refused(&order.words(&[5, length, 0, 0])), expected);
     }
+    let odd = [order.words(&[5, 13]), vec![0], order.words(&[13])].concat();
+    assert_eq!(refused(&odd), CaptureError::BadBlockLength { at, length: 13 });
     // The length at the end is another.
     assert_eq!(
         refused(&order.words(&[5, 16, 0, 20])),

@@ -315,6 +315,15 @@ fn damaged_link_local_signalling_is_ignored_and_the_packet_is_not() {
     assert_eq!(block(&sealed("0000 ffff 0001 0004 00000001")), None, "longer than the packet");
     assert_eq!(block(&sealed("0000 0003 0001 0005 00000001")), None, "a triplet does not fit");
     assert_eq!(block(&sealed("0000 0002 0001 ffff")), None, "a triplet does not fit");
+    // With a digest the checksum is not used, and still a block has a header.
+    let mut digested = with_l.clone();
+    digested[14..24].copy_from_slice(&hex("0002 0000 01 02 00000001"));
+    let after_digest = |text: &str| {
+        let packet = [&digested[..], &[0xaa; 2], &hex(text)].concat();
+        Packet::parse(&packet).unwrap().lls.map(|lls| lls.tlvs().count())
+    };
+    assert_eq!(after_digest("0000 0003 0001 0004 00000001"), Some(1));
+    assert_eq!(after_digest("0000 0000"), None);
     // Without the L bit it is nothing but padding.
     let plain = [hello(), sealed("0000 0003 0001 0004 00000001")].concat();
     assert_eq!(Packet::parse(&plain).unwrap().lls, None);
@@ -345,13 +354,20 @@ fn nothing_emitted_outgrows_what_ip_carries() {
     let mut builder = UpdateBuilder::new(&HEADER);
     assert!(builder.push(&largest, 0));
     assert!(!builder.push(&lsa(LsaType::ROUTER, &router_body(RouterFlags::NONE, &[link; 2])), 0));
-    assert!(!builder.push(&[0; 19], 0), "no LSA");
     assert_eq!(builder.count(), 1);
     assert!(Packet::parse(&builder.finish()).is_ok());
 
     let cut = lsa(LsaType::OPAQUE_AREA, &vec![0; 70_000]);
     assert_eq!(cut.len(), MAX_LSA);
     assert!(Lsa::parse(&cut).unwrap().checksum_ok());
+}
+
+#[test]
+fn what_is_shorter_than_an_lsa_header_is_not_put_into_an_update() {
+    let mut builder = UpdateBuilder::new(&HEADER);
+    assert!(!builder.push(&[0; 19], 0));
+    assert!(!builder.push(&[], 0));
+    assert!(builder.is_empty());
 }
 
 #[test]
