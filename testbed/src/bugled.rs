@@ -1,14 +1,18 @@
 //! bugle in a node.
 
+use std::io::{Read as _, Write as _};
+use std::net::Ipv4Addr;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use bugle_types::Mac;
 use serde_json::Value;
 
-use crate::error::Result;
+use crate::error::{LabError, Result};
 use crate::lab::Lab;
 use crate::node::Node;
 use crate::process::Process;
-use crate::router::Neighbor;
+use crate::router::{DAEMON, Neighbor};
 use crate::tools;
 
 /// bugled of one node.
@@ -55,6 +59,43 @@ impl Bugled {
     /// If it fails, or prints something else.
     pub fn show(&self, arguments: &str) -> Result<Value> {
         tools::json(arguments, &self.bugle(&format!("--json {arguments}"))?)
+    }
+
+    /// What `bugle host add ADDRESS --port PORT --mac MAC` does, without the milliseconds that starting it takes.
+    ///
+    /// # Errors
+    /// If bugled does not answer, or refuses.
+    pub fn add_host(&self, address: Ipv4Addr, port: &str, mac: Mac) -> Result<()> {
+        let body = serde_json::json!({ "address": address, "port": port, "mac": mac }).to_string();
+        self.request(&format!(
+            "POST /v1/hosts HTTP/1.1\r\nHost: bugle\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+    }
+
+    /// What `bugle host remove ADDRESS` does, without the milliseconds that starting it takes.
+    ///
+    /// # Errors
+    /// If bugled does not answer, or refuses.
+    pub fn remove_host(&self, address: Ipv4Addr) -> Result<()> {
+        self.request(&format!(
+            "DELETE /v1/hosts/{address} HTTP/1.1\r\nHost: bugle\r\nConnection: close\r\n\r\n"
+        ))
+    }
+
+    /// Sends a request to the API.
+    fn request(&self, request: &str) -> Result<()> {
+        let asking = || LabError::io(format!("asking {}", self.socket().display()));
+        let mut stream = UnixStream::connect(self.socket()).map_err(asking())?;
+        stream.set_read_timeout(Some(DAEMON)).map_err(asking())?;
+        stream.write_all(request.as_bytes()).map_err(asking())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map_err(asking())?;
+        if answer.starts_with("HTTP/1.1 2") {
+            return Ok(());
+        }
+        Err(LabError::Unexpected { what: request.to_owned(), found: answer })
     }
 
     /// The OSPF neighbours.

@@ -1,6 +1,9 @@
 //! Who takes part in a comparison.
 
 use std::fmt;
+use std::str::FromStr;
+
+use bugle_types::ParseError;
 
 use crate::bird::Bird;
 use crate::bugled::Bugled;
@@ -10,6 +13,10 @@ use crate::lab::Lab;
 use crate::node::Node;
 use crate::ospf::{Ospf, Tuning};
 use crate::router::Router;
+
+/// The part of bugle's configuration that lets it announce machines of 10.100.0.0/16 behind ports called tap.
+pub const BUGLE_HOSTS: &str =
+    "[vrf.default.hosts]\nports = [\"tap*\"]\nprefixes = [\"10.100.0.0/16\"]\n";
 
 /// A routing daemon in one of the ways it is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +32,20 @@ pub enum Make {
 }
 
 impl Make {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Bugle, Self::FrrDefault, Self::FrrTuned, Self::Bird];
+
+    /// Its name on a command line.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Bugle => "bugle",
+            Self::FrrDefault => "frr",
+            Self::FrrTuned => "frr-tuned",
+            Self::Bird => "bird",
+        }
+    }
+
     /// The programs it needs.
     #[must_use]
     pub const fn programs(self) -> &'static [&'static str] {
@@ -49,6 +70,17 @@ impl Make {
             Self::FrrDefault | Self::FrrTuned => Frr::start(lab, node, &ospf).map(Router::Frr),
             Self::Bird => Bird::start(lab, node, &ospf).map(Router::Bird),
         }
+    }
+}
+
+impl FromStr for Make {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::ALL.into_iter().find(|make| make.key() == text).ok_or_else(|| ParseError {
+            expected: "bugle, frr, frr-tuned or bird",
+            found: text.to_owned(),
+        })
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`vm`] | [`Vm`], a virtual machine that may be at several hypervisors |
 //! | [`contender`] | [`Make`](contender::Make), who takes part in a comparison |
 //! | [`moves`] | [`MoveLab`](moves::MoveLab), a machine that moves between two hypervisors |
+//! | [`chain`] | [`Chain`](chain::Chain), routers in a row, with hosts at one end |
 //! | [`area`] | [`Area`], a generated OSPF area of any size |
 //! | [`synthetic`] | [`Synthetic`], an OSPF neighbour that serves such an area |
 //! | [`summary`] | what many measurements say, and tables |
@@ -24,6 +25,7 @@
 pub mod area;
 pub mod bird;
 pub mod bugled;
+pub mod chain;
 pub mod contender;
 pub mod error;
 pub mod fib;
@@ -32,6 +34,7 @@ mod guard;
 pub mod lab;
 pub mod moves;
 pub mod node;
+
 pub mod ospf;
 pub mod probe;
 pub mod process;

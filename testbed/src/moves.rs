@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use bugle_types::{Mac, Prefix};
 
-use crate::contender::Make;
+use crate::contender::{BUGLE_HOSTS, Make};
 use crate::error::{LabError, Result};
 use crate::fib::{Change, FibWatch, RouteEditor};
 use crate::lab::Lab;
@@ -105,7 +105,7 @@ impl MoveLab {
                 vec![Interface::point_to_point(&uplink.interface)],
             );
             ospf.redistribute_kernel = true;
-            let router = hypervisors.start(&lab, &host, &ospf, HOSTS)?;
+            let router = hypervisors.start(&lab, &host, &ospf, BUGLE_HOSTS)?;
             let editor = RouteEditor::new(&host, TAP)?;
             started.push(Hypervisor { placement, router, editor, uplink: uplink.address });
         }
@@ -177,18 +177,12 @@ impl MoveLab {
     }
 }
 
-/// The hosts part of the hypervisors' bugle configuration.
-const HOSTS: &str = "[vrf.default.hosts]\nports = [\"tap*\"]\nprefixes = [\"10.100.0.0/16\"]\n";
-
 impl Hypervisor {
     /// Tells routing that the machine is here.
     fn claim(&self) -> Result<()> {
         match &self.router {
             Router::Frr(_) | Router::Bird(_) => self.editor.add(VM.address),
-            Router::Bugle(bugled) => {
-                let command = format!("host add {} --port {TAP} --mac {}", VM.address, VM.mac);
-                bugled.bugle(&command).map(drop)
-            }
+            Router::Bugle(bugled) => bugled.add_host(VM.address, TAP, VM.mac),
         }
     }
 

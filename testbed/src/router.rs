@@ -58,13 +58,22 @@ impl Router {
         neighbors.iter().filter(|neighbor| neighbor.state == "Full").count()
     }
 
-    /// The daemon's processes, each with its name.
+    /// The daemon's processes.
     #[must_use]
-    pub fn processes(&self) -> Vec<(&'static str, &Process)> {
+    pub fn processes(&self) -> Vec<&Process> {
         match self {
-            Self::Frr(frr) => vec![("zebra", &frr.zebra), ("ospfd", &frr.ospfd)],
-            Self::Bird(bird) => vec![("bird", &bird.process)],
-            Self::Bugle(bugled) => vec![("bugled", &bugled.process)],
+            Self::Frr(frr) => vec![&frr.zebra, &frr.ospfd],
+            Self::Bird(bird) => vec![&bird.process],
+            Self::Bugle(bugled) => vec![&bugled.process],
+        }
+    }
+
+    /// The daemon's processes, to ask whether they have ended.
+    pub fn processes_mut(&mut self) -> Vec<&mut Process> {
+        match self {
+            Self::Frr(frr) => vec![&mut frr.zebra, &mut frr.ospfd],
+            Self::Bird(bird) => vec![&mut bird.process],
+            Self::Bugle(bugled) => vec![&mut bugled.process],
         }
     }
 

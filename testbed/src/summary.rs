@@ -1,6 +1,5 @@
 //! Figures: what many measurements say, and tables of it.
 
-use std::fmt;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -8,8 +7,6 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 /// What a series of measurements says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// How many measurements there are, with those that found nothing.
-    pub count: usize,
     /// How many found nothing in the time they had.
     pub missing: usize,
     /// The least of those found.
@@ -33,22 +30,12 @@ impl Summary {
             found.get((found.len() * percent).div_ceil(100).saturating_sub(1)).copied()
         };
         Some(Self {
-            count: all.len(),
             missing: all.len() - found.len(),
             best: *found.first()?,
             median: rank(50)?,
             p99: rank(99)?,
             worst: *found.last()?,
         })
-    }
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { count, missing, best, median, worst, .. } = self;
-        let [best, median, worst] = [best, median, worst].map(|value| millis(*value));
-        write!(f, "{best} / {median} / {worst} ms (n={count}")?;
-        if *missing > 0 { write!(f, ", {missing} never)") } else { f.write_str(")") }
     }
 }
 
@@ -64,8 +51,16 @@ pub fn millis(duration: Duration) -> String {
 #[must_use]
 pub fn ratio(slower: Duration, faster: Duration) -> String {
     let ratio = slower.as_secs_f64() / faster.as_secs_f64().max(1e-9);
-    let digits = usize::from(ratio < 10.0);
+    let digits = usize::from(ratio < 10.0) + usize::from(ratio < 0.95);
     format!("{ratio:.digits$}x")
+}
+
+/// A part of a second that differs from round to round, so that measurements meet daemons' own clocks, such as BIRD's tick of 1 s,
+/// at every phase.
+#[must_use]
+pub fn stagger(round: u32) -> Duration {
+    const STEP: Duration = Duration::from_millis(377);
+    Duration::from_nanos((STEP * round).subsec_nanos().into())
 }
 
 /// A table as text, which is Markdown too: the first column to the left, figures to the right.
@@ -80,6 +75,34 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table.to_string()
+}
+
+/// Series side by side: what each took, and how many times the first one's median.
+#[must_use]
+pub fn comparison(what: &str, series: &[(&str, Option<Summary>)]) -> String {
+    let reference = series.first().copied();
+    let mut rows = Vec::new();
+    for (name, summary) in series {
+        let mut row = vec![(*name).to_owned()];
+        row.extend(columns(*summary));
+        let reference = reference.and_then(|(_, reference)| reference);
+        row.push(match (summary, reference) {
+            (Some(summary), Some(reference)) => ratio(summary.median, reference.median),
+            _ => "-".to_owned(),
+        });
+        rows.push(row);
+    }
+    let times = reference.map_or_else(String::new, |(name, _)| format!("times {name}'s"));
+    table(&[what, "best", "median", "p99", "worst", "never", &times], &rows) + "\n"
+}
+
+/// Best, median, 99th percentile, worst and the number of failures, in milliseconds.
+#[must_use]
+pub fn columns(summary: Option<Summary>) -> [String; 5] {
+    let Some(Summary { best, median, p99, worst, missing, .. }) = summary else {
+        return ["-", "-", "-", "-", "all"].map(str::to_owned);
+    };
+    [millis(best), millis(median), millis(p99), millis(worst), missing.to_string()]
 }
 
 #[cfg(test)]

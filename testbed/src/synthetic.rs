@@ -1,7 +1,10 @@
 //! A synthetic OSPF neighbour: one adjacency on a point-to-point link, and a database of any size to serve over it.
 //!
-//! It speaks RFC 2328 as far as a benchmark needs: it is always the master of the database exchange, serves every request at
-//! once, acknowledges every update at once, and retransmits what is not acknowledged. It asks for nothing, so it learns nothing.
+//! It speaks RFC 2328 as far as a benchmark needs: it is always the master of the database exchange, acknowledges every update at
+//! once, and retransmits what is not acknowledged. It asks for nothing, so it learns nothing.
+//!
+//! Requests are served at once, but those that come during the database exchange only at its end. An FRR whose first request is
+//! answered before the exchange has ended sends no other one until its `RxmtInterval` is over, 5 s by default.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
@@ -14,9 +17,9 @@ use std::time::{Duration, Instant};
 
 use bugle_types::{AreaId, RouterId};
 use bugle_wire::ospf::{
-    ALL_SPF_ROUTERS, Auth, Body, DatabaseDescription, DdFlags, Header, Hello, HelloFields,
-    LinkStateRequest, Lsa, LsaHeader, LsaKey, Options, PROTOCOL, Packet, UpdateBuilder,
-    emit_database_description, emit_hello, emit_link_state_ack,
+    ALL_SPF_ROUTERS, Auth, Body, DatabaseDescription, DdFlags, Header, Hello, HelloFields, Lsa,
+    LsaHeader, LsaKey, Options, PROTOCOL, Packet, UpdateBuilder, emit_database_description,
+    emit_hello, emit_link_state_ack,
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
@@ -74,6 +77,8 @@ struct State {
     phase: Phase,
     exchange_started: Option<Instant>,
     exchanged: Option<Instant>,
+    /// Requests that came during the exchange.
+    requested: Vec<LsaKey>,
     unacknowledged: BTreeMap<LsaKey, Instant>,
     hello_due: Instant,
 }
@@ -112,6 +117,7 @@ impl Synthetic {
             phase: Phase::Down,
             exchange_started: None,
             exchanged: None,
+            requested: Vec::new(),
             unacknowledged: BTreeMap::new(),
             hello_due: Instant::now(),
         };
@@ -202,7 +208,14 @@ impl Shared {
         match &packet.body {
             Body::Hello(hello) => self.hello(&mut state, packet.header.router_id, hello),
             Body::DatabaseDescription(description) => self.described(&mut state, description),
-            Body::LinkStateRequest(request) => self.serve(&state, request),
+            Body::LinkStateRequest(request) => {
+                let wanted: Vec<_> = request.requests.iter().collect();
+                if state.exchanged.is_some() {
+                    self.serve(&state, &wanted);
+                } else {
+                    state.requested.extend(wanted);
+                }
+            }
             Body::LinkStateUpdate(update) => {
                 self.acknowledge(&mut state, update.lsas().map(|lsa| lsa.header()));
             }
@@ -264,6 +277,8 @@ impl Shared {
         if all_described && !description.flags.contains(DdFlags::MORE) {
             *pending = None;
             state.exchanged = Some(Instant::now());
+            let requested = std::mem::take(&mut state.requested);
+            self.serve(state, &requested);
             return;
         }
         *sequence += 1;
@@ -279,9 +294,9 @@ impl Shared {
     }
 
     /// RFC 2328 section 10.7.
-    fn serve(&self, state: &State, request: &LinkStateRequest<'_>) {
-        let wanted = request.requests.iter().filter_map(|key| state.database.get(&key));
-        self.send_lsas(wanted.map(Vec::as_slice));
+    fn serve(&self, state: &State, wanted: &[LsaKey]) {
+        let found = wanted.iter().filter_map(|key| state.database.get(key));
+        self.send_lsas(found.map(Vec::as_slice));
     }
 
     /// RFC 2328 sections 13 and 13.5: everything is acknowledged at once, and what the neighbour sends back of ours counts as an
@@ -392,6 +407,7 @@ impl State {
     fn forget(&mut self) {
         self.exchange_started = None;
         self.exchanged = None;
+        self.requested.clear();
         self.unacknowledged.clear();
     }
 }

@@ -179,7 +179,7 @@ fn host_route_crosses_a_link(
     let change = change.ok_or_else(|| lab.timeout(SOON, "the route"))?;
     assert!(change.present);
     assert_eq!(change.gateways, [link.b.address]);
-    for (_, process) in routers[0].processes() {
+    for process in routers[0].processes() {
         assert!(process.cpu_time()? > Duration::ZERO);
         assert!(process.rss_kib()? > 0);
     }

@@ -1,5 +1,4 @@
 //! The synthetic neighbour against FRR and BIRD.
-
 #![expect(clippy::disallowed_methods, reason = "a lab runs in real time")]
 
 use std::net::Ipv4Addr;

@@ -10,16 +10,13 @@ use clap::Parser;
 
 use bugle_testbed::contender::Make;
 use bugle_testbed::moves::{GIVE_UP, Move, MoveLab};
-use bugle_testbed::summary::{Summary, millis, ratio, table};
+use bugle_testbed::summary::{Summary, columns, millis, ratio, stagger, table};
 use bugle_testbed::tools::{self, say};
 use bugle_testbed::{LabError, Result};
 
 /// From one move of a machine to its next, for every contender alike: a default FRR or BIRD needs up to 7 s to accept a host route
 /// again that it has just seen withdrawn.
 const SPACING: Duration = Duration::from_secs(8);
-
-/// What the phase of the moves against daemons' own clocks, such as BIRD's tick of 1 s, shifts by from round to round.
-const STAGGER: Duration = Duration::from_millis(377);
 
 /// A virtual machine moves between two hypervisors, behind one spine, while a client sends it 1,000 packets a second: the same with
 /// bugle, FRR and BIRD, in one run.
@@ -128,16 +125,18 @@ fn report(contenders: &[Contender]) {
     }
     let header = [
         "ms",
-        "rerouted: median",
+        "rerouted: best",
+        "median",
         "p99",
         "worst",
         "never",
-        "outage: median",
+        "outage: best",
+        "median",
         "p99",
         "worst",
         "never",
         "packets lost",
-        "times bugle's",
+        "times the first's",
     ];
     say(&table(&header, &rows));
     say(&format!(
@@ -147,24 +146,8 @@ fn report(contenders: &[Contender]) {
     ));
 }
 
-/// A different part of a second each round.
-fn stagger(round: u32) -> Duration {
-    Duration::from_nanos(u64::from((STAGGER * round).subsec_nanos()))
-}
-
 fn rerouted(contender: &Contender) -> Option<Summary> {
     Summary::of(contender.moves.iter().map(|result| result.rerouted))
-}
-
-/// Median, 99th percentile, worst and the number of failures.
-fn columns(summary: Option<Summary>) -> [String; 4] {
-    summary.map_or_else(
-        || ["-", "-", "-", "all"].map(str::to_owned),
-        |summary| {
-            let Summary { median, p99, worst, missing, .. } = summary;
-            [millis(median), millis(p99), millis(worst), missing.to_string()]
-        },
-    )
 }
 
 fn or_never(duration: Option<Duration>) -> String {

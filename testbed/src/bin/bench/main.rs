@@ -1,0 +1,103 @@
+//! `make bench`: bugle and its peers, measured in the same run, on the same machine, as tables with ratios.
+//!
+//! | Module | Measures |
+//! |---|---|
+//! | `host` | a host route added and deleted, until the kernel one hop away has it |
+//! | `load` | many external routes from a neighbour, until all are in the kernel; memory and processor time |
+//! | `chain` | a host route through a chain of routers |
+//! | `idle` | what a router costs that has nothing to do |
+#![expect(clippy::disallowed_methods, reason = "a benchmark runs in real time")]
+
+mod chain;
+mod host;
+mod idle;
+mod load;
+
+use std::process::ExitCode;
+
+use bugle_testbed::contender::Make;
+use bugle_testbed::tools::{self, say};
+use bugle_testbed::{LabError, Result};
+use clap::{Parser, Subcommand};
+
+/// Measures bugle and its peers in the same run. Needs root.
+#[derive(Parser)]
+#[command(name = "bugle-bench")]
+struct Arguments {
+    /// Who takes part.
+    #[arg(long, global = true, value_delimiter = ',', default_values_t = Make::ALL.map(|make| make.key().to_owned()))]
+    only: Vec<String>,
+    /// What to measure; everything if left out.
+    #[command(subcommand)]
+    benchmark: Option<Benchmark>,
+}
+
+#[derive(Clone, Copy, Subcommand)]
+enum Benchmark {
+    /// A host route added and deleted: until the kernel of the next router has it.
+    Host {
+        /// How many host routes.
+        #[arg(long, default_value_t = 20)]
+        count: u8,
+    },
+    /// External routes from a neighbour: until all are in the kernel.
+    Load {
+        /// How many routes; 10,000 and 100,000 if left out.
+        #[arg(long)]
+        routes: Option<u32>,
+    },
+    /// A host route through a chain of routers.
+    Chain {
+        /// How many routers.
+        #[arg(long, default_value_t = 20)]
+        routers: u8,
+        /// How many host routes.
+        #[arg(long, default_value_t = 10)]
+        count: u8,
+    },
+    /// What a router with two adjacencies costs that has nothing to do.
+    Idle {
+        /// For how long.
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(LabError::NotRoot) => {
+            say("The benchmarks build network namespaces, which needs root. Run: sudo make bench");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            say(&format!("The benchmark failed: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    tools::require_root()?;
+    let mut makes = Vec::new();
+    for name in &arguments.only {
+        makes.push(name.parse::<Make>().map_err(|error| LabError::Unexpected {
+            what: "--only".to_owned(),
+            found: error.to_string(),
+        })?);
+    }
+    tools::require(makes.iter().flat_map(|make| make.programs()).copied().chain(["ip"]))?;
+    match arguments.benchmark {
+        Some(Benchmark::Host { count }) => host::run(&makes, count),
+        Some(Benchmark::Load { routes: Some(routes) }) => load::run(&makes, &[routes]),
+        Some(Benchmark::Load { routes: None }) => load::run(&makes, &[10_000, 100_000]),
+        Some(Benchmark::Chain { routers, count }) => chain::run(&makes, routers, count),
+        Some(Benchmark::Idle { seconds }) => idle::run(&makes, seconds),
+        None => {
+            host::run(&makes, 20)?;
+            load::run(&makes, &[10_000, 100_000])?;
+            chain::run(&makes, 20, 10)?;
+            idle::run(&makes, 20)
+        }
+    }
+}
