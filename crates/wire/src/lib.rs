@@ -1,5 +1,5 @@
 //! Packet codecs: bytes in, small values and borrowed views out, and back again. Pure and total: no input panics, and
-//! decoding allocates nothing.
+//! decoding a packet allocates nothing.
 //!
 //! | Module | Holds |
 //! |---|---|
