@@ -1,1 +1,33 @@
-//! 
+//! The Linux driver: it feeds a [`Speaker`](bugle_speaker::Speaker) with what happens on this machine and does what the speaker
+//! asks for. All decisions are the speaker's; sockets, kernel tables and the clock are here.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`driver`] | [`Driver`]: the loop |
+//! | [`handle`] | [`Handle`]: how the rest of the daemon speaks to the loop |
+//! | [`engine`] | [`Engine`]: what the driver needs of the speaker |
+//! | [`counters`] | [`Counters`]: what went through the sockets, and what went wrong |
+//! | [`clock`] | [`Clock`]: the one place where bugle reads a clock |
+//! | `ospf`, `ipv4` | the raw socket of an OSPF interface |
+//! | `forwarding` | the kernel's forwarding table: changes in order, reads between them |
+//! | `poller` | waiting for sockets, for other threads, and for a time |
+//! | `spin` | when it pays not to sleep |
+//! | `limiter` | log messages at a bounded rate |
+
+pub mod clock;
+pub mod counters;
+pub mod driver;
+pub mod engine;
+mod forwarding;
+pub mod handle;
+mod ipv4;
+mod limiter;
+mod ospf;
+mod poller;
+mod spin;
+
+pub use clock::Clock;
+pub use counters::Counters;
+pub use driver::{Driver, DriverError, Options};
+pub use engine::Engine;
+pub use handle::{Handle, Stopped};

@@ -1,0 +1,26 @@
+//! The one place where bugle reads a clock.
+
+use std::time::Instant;
+
+use bugle_types::Time;
+
+/// Monotonic time since the clock was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    epoch: Instant,
+}
+
+impl Clock {
+    /// A clock that reads zero now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the driver's clock")]
+    pub fn start() -> Self {
+        Self { epoch: Instant::now() }
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        Time::ZERO + self.epoch.elapsed()
+    }
+}

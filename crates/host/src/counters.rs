@@ -1,0 +1,46 @@
+//! What went through the sockets, and what went wrong.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts since the start. Shared: the loop adds, anybody reads.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// OSPF packets received.
+    pub received: Counter,
+    /// Datagrams received that are no IPv4 packets.
+    pub malformed: Counter,
+    /// Attempts to receive that failed.
+    pub receive_errors: Counter,
+    /// OSPF packets sent.
+    pub sent: Counter,
+    /// OSPF packets that the kernel did not take.
+    pub send_errors: Counter,
+    /// Times that an OSPF socket could not be opened or join a group.
+    pub socket_errors: Counter,
+    /// Changes asked of the kernel's forwarding table.
+    pub fib_changes: Counter,
+    /// Changes that the kernel refused.
+    pub fib_failures: Counter,
+    /// Times that notifications about interfaces may have been lost, the first listing included.
+    pub resyncs: Counter,
+    /// Times that the loop span instead of sleeping, and something came.
+    pub spin_hits: Counter,
+    /// Times that it span and nothing came.
+    pub spin_misses: Counter,
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// The count.
+    #[must_use]
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}

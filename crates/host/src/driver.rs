@@ -1,0 +1,490 @@
+//! The loop.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bugle_inject::{Monitor, MonitorEvent, NetlinkError};
+use bugle_speaker::{Event, Input, Output};
+use bugle_types::{IfIndex, Time};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::engine::Engine;
+use crate::forwarding::Forwarding;
+use crate::handle::{Command, Handle};
+use crate::limiter::Limiter;
+use crate::ospf::{OspfSocket, Received};
+use crate::poller::{Poller, Token, Tokens};
+use crate::spin::Spin;
+
+/// Packets taken from one socket before the others have their turn.
+const PACKETS_PER_TURN: usize = 32;
+/// Ticks in a row before the sockets have their turn.
+const TICKS_PER_TURN: usize = 16;
+/// Changes to the kernel's table between two looks at the sockets: 1 to 2 ms of work.
+const CHANGES_PER_TURN: usize = 512;
+/// How long the loop goes on after it is told to stop, for the neighbours and the kernel to take in the end.
+const STOP_WITHIN: Duration = Duration::from_millis(1_500);
+/// How long to wait after the kernel would not list its interfaces.
+const RESYNC_RETRY: Duration = Duration::from_secs(1);
+/// Commands that can wait for the loop; who sends more waits.
+const COMMAND_BACKLOG: usize = 64;
+/// Events kept for a receiver that is slow.
+const EVENT_BACKLOG: usize = 4_096;
+/// The largest IP packet.
+const LARGEST_PACKET: usize = 65_535;
+
+/// What of the loop can be chosen.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How long to look for more packets before going to sleep, while packets follow one another this closely. Zero: always sleep.
+    pub spin: Duration,
+}
+
+impl Default for Options {
+    /// 50 us, which is about what a wake-up costs.
+    fn default() -> Self {
+        Self { spin: Duration::from_micros(50) }
+    }
+}
+
+/// Why there is no loop, or no longer.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// The kernel's netlink cannot be used.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+    /// Waiting does not work.
+    #[error("cannot wait for sockets: {0}")]
+    Wait(#[source] io::Error),
+}
+
+/// Feeds an engine and does what it asks for: the one loop of the daemon, on a thread of its own.
+///
+/// Everything that the loop does is short, but for a batch of changes to the kernel's table (1 to 2 ms); between two such
+/// batches it looks at the sockets.
+pub struct Driver<E> {
+    engine: E,
+    clock: Clock,
+    poller: Poller,
+    monitor: Monitor,
+    /// When to list interfaces again after that failed.
+    resync_at: Option<Time>,
+    forwarding: Forwarding,
+    ports: BTreeMap<IfIndex, Port>,
+    /// Reused for each packet.
+    buffer: Box<[u8]>,
+    spin: Spin,
+    counters: Arc<Counters>,
+    commands: mpsc::Receiver<Command<E>>,
+    events: broadcast::Sender<Event>,
+    replies: BTreeMap<u64, oneshot::Sender<Result<(), String>>>,
+    last_request: u64,
+    limiter: Limiter<Trouble>,
+    /// When the loop ends at the latest, once it has been told to.
+    stop_at: Option<Time>,
+}
+
+/// An interface that OSPF is to be spoken on.
+#[derive(Default)]
+struct Port {
+    /// None if it could not be opened; it is tried again with each packet to send.
+    socket: Option<OspfSocket>,
+    all_d_routers: bool,
+}
+
+/// A kind of trouble that is logged at a bounded rate.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Trouble {
+    Open(IfIndex),
+    Send(IfIndex, Option<i32>),
+    Receive(IfIndex, Option<i32>),
+    Forwarding,
+    Monitor,
+    Told { kind: &'static str, interface: Option<String> },
+}
+
+impl<E: Engine + 'static> Driver<E> {
+    /// Opens what the loop needs, in the network namespace of the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel's netlink or epoll cannot be used.
+    pub fn open(
+        engine: E,
+        clock: Clock,
+        options: Options,
+    ) -> Result<(Self, Handle<E>), DriverError> {
+        let poller = Poller::new().map_err(DriverError::Wait)?;
+        let forwarding = Forwarding::open(poller.waker())?;
+        let monitor = Monitor::open(forwarding.port())?;
+        poller.add(&monitor, Token::Monitor).map_err(DriverError::Wait)?;
+        let (sender, commands) = mpsc::channel(COMMAND_BACKLOG);
+        let (events, _) = broadcast::channel(EVENT_BACKLOG);
+        let counters = Arc::new(Counters::default());
+        let handle = Handle::new(sender, poller.waker(), events.clone(), Arc::clone(&counters));
+        let driver = Self {
+            engine,
+            clock,
+            poller,
+            monitor,
+            resync_at: None,
+            forwarding,
+            ports: BTreeMap::new(),
+            buffer: vec![0; LARGEST_PACKET].into(),
+            spin: Spin::new(options.spin),
+            counters,
+            commands,
+            events,
+            replies: BTreeMap::new(),
+            last_request: 0,
+            limiter: Limiter::new(),
+            stop_at: None,
+        };
+        Ok((driver, handle))
+    }
+
+    /// Runs the loop on a thread of its own, in the network namespace of the calling thread. The receiver is told when it ends.
+    ///
+    /// # Errors
+    ///
+    /// If there is no thread to be had.
+    pub fn start(self) -> io::Result<oneshot::Receiver<Result<(), DriverError>>>
+    where
+        E: Send,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let run = move || {
+            // Nobody may be waiting.
+            let _ = sender.send(self.run());
+        };
+        std::thread::Builder::new().name("bugle-loop".to_owned()).spawn(run)?;
+        Ok(receiver)
+    }
+
+    /// Runs until [`Handle::stop`], and then as long as the end takes to tell: at most 1.5 s. The interfaces and addresses that
+    /// exist are told to the engine first.
+    ///
+    /// # Errors
+    ///
+    /// If waiting for sockets does not work, which nothing can remedy.
+    pub fn run(mut self) -> Result<(), DriverError> {
+        self.read_monitor();
+        loop {
+            let now = self.clock.now();
+            if self.is_stopped(now) {
+                return Ok(());
+            }
+            let ready = if self.is_busy(now) {
+                self.poller.poll()
+            } else {
+                self.poller.wait(self.deadline(), now)
+            };
+            self.turn(&ready.map_err(DriverError::Wait)?);
+        }
+    }
+
+    /// Everything that can be done now, in order of urgency, each for a bounded time.
+    fn turn(&mut self, ready: &Tokens) {
+        let (mut packets, mut woken) = (false, false);
+        for token in ready.iter() {
+            match token {
+                Token::Ospf(ifindex) => packets |= self.receive(ifindex),
+                Token::Monitor => self.read_monitor(),
+                Token::Timer => {}
+                Token::Woken => woken = true,
+            }
+        }
+        if packets {
+            self.spin.on_packets(self.clock.now(), &self.counters);
+        }
+        self.retry_resync();
+        self.tick();
+        self.change_forwarding();
+        if woken {
+            self.on_woken();
+        }
+    }
+
+    /// Another thread has something for us.
+    fn on_woken(&mut self) {
+        if let Some(snapshot) = self.forwarding.poll_snapshot(self.clock.now()) {
+            match snapshot {
+                Ok(snapshot) => self.handle(Input::Fib(snapshot)),
+                Err(error) => self.warn(Trouble::Forwarding, || error.to_string()),
+            }
+        }
+        // As many as fit the channel: others can go on filling it.
+        for _ in 0..COMMAND_BACKLOG {
+            let Ok(command) = self.commands.try_recv() else { return };
+            self.obey(command);
+        }
+        self.poller.waker().wake();
+    }
+
+    /// Whether the loop should look again rather than sleep.
+    fn is_busy(&mut self, now: Time) -> bool {
+        self.engine.deadline().is_some_and(|deadline| deadline <= now)
+            || self.forwarding.is_ready(now)
+            || self.spin.looks_again(now, &self.counters)
+    }
+
+    /// When there is something to do though nothing comes.
+    fn deadline(&self) -> Option<Time> {
+        let all =
+            [self.engine.deadline(), self.forwarding.deadline(), self.resync_at, self.stop_at];
+        all.into_iter().flatten().min()
+    }
+
+    fn is_stopped(&self, now: Time) -> bool {
+        let Some(stop_at) = self.stop_at else { return false };
+        if self.engine.is_quiet() && self.forwarding.is_idle() {
+            return true;
+        }
+        if now >= stop_at {
+            tracing::warn!("stopped before everything was withdrawn");
+            return true;
+        }
+        false
+    }
+
+    /// Hands the engine an input and does what it asks for.
+    fn handle(&mut self, input: Input<'_>) {
+        self.engine.handle(self.clock.now(), input);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            self.carry_out(output);
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::OpenOspf(ifindex) => {
+                self.ports.insert(ifindex, Port::default());
+                self.open_socket(ifindex);
+            }
+            Output::CloseOspf(ifindex) => {
+                self.ports.remove(&ifindex);
+            }
+            Output::AllDRouters { ifindex, join } => self.set_all_d_routers(ifindex, join),
+            Output::SendOspf { ifindex, src, dst, bytes } => self.send(ifindex, src, dst, &bytes),
+            Output::Fib(op) => {
+                self.counters.fib_changes.add_one();
+                self.forwarding.change(op);
+            }
+            Output::ReadFib(tables) => self.forwarding.read(tables),
+            Output::Reply { request, result } => {
+                if let Some(reply) = self.replies.remove(&request) {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(result);
+                }
+            }
+            Output::Event(event) => self.tell(event),
+        }
+    }
+
+    fn obey(&mut self, command: Command<E>) {
+        match command {
+            Command::Read(look) => look(&self.engine, self.clock.now()),
+            Command::Configure(config) => self.handle(Input::Config(config)),
+            Command::Host { change, reply } => {
+                self.last_request += 1;
+                let request = self.last_request;
+                self.replies.insert(request, reply);
+                self.handle(Input::Host { request, change });
+            }
+            Command::Stop if self.stop_at.is_some() => {}
+            Command::Stop => {
+                self.stop_at = Some(self.clock.now() + STOP_WITHIN);
+                self.handle(Input::Shutdown);
+            }
+        }
+    }
+
+    /// Takes packets from an interface's socket; whether there were any.
+    fn receive(&mut self, ifindex: IfIndex) -> bool {
+        let mut any = false;
+        for _ in 0..PACKETS_PER_TURN {
+            // Looked up each time: a packet can lead to the socket's end.
+            let Some(socket) = self.ports.get(&ifindex).and_then(|port| port.socket.as_ref())
+            else {
+                break;
+            };
+            match socket.receive(&mut self.buffer) {
+                Ok(Received::Packet(packet)) => {
+                    self.counters.received.add_one();
+                    let (src, dst, bytes) = (packet.src, packet.dst, packet.payload);
+                    let now = self.clock.now();
+                    self.engine.handle(now, Input::Ospf { ifindex, src, dst, bytes });
+                    self.drain();
+                    any = true;
+                }
+                Ok(Received::Malformed) => self.counters.malformed.add_one(),
+                Ok(Received::Nothing) => break,
+                Err(error) => {
+                    self.counters.receive_errors.add_one();
+                    let kind = Trouble::Receive(ifindex, error.raw_os_error());
+                    self.warn(kind, || format!("cannot receive on {}: {error}", name(ifindex)));
+                }
+            }
+        }
+        any
+    }
+
+    fn send(&mut self, ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr, bytes: &[u8]) {
+        if self.ports.get(&ifindex).is_some_and(|port| port.socket.is_none()) {
+            self.open_socket(ifindex);
+        }
+        let socket = self.ports.get(&ifindex).and_then(|port| port.socket.as_ref());
+        let result = match socket {
+            Some(socket) => socket.send(src, dst, bytes),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        };
+        match result {
+            Ok(()) => self.counters.sent.add_one(),
+            Err(error) => {
+                self.counters.send_errors.add_one();
+                let kind = Trouble::Send(ifindex, error.raw_os_error());
+                self.warn(kind, || format!("cannot send to {dst} on {}: {error}", name(ifindex)));
+            }
+        }
+    }
+
+    /// Opens the socket of a port.
+    fn open_socket(&mut self, ifindex: IfIndex) {
+        let Some(port) = self.ports.get_mut(&ifindex) else { return };
+        let attempt = || {
+            let socket = OspfSocket::open(ifindex)?;
+            if port.all_d_routers {
+                socket.set_all_d_routers(true)?;
+            }
+            self.poller.add(&socket, Token::Ospf(ifindex))?;
+            Ok::<_, io::Error>(socket)
+        };
+        match attempt() {
+            Ok(socket) => port.socket = Some(socket),
+            Err(error) => {
+                self.counters.socket_errors.add_one();
+                self.warn(Trouble::Open(ifindex), || {
+                    format!("cannot speak OSPF on {}: {error}", name(ifindex))
+                });
+            }
+        }
+    }
+
+    fn set_all_d_routers(&mut self, ifindex: IfIndex, join: bool) {
+        let Some(port) = self.ports.get_mut(&ifindex) else { return };
+        port.all_d_routers = join;
+        let Some(Err(error)) = port.socket.as_ref().map(|socket| socket.set_all_d_routers(join))
+        else {
+            return;
+        };
+        self.counters.socket_errors.add_one();
+        self.warn(Trouble::Open(ifindex), || {
+            let verb = if join { "join" } else { "leave" };
+            format!("cannot {verb} AllDRouters on {}: {error}", name(ifindex))
+        });
+    }
+
+    /// Tells the engine what happened to interfaces and addresses.
+    fn read_monitor(&mut self) {
+        loop {
+            let event = match self.monitor.poll_event() {
+                Ok(Some(event)) => event,
+                Ok(None) => return,
+                Err(error) => return self.monitor_failed(&error),
+            };
+            match event {
+                MonitorEvent::Resync => {
+                    self.counters.resyncs.add_one();
+                    self.handle(Input::Resync);
+                }
+                MonitorEvent::Link(link) => self.handle(Input::Link(link)),
+                MonitorEvent::LinkGone(ifindex) => {
+                    self.handle(Input::LinkGone(ifindex));
+                    self.ports.remove(&ifindex);
+                }
+                MonitorEvent::Address(address) => self.handle(Input::Address(address)),
+                MonitorEvent::AddressGone(address) => self.handle(Input::AddressGone(address)),
+                MonitorEvent::Synced => self.handle(Input::Synced),
+                MonitorEvent::Disturbed => self.handle(Input::FibDisturbed),
+            }
+        }
+    }
+
+    fn monitor_failed(&mut self, error: &NetlinkError) {
+        self.resync_at = Some(self.clock.now() + RESYNC_RETRY);
+        self.warn(Trouble::Monitor, || format!("cannot follow changes to interfaces: {error}"));
+    }
+
+    fn retry_resync(&mut self) {
+        if self.resync_at.is_none_or(|at| at > self.clock.now()) {
+            return;
+        }
+        self.resync_at = None;
+        match self.monitor.resync() {
+            Ok(()) => self.read_monitor(),
+            Err(error) => self.monitor_failed(&error),
+        }
+    }
+
+    fn tick(&mut self) {
+        for _ in 0..TICKS_PER_TURN {
+            if self.engine.deadline().is_none_or(|deadline| deadline > self.clock.now()) {
+                return;
+            }
+            self.handle(Input::Tick);
+        }
+    }
+
+    fn change_forwarding(&mut self) {
+        if let Err(error) = self.forwarding.run(self.clock.now(), CHANGES_PER_TURN) {
+            self.warn(Trouble::Forwarding, || error.to_string());
+        }
+        while let Some((op, error)) = self.forwarding.poll_failure() {
+            self.counters.fib_failures.add_one();
+            self.handle(Input::FibFailed { op, reason: error.to_string() });
+        }
+    }
+
+    /// Logs an event, and passes it on to whoever listens.
+    fn tell(&mut self, event: Event) {
+        let kind = event.what.kind();
+        let vrf = event.vrf.as_deref().unwrap_or("-");
+        // What a neighbour can cause at will must not fill the log.
+        let floods = matches!(kind, "dropped" | "mismatch");
+        let told = Trouble::Told { kind, interface: event.interface.clone().filter(|_| floods) };
+        if !event.what.is_warning() {
+            match kind {
+                "originated" | "spf-run" => tracing::debug!(kind, vrf, "{event}"),
+                _ => tracing::info!(kind, vrf, "{event}"),
+            }
+        } else if !floods || self.limiter.admit(told, self.clock.now()).is_some() {
+            tracing::warn!(kind, vrf, "{event}");
+        }
+        // No receiver is no error.
+        let _ = self.events.send(event);
+    }
+
+    fn warn(&mut self, trouble: Trouble, text: impl FnOnce() -> String) {
+        if let Some(passed_over) = self.limiter.admit(trouble, self.clock.now()) {
+            let text = text();
+            tracing::warn!(passed_over, "{text}");
+        }
+    }
+}
+
+/// An interface's name, for messages to the user.
+fn name(ifindex: IfIndex) -> String {
+    nix::net::if_::if_indextoname(ifindex.0)
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| format!("interface {}", ifindex.0))
+}
