@@ -5,6 +5,7 @@
 //! | `host` | a host route added and deleted, until the kernel one hop away has it |
 //! | `load` | many external routes from a neighbour, until all are in the kernel; memory and processor time |
 //! | `chain` | a host route through a chain of routers |
+//! | `spf` | a change of topology, in processor time |
 //! | `idle` | what a router costs that has nothing to do |
 #![expect(clippy::disallowed_methods, reason = "a benchmark runs in real time")]
 
@@ -12,6 +13,7 @@ mod chain;
 mod host;
 mod idle;
 mod load;
+mod spf;
 
 use std::process::ExitCode;
 
@@ -55,6 +57,15 @@ enum Benchmark {
         #[arg(long, default_value_t = 10)]
         count: u8,
     },
+    /// A change of topology, in processor time.
+    Spf {
+        /// How many routers; 1,000, 5,000 and 10,000 if left out.
+        #[arg(long)]
+        routers: Option<u32>,
+        /// How many changes.
+        #[arg(long, default_value_t = 10)]
+        count: u32,
+    },
     /// What a router with two adjacencies costs that has nothing to do.
     Idle {
         /// For how long.
@@ -62,6 +73,12 @@ enum Benchmark {
         seconds: u64,
     },
 }
+
+/// External routes of a load.
+const LOADS: [u32; 2] = [10_000, 100_000];
+
+/// Routers of an area.
+const SIZES: [u32; 3] = [1_000, 5_000, 10_000];
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
@@ -90,13 +107,18 @@ fn run(arguments: &Arguments) -> Result<()> {
     match arguments.benchmark {
         Some(Benchmark::Host { count }) => host::run(&makes, count),
         Some(Benchmark::Load { routes: Some(routes) }) => load::run(&makes, &[routes]),
-        Some(Benchmark::Load { routes: None }) => load::run(&makes, &[10_000, 100_000]),
+        Some(Benchmark::Load { routes: None }) => load::run(&makes, &LOADS),
         Some(Benchmark::Chain { routers, count }) => chain::run(&makes, routers, count),
+        Some(Benchmark::Spf { routers: Some(routers), count }) => {
+            spf::run(&makes, &[routers], count)
+        }
+        Some(Benchmark::Spf { routers: None, count }) => spf::run(&makes, &SIZES, count),
         Some(Benchmark::Idle { seconds }) => idle::run(&makes, seconds),
         None => {
             host::run(&makes, 20)?;
-            load::run(&makes, &[10_000, 100_000])?;
+            load::run(&makes, &LOADS)?;
             chain::run(&makes, 20, 10)?;
+            spf::run(&makes, &SIZES, 10)?;
             idle::run(&makes, 20)
         }
     }
