@@ -203,7 +203,8 @@ impl Host {
         while self.turn(cx) {}
         self.show(cx);
         if self.rivals != Rivals::Unknown || self.phase != Phase::Waiting(Why::Others) {
-            let refused = self.refused.take();
+            let unclaimed = self.binding.is_none().then_some(Refused::Unknown(self.address));
+            let refused = self.refused.take().or(unclaimed);
             for request in self.requests.drain(..) {
                 let result = refused.clone().map_or(Ok(()), Err);
                 cx.push(Output::Reply { request, result });
@@ -217,8 +218,9 @@ impl Host {
         self.purge_at(cx).is_some_and(|at| at <= cx.now)
     }
 
-    pub(crate) fn state(&self, config: &crate::HostsConfig) -> HostState {
-        match &self.phase {
+    /// Where the host is in its life; `None`: it is not here, only its moves are remembered.
+    pub(crate) fn state(&self, config: &crate::HostsConfig) -> Option<HostState> {
+        Some(match &self.phase {
             Phase::Active
                 if self.metric == Some(config.metric) && self.rivals == Rivals::Nobody =>
             {
@@ -233,8 +235,8 @@ impl Host {
             }
             Phase::Waiting(why) => HostState::Candidate(why.clone()),
             Phase::Yielded => HostState::Yielded,
-            Phase::Gone => HostState::Gone,
-        }
+            Phase::Gone => return None,
+        })
     }
 
     /// The best that others advertise.
@@ -312,6 +314,9 @@ impl Host {
     }
 
     fn turn_lingering(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.binding.is_none() && self.phase != Phase::Leaving {
+            return self.linger(Phase::Leaving, Duration::ZERO, cx);
+        }
         if self.can_be_active(cx) {
             if self.asserted {
                 return self.activate(cx);

@@ -17,6 +17,8 @@ pub mod io;
 pub mod mobility;
 pub mod refused;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 pub use config::{Damping, Families, HostsConfig, Mode, PortPattern, StaticHost};
 pub use io::{Claim, Class, Event, Input, LocalTarget, Others, Output, Timer, Why};

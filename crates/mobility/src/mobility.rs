@@ -365,16 +365,16 @@ pub struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    /// All hosts, by address.
+    /// All hosts that are claimed, advertised or frozen here, by address.
     pub fn hosts(&self) -> impl Iterator<Item = HostView<'a>> + use<'a> {
         let mobility = self.mobility;
-        mobility.hosts.values().map(|host| view(host, mobility))
+        mobility.hosts.values().filter_map(|host| view(host, mobility))
     }
 
     /// One host.
     #[must_use]
     pub fn host(&self, address: IpAddr) -> Option<HostView<'a>> {
-        self.mobility.hosts.get(&address).map(|host| view(host, self.mobility))
+        self.mobility.hosts.get(&address).and_then(|host| view(host, self.mobility))
     }
 
     /// How many claims were refused since the start.
@@ -384,19 +384,20 @@ impl<'a> State<'a> {
     }
 }
 
-fn view<'a>(host: &'a Host, mobility: &'a Mobility) -> HostView<'a> {
+fn view<'a>(host: &'a Host, mobility: &'a Mobility) -> Option<HostView<'a>> {
+    let state = host.state(&mobility.config)?;
     let binding = host.binding.as_ref();
-    HostView {
+    Some(HostView {
         address: host.address,
         port: binding.and_then(|binding| binding.port.as_deref()),
         mac: binding.and_then(|binding| binding.mac),
         class: binding.map(|binding| binding.class),
-        state: host.state(&mobility.config),
+        state,
         since: host.since,
         metric: host.advertised(),
         others: host.others(),
         moves: host.moves.len(),
         frozen_until: host.frozen_until,
         timeline: host.timeline,
-    }
+    })
 }

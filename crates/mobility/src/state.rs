@@ -53,8 +53,6 @@ pub enum HostState {
     Leaving,
     /// It moved too often and cannot be claimed.
     Frozen,
-    /// Not here; its moves are remembered.
-    Gone,
 }
 
 impl fmt::Display for HostState {
@@ -68,7 +66,6 @@ impl fmt::Display for HostState {
             Self::Yielded => "yielded",
             Self::Leaving => "leaving",
             Self::Frozen => "frozen",
-            Self::Gone => "gone",
         })
     }
 }

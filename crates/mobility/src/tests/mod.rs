@@ -1,0 +1,13 @@
+//! Tests of the whole engine.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`desk`] | an engine with an observer that minds the rules every output must obey |
+//! | `table` | what every event does in every state |
+//! | `rules` | single rules, named |
+//! | `network` | several engines joined by a network with random delays |
+
+mod desk;
+mod network;
+mod rules;
+mod table;
