@@ -17,6 +17,9 @@ pub struct Config {
     pub stub_router: bool,
     /// Set the E bit: this router is an AS boundary router (RFC 2328 section 12.4.1).
     pub boundary: bool,
+    /// A previous run of this router may have left adjacencies at its neighbours. A Hello that does not list them would end
+    /// these, so on point-to-point links nothing is said before the neighbour was heard, or for RouterDeadInterval.
+    pub listen_first: bool,
     /// How many equal-cost nexthops a route may have.
     pub max_paths: usize,
     /// When SPF runs (RFC 8405).
@@ -38,6 +41,7 @@ impl Config {
             area,
             stub_router: true,
             boundary: true,
+            listen_first: false,
             max_paths: 16,
             spf: BackoffConfig::default(),
             min_ls_interval: Duration::from_secs(1),

@@ -26,6 +26,8 @@ pub enum Timer {
     Ack(IfIndex),
     /// A neighbour has been silent for RouterDeadInterval (section 10.3).
     Inactivity(NeighborId),
+    /// A neighbour that was Full has not become so again.
+    Resync(NeighborId),
     /// A database description is repeated (section 10.8).
     Description(NeighborId),
     /// A link state request is repeated (section 10.9).
@@ -77,6 +79,8 @@ pub struct Ospf {
     pub(crate) postponed: TimerQueue<DbKey>,
     /// The router-LSA waits for the first full adjacency.
     pub(crate) router_lsa_held: bool,
+    /// Until then LSAs of a previous run are not flushed; `None` before the first full adjacency.
+    pub(crate) reclaim_until: Option<Time>,
     /// Entries at MaxAge.
     pub(crate) dying: BTreeSet<EntryId>,
     /// Something may have freed MaxAge entries.
@@ -122,6 +126,7 @@ impl Ospf {
             own: BTreeMap::new(),
             postponed: TimerQueue::default(),
             router_lsa_held: true,
+            reclaim_until: None,
             dying: BTreeSet::new(),
             reap: false,
             flooding: false,
@@ -192,6 +197,7 @@ impl Ospf {
                 Timer::Wait(ifindex) => self.elect_designated_router(ifindex),
                 Timer::Ack(ifindex) => self.send_delayed_acks(ifindex),
                 Timer::Inactivity(id) => self.neighbor_event(id, NeighborEvent::InactivityTimer),
+                Timer::Resync(id) => self.on_resync_timer(id),
                 Timer::Description(id) => self.on_description_timer(id),
                 Timer::Request(id) => self.send_request(id),
                 Timer::Retransmit(id) => self.on_retransmit_timer(id),

@@ -181,7 +181,8 @@ impl Ospf {
             NetworkType::Broadcast if config.priority == 0 => InterfaceState::DrOther,
             NetworkType::Broadcast => InterfaceState::Waiting,
         };
-        let wait = (state == InterfaceState::Waiting).then(|| self.now + config.dead);
+        let dead = config.dead;
+        let wait = (state == InterfaceState::Waiting).then(|| self.now + dead);
         self.timers.set(Timer::Wait(ifindex), wait);
         let interface = Interface {
             config,
@@ -194,7 +195,10 @@ impl Ospf {
             acks: Vec::new(),
         };
         self.interfaces.insert(ifindex, interface);
-        if state != InterfaceState::Passive {
+        if state == InterfaceState::PointToPoint && self.config.listen_first && self.router_lsa_held
+        {
+            self.timers.set(Timer::Hello(ifindex), Some(self.now + dead));
+        } else if state != InterfaceState::Passive {
             self.send_hello(ifindex);
             self.rearm_hello(ifindex);
         }

@@ -13,6 +13,9 @@ use crate::instance::{Ospf, Timer};
 use crate::interface::InterfaceState;
 use crate::io::{Event, Mismatch};
 
+/// How long a neighbour that was Full may take to exchange databases once more before its link goes.
+const RESYNC: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// Names a neighbour: the interface, and its router id on a point-to-point link or its address on a LAN (section 10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NeighborId {
@@ -210,6 +213,8 @@ pub struct Neighbor {
     pub state: NeighborState,
     /// When it got there.
     pub since: Time,
+    /// It was Full and is exchanging databases once more, as after its restart: until then the link still counts as a link.
+    pub(crate) resync_until: Option<Time>,
     /// The neighbour is the master of the database exchange.
     pub(crate) master: bool,
     pub(crate) dd_sequence: u32,
@@ -233,6 +238,13 @@ pub struct Neighbor {
 }
 
 impl Neighbor {
+    /// Whether the link to it is advertised and used: it is Full, or was a moment ago and hears us still.
+    #[must_use]
+    pub fn is_adjacent(&self) -> bool {
+        self.state == NeighborState::Full
+            || (self.resync_until.is_some() && self.state >= NeighborState::ExStart)
+    }
+
     /// LSAs that the neighbour has newer and that have not come yet.
     #[must_use]
     pub fn request_count(&self) -> usize {
@@ -318,6 +330,7 @@ impl Ospf {
             bdr: hello.bdr,
             state: NeighborState::Down,
             since: now,
+            resync_until: None,
             master: false,
             dd_sequence: 0,
             options: Options::NONE,
@@ -338,14 +351,15 @@ impl Ospf {
         let declares = (hello.dr == src, hello.bdr == src);
 
         self.neighbor_event(id, NeighborEvent::HelloReceived);
+        if fresh {
+            // Not in the RFC, and allowed: answering at once saves a HelloInterval.
+            self.send_hello(ifindex);
+            self.rearm_hello(ifindex);
+        }
         if packet.neighbors.iter().any(|heard| heard == self.config.router_id) {
             self.neighbor_event(id, NeighborEvent::TwoWayReceived);
         } else {
             self.neighbor_event(id, NeighborEvent::OneWayReceived);
-        }
-        if fresh {
-            // Not in the RFC, and allowed: answering at once saves a HelloInterval.
-            self.send_hello(ifindex);
         }
         if moved && !fresh {
             self.routing.resolve_again();
@@ -384,8 +398,25 @@ impl Ospf {
         if from == to {
             return;
         }
+        let was_adjacent = neighbor.is_adjacent();
         neighbor.state = to;
         neighbor.since = self.now;
+        // Not in the RFC: a neighbour that starts the exchange over, which is what its restart looks like, hears us and
+        // forwards packets. Taking the link away for the moment would cost a second instance of our router-LSA within
+        // MinLSArrival to bring it back, and everybody's routes meanwhile.
+        let resync = match to {
+            NeighborState::ExStart if from == NeighborState::Full => Some(self.now + RESYNC),
+            NeighborState::ExStart | NeighborState::Exchange | NeighborState::Loading => {
+                neighbor.resync_until
+            }
+            NeighborState::Down
+            | NeighborState::Init
+            | NeighborState::TwoWay
+            | NeighborState::Full => None,
+        };
+        neighbor.resync_until = resync;
+        let adjacent_now = neighbor.is_adjacent();
+        self.timers.set(Timer::Resync(id), resync);
         let (router_id, address) = (neighbor.router_id, neighbor.address);
         self.event(Event::NeighborState {
             ifindex: id.ifindex,
@@ -412,11 +443,19 @@ impl Ospf {
             self.routing.resolve_again();
             self.on_neighbor_change(id.ifindex);
         }
-        if (from == NeighborState::Full) != (to == NeighborState::Full) {
+        if was_adjacent != adjacent_now {
             self.on_adjacency_change(id.ifindex);
         }
         // An exchange that ended may have been all that kept MaxAge LSAs in the database (section 14).
         self.reap = true;
+    }
+
+    /// A neighbour that was to be Full again by now is not: its link goes.
+    pub(crate) fn on_resync_timer(&mut self, id: NeighborId) {
+        if let Some(neighbor) = self.neighbors.get_mut(&id) {
+            neighbor.resync_until = None;
+        }
+        self.on_adjacency_change(id.ifindex);
     }
 
     /// NeighborChange (section 9.2): a neighbour became, or is no more, bidirectional.

@@ -20,11 +20,14 @@ use crate::flood::{DbKey, Scope, StoredLsa};
 use crate::instance::{Life, Ospf};
 use crate::interface::InterfaceState;
 use crate::io::{Event, ExternalRoute};
-use crate::neighbor::NeighborState;
+use crate::neighbor::{Neighbor, NeighborState};
 use crate::routing::RootLink;
 
 /// The link metric that keeps transit traffic away (RFC 6987 section 3).
 const MAX_LINK_METRIC: u16 = 0xffff;
+/// How long after the first adjacency LSAs of a previous run are left alone: they are flushed if nobody has wanted them again
+/// by then, so that a restart of the daemon does not take its hosts off the network for a moment.
+const RECLAIM: std::time::Duration = std::time::Duration::from_secs(5);
 /// How long the sequence number of a flushed LSA is remembered: as long as an old instance may live elsewhere.
 const MEMORY: std::time::Duration = std::time::Duration::from_secs(MAX_AGE as u64);
 
@@ -163,17 +166,26 @@ impl Ospf {
             return;
         }
         self.event(Event::SelfOriginatedReceived { key: key.lsa, sequence: header.sequence });
-        if self.router_lsa_held && self.life == Life::Running && key == self.router_lsa_key() {
-            // It says what was true before the restart; ours follows with the first adjacency, and counts on from it.
-            let origin = Origin { body: None, options: Options::E, sequence: None, touched: None };
-            self.own.entry(key).or_insert(origin).sequence = Some(header.sequence);
-            return;
-        }
         let wanted = self.own.get_mut(&key).is_some_and(|origin| {
             origin.sequence = Some(header.sequence);
             origin.body.is_some()
         });
-        if wanted { self.originate(key) } else { self.flush(key) }
+        if wanted {
+            self.originate(key);
+        } else if self.life == Life::Running && self.reclaim_until.is_none_or(|end| self.now < end)
+        {
+            // A previous run's: what it said still holds until it is known better. If it is wanted again, ours counts on from it.
+            let origin = Origin {
+                body: None,
+                options: Options::E,
+                sequence: Some(header.sequence),
+                touched: None,
+            };
+            self.own.entry(key).or_insert(origin);
+            self.postponed.set(key, Some(self.reclaim_until.unwrap_or(self.now + RECLAIM)));
+        } else {
+            self.flush(key);
+        }
     }
 
     fn router_lsa_key(&self) -> DbKey {
@@ -199,6 +211,7 @@ impl Ospf {
                 return;
             }
             self.router_lsa_held = false;
+            self.reclaim_until = Some(self.now + RECLAIM);
         }
         let flags = if self.config.boundary { RouterFlags::E } else { RouterFlags::NONE };
         let body = router_body(flags, &links);
@@ -227,7 +240,7 @@ impl Ospf {
         };
         match config.network_type {
             NetworkType::PointToPoint => {
-                let full = self.neighbors_on(ifindex).find(|n| n.state == NeighborState::Full);
+                let full = self.neighbors_on(ifindex).find(|n| n.is_adjacent());
                 if let Some(neighbor) = full {
                     links.push(RouterLink {
                         kind: RouterLinkKind::PointToPoint,
@@ -245,12 +258,10 @@ impl Ospf {
             }
             NetworkType::Broadcast => {
                 let full_with_dr = match interface.state {
-                    InterfaceState::Dr => {
-                        self.neighbors_on(ifindex).any(|n| n.state == NeighborState::Full)
-                    }
+                    InterfaceState::Dr => self.neighbors_on(ifindex).any(Neighbor::is_adjacent),
                     InterfaceState::DrOther | InterfaceState::Backup => self
                         .neighbors_on(ifindex)
-                        .any(|n| n.address == interface.dr && n.state == NeighborState::Full),
+                        .any(|n| n.address == interface.dr && n.is_adjacent()),
                     InterfaceState::Passive
                     | InterfaceState::Waiting
                     | InterfaceState::PointToPoint => false,
@@ -288,11 +299,7 @@ impl Ospf {
         }
         let address = interface.config.address;
         let mut routers = vec![self.config.router_id];
-        routers.extend(
-            self.neighbors_on(ifindex)
-                .filter(|n| n.state == NeighborState::Full)
-                .map(|n| n.router_id),
-        );
+        routers.extend(self.neighbors_on(ifindex).filter(|n| n.is_adjacent()).map(|n| n.router_id));
         let is_dr = interface.state == InterfaceState::Dr;
         let body =
             (is_dr && routers.len() > 1).then(|| network_body(interface.config.mask(), &routers));

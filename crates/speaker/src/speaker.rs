@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bugle_mobility as mobility;
 use bugle_ospf as ospf;
-use bugle_rib::fib::{FibSnapshot, RouteTarget};
+use bugle_rib::fib::FibSnapshot;
 use bugle_rib::{self as rib, Protocol, Rib};
-use bugle_types::{Address, IfIndex, Link, Rng, RouterId, Time, VrfId};
+use bugle_types::{Address, IfIndex, Link, Rng, RouterId, TableId, Time, VrfId};
 
 use crate::config::{Config, VrfName};
 use crate::event::{Event, What};
@@ -49,13 +49,15 @@ pub struct Speaker {
     pub(crate) machine: Machine,
     /// Links and addresses have been reported in full once.
     synced: bool,
+    /// The kernel's forwarding table has been read once.
+    read: bool,
     /// What a resynchronisation has reported so far.
     reported: Option<(Vec<IfIndex>, Vec<Address>)>,
     pub(crate) vrfs: BTreeMap<VrfName, Vrf>,
     next_vrf: u32,
     pub(crate) rib: Rib,
-    /// The kernel has been read once.
-    adopted: bool,
+    /// The tables that the snapshot to come will hold.
+    asked: Vec<TableId>,
     sweep: Option<Time>,
     stopping: bool,
     rng: Rng,
@@ -72,11 +74,12 @@ impl Speaker {
             config: Config::default(),
             machine: Machine::default(),
             synced: false,
+            read: false,
             reported: None,
             vrfs: BTreeMap::new(),
             next_vrf: 0,
             rib: Rib::new(),
-            adopted: false,
+            asked: Vec::new(),
             sweep: Some(now + SWEEP_AT_LATEST),
             stopping: false,
             rng: Rng::new(seed),
@@ -162,7 +165,7 @@ impl Speaker {
                 vrf.mobility.handle(now, mobility::Input::Tick);
             }
             if vrf.settle.is_some_and(|time| time <= now) {
-                vrf.settled(now);
+                vrf.settled(now, &self.machine);
             }
         }
         self.rib.handle(now, rib::Input::Tick);
@@ -190,6 +193,7 @@ impl Speaker {
                 self.vrfs.insert(name, vrf);
             }
         }
+        self.tell_ports();
         self.apply();
     }
 
@@ -200,7 +204,7 @@ impl Speaker {
         for ifindex in vrf.interfaces.keys() {
             self.out.push_back(Output::CloseOspf(*ifindex));
         }
-        vrf.pump(self.now, name, &self.machine, &mut self.rib, &mut self.out);
+        vrf.pump_ospf(self.now, name, &self.machine, &mut self.rib, &mut self.out);
         for protocol in Protocol::ALL {
             self.rib.handle(self.now, rib::Input::Clear { vrf: vrf.id, protocol });
         }
@@ -226,7 +230,12 @@ impl Speaker {
         {
             self.tell_ports_gone(&old.name);
         }
-        self.tell_port(ifindex);
+        // A VRF device that comes or changes its table may change where every interface belongs.
+        if self.machine.links.get(&ifindex).is_some_and(|link| link.vrf_table.is_some()) {
+            self.tell_ports();
+        } else {
+            self.tell_port(ifindex);
+        }
         self.apply();
     }
 
@@ -283,6 +292,13 @@ impl Speaker {
         }
     }
 
+    fn tell_ports(&mut self) {
+        let links: Vec<IfIndex> = self.machine.links.keys().copied().collect();
+        for ifindex in links {
+            self.tell_port(ifindex);
+        }
+    }
+
     fn tell_ports_gone(&mut self, name: &str) {
         for vrf in self.vrfs.values_mut() {
             vrf.mobility.handle(self.now, mobility::Input::PortGone { name: name.to_owned() });
@@ -291,19 +307,23 @@ impl Speaker {
 
     /// Brings every VRF in line with the configuration and the machine as they are now.
     fn apply(&mut self) {
-        // Before the first full report there would be adjacencies without hosts, and hosts without ports.
-        if !self.synced || self.stopping {
+        for (name, config) in &self.config.vrfs {
+            let Some(vrf) = self.vrfs.get_mut(name) else { continue };
+            let table = self.machine.table(name, config);
+            if vrf.table != table && !self.stopping {
+                vrf.table = table;
+                self.rib.handle(self.now, rib::Input::Vrf { vrf: vrf.id, table });
+            }
+        }
+        // Before the first full report there would be adjacencies without hosts, and hosts without ports; before the kernel was
+        // read it is not known whether this is a restart.
+        if !self.synced || (self.config.fib.enabled && !self.read) || self.stopping {
             return;
         }
         let infrastructure = self.infrastructure();
         let mut taken: BTreeSet<IfIndex> = BTreeSet::new();
         for (name, config) in &self.config.vrfs {
             let Some(vrf) = self.vrfs.get_mut(name) else { continue };
-            let table = self.machine.table(name, config);
-            if vrf.table != table {
-                vrf.table = table;
-                self.rib.handle(self.now, rib::Input::Vrf { vrf: vrf.id, table });
-            }
             let mut interfaces = self.machine.ospf_interfaces(name, config);
             interfaces.retain(|ifindex, _| taken.insert(*ifindex));
             let router_id = self
@@ -318,14 +338,6 @@ impl Speaker {
                 self.out.push_back(Output::Event(event));
             }
             vrf.set_interfaces(self.now, interfaces, &mut self.out);
-        }
-        if self.vrfs.values().any(|vrf| !vrf.ports_told) {
-            for ifindex in self.machine.links.keys().copied().collect::<Vec<_>>() {
-                self.tell_port(ifindex);
-            }
-            for vrf in self.vrfs.values_mut() {
-                vrf.ports_told = true;
-            }
         }
     }
 
@@ -342,47 +354,20 @@ impl Speaker {
         addresses
     }
 
-    /// The kernel was read. The first time, hosts that a previous run registered are taken up again: the kernel remembers them
-    /// as long as the machine runs.
+    /// The kernel was read. The first time that a VRF's table is, hosts that a previous run registered are taken up again: the
+    /// kernel remembers them as long as the machine runs.
     fn on_snapshot(&mut self, snapshot: FibSnapshot) {
-        if !std::mem::replace(&mut self.adopted, true) {
-            self.adopt_hosts(&snapshot);
+        let read = std::mem::take(&mut self.asked);
+        for vrf in self.vrfs.values_mut() {
+            let fresh = !vrf.adopted && vrf.table.is_some_and(|table| read.contains(&table));
+            if fresh {
+                vrf.adopted = true;
+                vrf.adopt_hosts(self.now, &self.machine, &snapshot);
+            }
         }
         self.rib.handle(self.now, rib::Input::Snapshot(snapshot));
-    }
-
-    fn adopt_hosts(&mut self, snapshot: &FibSnapshot) {
-        for (key, target) in &snapshot.routes {
-            if key.metric != Protocol::Host.kernel_metric() || !key.prefix.is_host() {
-                continue;
-            }
-            let Some(RouteTarget::Nexthop(id)) = target else { continue };
-            let nexthop = snapshot.nexthops.iter().find(|(known, _)| known == id);
-            let Some((_, nexthop)) = nexthop.filter(|(_, nexthop)| nexthop.gateway.is_none())
-            else {
-                continue;
-            };
-            let Some(link) = self.machine.links.get(&nexthop.ifindex) else { continue };
-            let address = key.prefix.address();
-            let mac = snapshot
-                .neighbors
-                .iter()
-                .find(|(ifindex, neighbor, _)| (*ifindex, *neighbor) == (link.ifindex, address))
-                .map(|(.., mac)| *mac);
-            let Some(vrf) = self.vrfs.values_mut().find(|vrf| vrf.table == Some(key.table)) else {
-                continue;
-            };
-            vrf.mobility.handle(
-                self.now,
-                mobility::Input::Claim(mobility::Claim {
-                    address,
-                    port: Some(link.name.clone()),
-                    mac,
-                    class: mobility::Class::Registered,
-                    candidate: false,
-                    request: None,
-                }),
-            );
+        if !std::mem::replace(&mut self.read, true) {
+            self.apply();
         }
     }
 
@@ -434,24 +419,30 @@ impl Speaker {
     }
 
     /// Carries what the engines ask for to where it belongs, until nothing is left.
+    ///
+    /// The order of a turn makes the order on the wire: OSPF floods before anything is computed or installed, and what a host
+    /// needs in the kernel is there before its advertisement goes out.
     fn pump(&mut self) {
-        let mut routes_came = false;
-        for (name, vrf) in &mut self.vrfs {
-            routes_came |= vrf.pump(self.now, name, &self.machine, &mut self.rib, &mut self.out);
-        }
-        if routes_came && let Some(sweep) = self.sweep {
-            self.sweep = Some(sweep.min(self.now + SWEEP_AFTER_ROUTES));
-        }
-        while let Some(output) = self.rib.poll_output() {
-            match output {
-                rib::Output::Fib(op) => self.out.push_back(Output::Fib(op)),
-                rib::Output::ReadFib(tables) => self.out.push_back(Output::ReadFib(tables)),
-                rib::Output::Event(event) => {
-                    let what = What::Rib(event);
-                    let event = Event { time: self.now, vrf: None, interface: None, what };
-                    self.out.push_back(Output::Event(event));
-                }
+        let Self { now, config, machine, vrfs, rib, out, asked, .. } = self;
+        loop {
+            let mut any = false;
+            for (name, vrf) in vrfs.iter_mut() {
+                any |= vrf.pump_ospf(*now, name, machine, rib, out);
             }
+            for (name, vrf) in vrfs.iter_mut() {
+                any |= vrf.pump_hosts(*now, name, rib, out);
+            }
+            any |= pump_rib(*now, config.fib.enabled, rib, asked, out);
+            if !any {
+                break;
+            }
+        }
+        let routed = |vrf: &Vrf| vrf.ospf.is_none() || vrf.has_routes;
+        if let Some(sweep) = self.sweep
+            && !self.vrfs.is_empty()
+            && self.vrfs.values().all(routed)
+        {
+            self.sweep = Some(sweep.min(self.now + SWEEP_AFTER_ROUTES));
         }
     }
 
@@ -464,4 +455,35 @@ impl Speaker {
     pub(crate) fn now(&self) -> Time {
         self.now
     }
+}
+
+/// Carries the route table's outputs on. Whether there were any. With `enabled` false the kernel is neither changed nor read: it
+/// is taken to hold nothing.
+fn pump_rib(
+    now: Time,
+    enabled: bool,
+    rib: &mut Rib,
+    asked: &mut Vec<TableId>,
+    out: &mut VecDeque<Output>,
+) -> bool {
+    let mut any = false;
+    while let Some(output) = rib.poll_output() {
+        any = true;
+        match output {
+            rib::Output::Fib(op) if enabled => out.push_back(Output::Fib(op)),
+            rib::Output::Fib(_) => {}
+            rib::Output::ReadFib(tables) if enabled => {
+                asked.clone_from(&tables);
+                out.push_back(Output::ReadFib(tables));
+            }
+            rib::Output::ReadFib(_) => {
+                rib.handle(now, rib::Input::Snapshot(FibSnapshot::default()));
+            }
+            rib::Output::Event(event) => {
+                let what = What::Rib(event);
+                out.push_back(Output::Event(Event { time: now, vrf: None, interface: None, what }));
+            }
+        }
+    }
+    any
 }

@@ -115,10 +115,7 @@ impl<'a> VrfState<'a> {
     /// What others advertise for an address.
     #[must_use]
     pub fn rival(&self, address: IpAddr) -> Option<ospf::Rival> {
-        match address {
-            IpAddr::V4(v4) => self.ospf()?.routing().rival(v4),
-            IpAddr::V6(_) => None,
-        }
+        self.vrf.rival(address)
     }
 
     /// The best routes, by prefix.

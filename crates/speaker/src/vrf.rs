@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bugle_mobility::{self as mobility, Mobility};
 use bugle_ospf::{self as ospf, BackoffConfig, ExternalRoute, InterfaceConfig, Ospf};
+use bugle_rib::fib::{FibSnapshot, RouteTarget};
 use bugle_rib::{self as rib, Protocol, Rib, RouteChange};
-use bugle_types::{IfIndex, Nexthop, Prefix, Rng, RouterId, TableId, Time, VrfId};
+use bugle_types::{IfIndex, Mac, Nexthop, Prefix, Rng, RouterId, TableId, Time, VrfId};
 
 use crate::config::{self, MetricType, VrfName};
 use crate::event::{Event, What};
@@ -29,13 +30,18 @@ pub(crate) struct Vrf {
     hosts_config: Option<mobility::HostsConfig>,
     infrastructure: BTreeSet<IpAddr>,
     metric_type: MetricType,
-    /// Mobility has heard of every interface.
-    pub(crate) ports_told: bool,
+    /// Hosts of a previous run have been looked for in the kernel.
+    pub(crate) adopted: bool,
+    /// A previous run left routes in the kernel.
+    restarted: bool,
+    /// These hosts, until it is known who else advertises them: address, port, MAC address.
+    found: Vec<(IpAddr, IfIndex, Option<Mac>)>,
     /// Until then, questions about what others advertise are not answered, unless the databases are in step earlier.
     pub(crate) settle: Option<Time>,
     /// Questions that wait.
     unanswered: BTreeSet<Prefix>,
-    told_no_router_id: bool,
+    /// OSPF has had routes to offer.
+    pub(crate) has_routes: bool,
 }
 
 impl Vrf {
@@ -49,10 +55,12 @@ impl Vrf {
             hosts_config: None,
             infrastructure: BTreeSet::new(),
             metric_type: MetricType::Type2,
-            ports_told: false,
+            adopted: false,
+            restarted: false,
+            found: Vec::new(),
             settle: Some(now + SETTLE),
             unanswered: BTreeSet::new(),
-            told_no_router_id: false,
+            has_routes: false,
         }
     }
 
@@ -70,7 +78,7 @@ impl Vrf {
             (Some(wanted), Some(router_id)) => self.configure_ospf(now, router_id, wanted, rng),
             (Some(_), None) => {
                 self.end_ospf(now);
-                if !std::mem::replace(&mut self.told_no_router_id, true) {
+                if self.hosts_config.is_none() {
                     let text =
                         "OSPF waits for a router id: set `router-id`, or give `lo` an address";
                     told = Some(text.to_owned());
@@ -106,6 +114,7 @@ impl Vrf {
             area: wanted.area(),
             stub_router: wanted.stub_router,
             boundary: true,
+            listen_first: self.restarted,
             max_paths: wanted.max_ecmp.into(),
             spf: BackoffConfig {
                 initial: delay.initial,
@@ -193,26 +202,72 @@ impl Vrf {
         ExternalRoute { metric, type2: self.metric_type == MetricType::Type2, tag: 0 }
     }
 
+    /// Finds the hosts that a previous run left in the kernel: routes out of a port, with the neighbour entry beside them. They are
+    /// claimed as soon as it is known that nobody else has claimed them meanwhile.
+    pub(crate) fn adopt_hosts(&mut self, now: Time, machine: &Machine, snapshot: &FibSnapshot) {
+        self.restarted = snapshot.routes.iter().any(|(key, _)| Some(key.table) == self.table);
+        for (key, target) in &snapshot.routes {
+            let host = Some(key.table) == self.table
+                && key.metric == Protocol::Host.kernel_metric()
+                && key.prefix.is_host();
+            let Some(RouteTarget::Nexthop(id)) = target.filter(|_| host) else { continue };
+            let nexthop = snapshot.nexthops.iter().find(|(known, _)| *known == id);
+            let Some((_, nexthop)) = nexthop.filter(|(_, nexthop)| nexthop.gateway.is_none())
+            else {
+                continue;
+            };
+            let address = key.prefix.address();
+            let mac = snapshot
+                .neighbors
+                .iter()
+                .find(|(ifindex, neighbor, _)| (*ifindex, *neighbor) == (nexthop.ifindex, address))
+                .map(|(.., mac)| *mac);
+            self.found.push((address, nexthop.ifindex, mac));
+        }
+        if self.settle.is_none() {
+            self.settled(now, machine);
+        }
+    }
+
     /// Questions about what others advertise are answered from now on.
-    pub(crate) fn settled(&mut self, now: Time) {
+    pub(crate) fn settled(&mut self, now: Time, machine: &Machine) {
         self.settle = None;
+        for (address, ifindex, mac) in std::mem::take(&mut self.found) {
+            let Some(link) = machine.links.get(&ifindex) else { continue };
+            if self.rival(address).is_some() {
+                continue;
+            }
+            let claim = mobility::Claim {
+                address,
+                port: Some(link.name.clone()),
+                mac,
+                class: mobility::Class::Registered,
+                candidate: false,
+                request: None,
+            };
+            self.mobility.handle(now, mobility::Input::Claim(claim));
+        }
         for prefix in std::mem::take(&mut self.unanswered) {
             self.answer(now, prefix);
         }
     }
 
+    /// What others advertise for an address, as OSPF's database has it now.
+    pub(crate) fn rival(&self, address: IpAddr) -> Option<ospf::Rival> {
+        match (&self.ospf, address) {
+            (Some(ospf), IpAddr::V4(v4)) => ospf.state().routing().rival(v4),
+            _ => None,
+        }
+    }
+
     /// Tells mobility what others advertise for a prefix, as OSPF's database has it now.
     fn answer(&mut self, now: Time, prefix: Prefix) {
-        let rival = match (&self.ospf, prefix.ipv4()) {
-            (Some(ospf), Some(address)) => ospf.state().routing().rival(address),
-            _ => None,
-        };
-        let others = rival.map(others);
+        let others = self.rival(prefix.address()).map(others);
         self.mobility.handle(now, mobility::Input::Others { prefix, others });
     }
 
-    /// Carries outputs to where they belong until there are none. Whether OSPF's routes came.
-    pub(crate) fn pump(
+    /// Carries OSPF's outputs to where they belong. Whether there were any.
+    pub(crate) fn pump_ospf(
         &mut self,
         now: Time,
         name: &VrfName,
@@ -220,25 +275,31 @@ impl Vrf {
         rib: &mut Rib,
         out: &mut VecDeque<Output>,
     ) -> bool {
-        let mut routes_came = false;
-        loop {
-            let mut idle = true;
-            while let Some(output) = self.ospf.as_mut().and_then(Ospf::poll_output) {
-                idle = false;
-                routes_came |= matches!(output, ospf::Output::Routes(_));
-                self.on_ospf_output(now, name, machine, output, rib, out);
-            }
-            if self.settle.is_some() && self.in_step() {
-                self.settled(now);
-            }
-            while let Some(output) = self.mobility.poll_output() {
-                idle = false;
-                self.on_host_output(now, name, output, rib, out);
-            }
-            if idle {
-                return routes_came;
-            }
+        let mut any = false;
+        while let Some(output) = self.ospf.as_mut().and_then(Ospf::poll_output) {
+            any = true;
+            self.on_ospf_output(now, name, machine, output, rib, out);
         }
+        if self.settle.is_some() && self.hosts_config.is_some() && self.in_step() {
+            self.settled(now, machine);
+        }
+        any
+    }
+
+    /// Carries the hosts' outputs to where they belong. Whether there were any.
+    pub(crate) fn pump_hosts(
+        &mut self,
+        now: Time,
+        name: &VrfName,
+        rib: &mut Rib,
+        out: &mut VecDeque<Output>,
+    ) -> bool {
+        let mut any = false;
+        while let Some(output) = self.mobility.poll_output() {
+            any = true;
+            self.on_host_output(now, name, output, rib, out);
+        }
+        any
     }
 
     /// Whether some neighbour's database has been copied, and none is being copied: then it is known who else advertises what.
@@ -266,6 +327,7 @@ impl Vrf {
                 out.push_back(Output::AllDRouters { ifindex, join });
             }
             ospf::Output::Routes(changes) => {
+                self.has_routes = true;
                 let changes: Vec<RouteChange> = changes
                     .into_iter()
                     .map(|(prefix, route)| {
@@ -340,19 +402,6 @@ impl Vrf {
                 });
                 let (vrf, changes) = (self.id, vec![(prefix, route)]);
                 rib.handle(now, rib::Input::Routes { vrf, protocol: Protocol::Host, changes });
-                // What is asked of the kernel is asked before the advertisement that follows goes out.
-                while let Some(output) = rib.poll_output() {
-                    match output {
-                        rib::Output::Fib(op) => out.push_back(Output::Fib(op)),
-                        rib::Output::ReadFib(tables) => out.push_back(Output::ReadFib(tables)),
-                        rib::Output::Event(event) => {
-                            let what = What::Rib(event);
-                            let vrf = Some(name.to_string());
-                            let event = Event { time: now, vrf, interface: None, what };
-                            out.push_back(Output::Event(event));
-                        }
-                    }
-                }
             }
             mobility::Output::Advertise { prefix, metric } => {
                 let route = Some(self.external_route(metric));

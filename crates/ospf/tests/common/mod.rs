@@ -140,7 +140,10 @@ impl World {
 
     /// Starts a killed router again, with no memory.
     pub(crate) fn restart(&mut self, router: usize) {
-        self.routers[router] = self.fresh(router);
+        let mut config = Config::new(router_id(router), AreaId::BACKBONE);
+        config.stub_router = false;
+        config.listen_first = true;
+        self.routers[router] = Ospf::new(config, self.rng.next_u64());
         self.routes[router].clear();
         self.rivals[router].clear();
         self.originations[router].clear();

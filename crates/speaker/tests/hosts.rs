@@ -1,0 +1,271 @@
+//! Hosts over OSPF, from the request to the far kernel, in virtual time.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use bugle_speaker::{HostChange, Input};
+use bugle_types::{IfIndex, Mac, Nexthop, Prefix};
+use common::{Deed, Way, World, add, hypervisor_config, remove, spine_config};
+
+const HOST: Ipv4Addr = Ipv4Addr::new(10, 100, 0, 9);
+const TAP: IfIndex = IfIndex(2);
+const MS: Duration = Duration::from_millis(1);
+
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// The spine's route to a hypervisor.
+fn towards(hypervisor: u8) -> Way {
+    let gateway = Ipv4Addr::new(10, 0, hypervisor, 2);
+    Way::Nexthops(vec![Nexthop::via(IfIndex(hypervisor.into()), gateway.into())])
+}
+
+/// A hypervisor's route to its own port, and to the spine.
+fn local() -> Way {
+    Way::Nexthops(vec![Nexthop::on_link(TAP)])
+}
+
+fn to_spine(hypervisor: u8) -> Way {
+    Way::Nexthops(vec![Nexthop::via(IfIndex(1), Ipv4Addr::new(10, 0, hypervisor, 1).into())])
+}
+
+fn metrics(pairs: &[(&str, u32)]) -> BTreeMap<String, u32> {
+    pairs.iter().map(|&(router, metric)| (router.to_owned(), metric)).collect()
+}
+
+fn settled(hypervisors: usize) -> World {
+    let mut world = World::star(hypervisors);
+    world.run_for(secs(6));
+    world
+}
+
+#[test]
+fn a_host_is_added_neighbour_first_then_route_then_advertisement() {
+    let mut world = settled(2);
+    world.machines[1].deeds.clear();
+    world.host(1, add(HOST)).unwrap();
+    let deeds = &world.machines[1].deeds;
+    assert!(
+        matches!(&deeds[..], [Deed::Neighbor, Deed::Route(key), Deed::Sent] if key.prefix == Prefix::host(HOST.into())),
+        "{deeds:?}"
+    );
+    assert_eq!(world.machines[1].kernel.lookup(HOST), local());
+    let took =
+        world.run_until(MS, "spine knows", |w| w.machines[0].kernel.lookup(HOST) == towards(1));
+    assert!(took <= Duration::from_micros(200), "{took:?}");
+    world.run_for(secs(1));
+    assert_eq!(world.machines[2].kernel.lookup(HOST), to_spine(2));
+    assert_eq!(world.advertised(0, HOST), metrics(&[("192.0.2.1", 10_000)]));
+}
+
+#[test]
+fn a_move_takes_the_traffic_along_and_ends_with_one_advertiser_at_rest() {
+    let mut world = settled(2);
+    world.host(1, add(HOST)).unwrap();
+    world.run_for(secs(3));
+    world.host(2, add(HOST)).unwrap();
+    assert_eq!(world.machines[2].kernel.lookup(HOST), local());
+    world.run_until(MS, "spine follows", |w| w.machines[0].kernel.lookup(HOST) == towards(2));
+    // The old host forwards what still comes, back to the spine and on to the new one.
+    world.run_until(MS, "old host lets go", |w| w.machines[1].kernel.lookup(HOST) == to_spine(1));
+    assert_eq!(world.advertised(0, HOST), metrics(&[("192.0.2.1", 10_000), ("192.0.2.2", 9_999)]));
+    world.run_for(secs(5));
+    assert_eq!(world.advertised(0, HOST), metrics(&[("192.0.2.2", 9_999)]));
+    world.run_for(secs(12));
+    assert_eq!(world.advertised(0, HOST), metrics(&[("192.0.2.2", 10_000)]));
+    assert_eq!(world.machines[0].kernel.lookup(HOST), towards(2));
+}
+
+#[test]
+fn moves_in_quick_succession_end_at_the_last_host() {
+    for gap in [1, 5, 50, 400, 900, 1_500] {
+        for path in [&[1, 2, 3][..], &[1, 2, 1], &[1, 2, 3, 1], &[1, 2, 3, 2]] {
+            let mut world = settled(3);
+            world.host(path[0], add(HOST)).unwrap();
+            world.run_for(secs(3));
+            for &next in &path[1..] {
+                world.host(next, add(HOST)).unwrap();
+                world.run_for(gap * MS);
+            }
+            let last = *path.last().unwrap();
+            world.run_for(secs(2));
+            let octet = u8::try_from(last).unwrap();
+            assert_eq!(world.machines[0].kernel.lookup(HOST), towards(octet), "{path:?} {gap} ms");
+            world.run_for(secs(20));
+            let name = format!("192.0.2.{last}");
+            assert_eq!(world.advertised(0, HOST), metrics(&[(&name, 10_000)]), "{path:?} {gap} ms");
+            assert_eq!(world.machines[last].kernel.lookup(HOST), local());
+            for other in (1..=3).filter(|&other| other != last) {
+                let octet = u8::try_from(other).unwrap();
+                assert_eq!(world.machines[other].kernel.lookup(HOST), to_spine(octet));
+            }
+        }
+    }
+}
+
+#[test]
+fn going_back_within_a_second_is_as_fast_as_going() {
+    let mut world = settled(2);
+    world.host(1, add(HOST)).unwrap();
+    world.run_for(secs(3));
+    world.host(2, add(HOST)).unwrap();
+    world.run_for(300 * MS);
+    world.host(1, add(HOST)).unwrap();
+    world.run_until(MS, "spine follows back", |w| w.machines[0].kernel.lookup(HOST) == towards(1));
+}
+
+#[test]
+fn a_host_removed_is_gone_everywhere() {
+    let mut world = settled(2);
+    world.host(1, add(HOST)).unwrap();
+    world.run_for(secs(3));
+    world.host(1, remove(HOST)).unwrap();
+    world.run_for(secs(3));
+    for machine in 0..3 {
+        assert_eq!(world.machines[machine].kernel.lookup(HOST), Way::None);
+    }
+    assert!(world.machines[1].kernel.neighbors.is_empty());
+    assert_eq!(world.advertised(0, HOST), metrics(&[]));
+    assert!(world.host(1, remove(HOST)).is_err());
+}
+
+#[test]
+fn addresses_that_are_no_hosts_are_refused_with_a_reason() {
+    let mut world = settled(1);
+    for (address, words) in [
+        ("10.101.0.1", "prefixes"),
+        ("224.0.0.5", "multicast"),
+        ("127.0.0.1", "loopback"),
+        ("10.0.1.2", "machine"),
+        ("192.0.2.1", "machine"),
+        ("2001:db8::1", "IPv6"),
+    ] {
+        let change = HostChange::Add {
+            vrf: "default".into(),
+            address: address.parse().unwrap(),
+            port: Some("tap0".into()),
+            mac: None,
+            candidate: false,
+        };
+        let error = world.host(1, change).unwrap_err();
+        assert!(error.contains(words), "{address}: {error}");
+    }
+    let elsewhere = HostChange::Add {
+        vrf: "blue".into(),
+        address: HOST.into(),
+        port: None,
+        mac: None,
+        candidate: false,
+    };
+    assert!(world.host(1, elsewhere).unwrap_err().contains("blue"));
+}
+
+#[test]
+fn a_static_host_is_claimed_when_its_port_appears_and_withdrawn_when_it_goes() {
+    let mut world = settled(2);
+    let statics = hypervisor_config("192.0.2.1")
+        + "[[vrf.default.hosts.static]]
+           address = \"10.100.0.9\"
+           port = \"tap7\"
+           mac = \"52:54:00:00:00:09\"
+          ";
+    world.configure(1, &statics);
+    world.run_for(secs(1));
+    assert_eq!(world.machines[0].kernel.lookup(HOST), Way::None);
+    world.set_link(1, 2, |link| link.name = "tap7".into());
+    world.run_until(MS, "spine knows", |w| w.machines[0].kernel.lookup(HOST) == towards(1));
+    let mac = Mac([0x52, 0x54, 0, 0, 0, 9]);
+    assert_eq!(world.machines[1].kernel.neighbors.get(&(TAP, HOST.into())), Some(&mac));
+    world.set_link(1, 2, |link| link.admin_up = false);
+    world.run_for(secs(5));
+    assert_eq!(world.machines[0].kernel.lookup(HOST), Way::None);
+    world.set_link(1, 2, |link| link.admin_up = true);
+    world.run_for(secs(3));
+    assert_eq!(world.machines[0].kernel.lookup(HOST), towards(1));
+}
+
+#[test]
+fn a_killed_speaker_takes_up_its_hosts_from_the_kernel_and_traffic_never_stops() {
+    let mut world = settled(2);
+    world.host(1, add(HOST)).unwrap();
+    let other = Ipv4Addr::new(10, 100, 0, 77);
+    world.host(2, add(other)).unwrap();
+    world.run_for(secs(5));
+    let before = world.machines[1].kernel.clone();
+    world.kill(1);
+    world.run_for(secs(1));
+    world.start(1);
+    // Until the adjacency is back nothing may be missing; check every millisecond.
+    let mut lost = 0;
+    for _ in 0..8_000 {
+        world.run_for(MS);
+        assert_eq!(world.machines[1].kernel.lookup(HOST), local());
+        assert_eq!(world.machines[1].kernel.lookup(other), to_spine(1));
+        lost += u32::from(world.machines[0].kernel.lookup(HOST) != towards(1));
+    }
+    assert_eq!(lost, 0, "milliseconds without a route at the spine");
+    assert_eq!(world.machines[1].kernel.routes, before.routes);
+    assert_eq!(world.advertised(0, HOST), metrics(&[("192.0.2.1", 10_000)]));
+}
+
+#[test]
+fn a_host_that_moved_away_while_the_speaker_was_dead_is_not_taken_back() {
+    let mut world = settled(2);
+    world.host(1, add(HOST)).unwrap();
+    world.run_for(secs(3));
+    world.kill(1);
+    world.host(2, add(HOST)).unwrap();
+    world.run_for(secs(1));
+    world.start(1);
+    world.run_for(secs(20));
+    assert_eq!(world.machines[0].kernel.lookup(HOST), towards(2));
+    assert_eq!(world.machines[1].kernel.lookup(HOST), to_spine(1));
+    assert_eq!(world.advertised(0, HOST), metrics(&[("192.0.2.2", 10_000)]));
+}
+
+#[test]
+fn shutting_down_leaves_nothing_in_the_kernel_and_nothing_in_the_network() {
+    let mut world = settled(2);
+    world.host(1, add(HOST)).unwrap();
+    world.run_for(secs(3));
+    world.input(1, Input::Shutdown);
+    world.run_until(secs(2), "quiet", |w| w.machines[1].speaker.is_quiet());
+    assert!(world.machines[1].kernel.is_empty());
+    world.run_for(secs(1));
+    assert_eq!(world.machines[0].kernel.lookup(HOST), Way::None);
+    assert_eq!(world.advertised(0, HOST), metrics(&[]));
+}
+
+#[test]
+fn a_new_cost_takes_effect_without_losing_the_adjacency() {
+    let mut world = settled(2);
+    world.configure(0, &(spine_config("192.0.2.100") + "cost = 77\n"));
+    world.run_for(secs(3));
+    let lost =
+        world.machines[0].events.iter().filter(|e| e.to_string().contains("-> Init")).count();
+    assert_eq!(lost, 2, "once at the start, for each neighbour");
+    let state = world.machines[1].speaker.state();
+    let route = state.vrf("default").unwrap().lookup("10.0.2.9".parse().unwrap()).unwrap();
+    assert_eq!(route.metric, 10 + 77);
+}
+
+#[test]
+fn a_thousand_hosts_come_and_go() {
+    let mut world = settled(2);
+    let host = |n: u32| Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 100, 0, 0)) + 256 + n);
+    for n in 0..1_000 {
+        world.host(1, add(host(n))).unwrap();
+    }
+    world.run_for(secs(3));
+    assert!((0..1_000).all(|n| world.machines[0].kernel.lookup(host(n)) == towards(1)));
+    for n in 0..1_000 {
+        world.host(1, remove(host(n))).unwrap();
+    }
+    world.run_for(secs(4));
+    assert!((0..1_000).all(|n| world.machines[0].kernel.lookup(host(n)) == Way::None));
+    assert_eq!(world.machines[0].kernel.routes.len(), 0);
+}
