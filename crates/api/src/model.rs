@@ -225,8 +225,12 @@ pub struct Neighbor {
     pub priority: u8,
     /// In this state for so long.
     pub since_seconds: u64,
-    /// Without a Hello it is gone in so long.
-    pub dead_in_ms: u64,
+    /// The address it takes for the designated router's; `null` if there is none.
+    pub designated_router: Option<Ipv4Addr>,
+    /// The same for the backup.
+    pub backup_designated_router: Option<Ipv4Addr>,
+    /// LSAs it has that are still to be fetched.
+    pub requested: u64,
     /// LSAs sent to it and not yet acknowledged.
     pub unacknowledged: u64,
 }
@@ -238,9 +242,9 @@ pub struct DatabaseEntry {
     pub vrf: String,
     /// `ospf`.
     pub protocol: String,
-    /// The area; `null` for what is flooded everywhere.
+    /// The area; `null` for what is flooded further, or on one link only.
     pub area: Option<AreaId>,
-    /// `router`, `network`, `summary`, `asbr-summary`, `external`, ..., or the number of another type.
+    /// `router`, `network`, `summary-network`, `summary-asbr`, `as-external`, `opaque-area`, ...
     #[serde(rename = "type")]
     pub lsa_type: String,
     /// The link state id.
@@ -292,22 +296,31 @@ pub struct Host {
     pub vrf: String,
     /// Its address.
     pub address: IpAddr,
-    /// What is being done about it, like `candidate` or `active`.
+    /// Where it is in its life here: `candidate`, `live`, `steady`, `port-lost`, `yielding`, `yielded`, `leaving` or
+    /// `frozen`.
     pub state: String,
-    /// How strong its claim is: `pinned` or `registered`.
-    pub class: String,
+    /// What a candidate waits for, for people.
+    pub waits_for: Option<String>,
+    /// In this state for so long.
+    pub since_seconds: u64,
+    /// How good the evidence is: `pinned` or `registered`; `null` once it is released.
+    pub class: Option<String>,
     /// The interface it is behind.
     pub port: Option<String>,
     /// Its MAC address.
     pub mac: Option<Mac>,
     /// The metric it is advertised with; `null` if it is not advertised.
     pub metric: Option<u32>,
-    /// The router that claims it besides us.
+    /// How many other routers advertise it.
+    pub rivals: u64,
+    /// The one of them with the lowest metric.
     pub rival: Option<RouterId>,
-    /// The metric of that claim.
+    /// The metric of that one.
     pub rival_metric: Option<u32>,
-    /// In this state for so long.
-    pub since_seconds: u64,
+    /// Moves that count towards freezing.
+    pub moves: u64,
+    /// Frozen for so long from now.
+    pub frozen_seconds: Option<u64>,
 }
 
 /// A BFD session. This release has none.
@@ -334,16 +347,16 @@ pub struct Spf {
     pub area: AreaId,
     /// The state of RFC 8405 section 5.1: `quiet`, `short-wait` or `long-wait`.
     pub state: String,
+    /// When the next run is due; `null` if none is.
+    pub due_in_us: Option<u64>,
     /// How often it ran.
     pub runs: u64,
-    /// When the next run is due; `null` if none is.
-    pub due_in_ms: Option<u64>,
     /// Routers and networks in the graph.
     pub nodes: u64,
-    /// When it last ran.
-    pub last_run_seconds_ago: Option<u64>,
-    /// How long the last run waited from the first change that asked for it.
-    pub last_delay_us: Option<u64>,
+    /// How many of them the last run reached.
+    pub last_visited: u64,
+    /// For how many of them the last run changed the distance or the nexthops.
+    pub last_changed: u64,
 }
 
 /// Something that happened.

@@ -49,12 +49,14 @@ pub(crate) fn explanation(explanation: &Explanation, output: &mut impl Write) ->
         }
     }
     if let Some(host) = host {
-        write!(output, "  host {} ({})", host.state, host.class)?;
+        write!(output, "  host {}", host.state)?;
         for (what, value) in [
+            ("class", host.class.clone()),
             ("port", host.port.clone()),
             ("MAC", host.mac.map(|mac| mac.to_string())),
             ("metric", host.metric.map(|metric| metric.to_string())),
-            ("also claimed by", host.rival.map(|rival| rival.to_string())),
+            ("waits:", host.waits_for.clone()),
+            ("also advertised by", host.rival.map(|rival| rival.to_string())),
         ] {
             if let Some(value) = value {
                 write!(output, ", {what} {value}")?;
@@ -148,7 +150,7 @@ fn interfaces(interfaces: &[Interface], output: &mut impl Write) -> io::Result<(
 }
 
 const NEIGHBOR: [&str; 8] =
-    ["VRF", "INTERFACE", "ROUTER ID", "ADDRESS", "STATE", "PRIORITY", "SINCE", "DEAD IN"];
+    ["VRF", "INTERFACE", "ROUTER ID", "ADDRESS", "STATE", "SINCE", "PRIORITY", "UNACKED"];
 
 fn neighbor(neighbor: &Neighbor) -> [String; 8] {
     [
@@ -157,9 +159,9 @@ fn neighbor(neighbor: &Neighbor) -> [String; 8] {
         neighbor.router_id.to_string(),
         neighbor.address.to_string(),
         neighbor.state.clone(),
-        neighbor.priority.to_string(),
         ago(neighbor.since_seconds),
-        millis(neighbor.dead_in_ms),
+        neighbor.priority.to_string(),
+        neighbor.unacknowledged.to_string(),
     ]
 }
 
@@ -206,22 +208,23 @@ fn nexthops(route: &Route) -> String {
     if lines.is_empty() { "dropped".to_owned() } else { lines.join("\n") }
 }
 
-const HOST: [&str; 8] = ["VRF", "ADDRESS", "STATE", "CLASS", "PORT", "MAC", "METRIC", "RIVAL"];
+const HOST: [&str; 9] =
+    ["VRF", "ADDRESS", "STATE", "SINCE", "CLASS", "PORT", "MAC", "METRIC", "NOTE"];
 
-fn host(host: &Host) -> [String; 8] {
-    let rival = host.rival.map(|rival| match host.rival_metric {
-        Some(metric) => format!("{rival} at {metric}"),
-        None => rival.to_string(),
-    });
+fn host(host: &Host) -> [String; 9] {
+    let rival =
+        host.rival.map(|rival| format!("also at {rival} with {}", or_none(host.rival_metric)));
+    let frozen = host.frozen_seconds.map(|seconds| format!("for {}", ago(seconds)));
     [
         host.vrf.clone(),
         host.address.to_string(),
         host.state.clone(),
-        host.class.clone(),
+        ago(host.since_seconds),
+        or_none(host.class.as_ref()),
         or_none(host.port.as_ref()),
         or_none(host.mac),
         or_none(host.metric),
-        or_none(rival),
+        or_none(host.waits_for.clone().or(frozen).or(rival)),
     ]
 }
 
@@ -236,7 +239,8 @@ fn bfd_session(session: &BfdSession) -> [String; 4] {
     ]
 }
 
-const SPF: [&str; 8] = ["VRF", "PROTOCOL", "AREA", "STATE", "RUNS", "NODES", "LAST RUN", "DELAY"];
+const SPF: [&str; 8] =
+    ["VRF", "PROTOCOL", "AREA", "STATE", "DUE IN", "RUNS", "NODES", "LAST CHANGED"];
 
 fn spf(spf: &Spf) -> [String; 8] {
     [
@@ -244,10 +248,10 @@ fn spf(spf: &Spf) -> [String; 8] {
         spf.protocol.clone(),
         spf.area.to_string(),
         spf.state.clone(),
+        or_none(spf.due_in_us.map(|micros| format!("{:?}", Duration::from_micros(micros)))),
         spf.runs.to_string(),
         spf.nodes.to_string(),
-        or_none(spf.last_run_seconds_ago.map(ago)),
-        or_none(spf.last_delay_us.map(|micros| format!("{:?}", Duration::from_micros(micros)))),
+        spf.last_changed.to_string(),
     ]
 }
 

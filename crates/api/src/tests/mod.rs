@@ -101,7 +101,9 @@ fn neighbor() -> Neighbor {
         state: "Full".to_owned(),
         priority: 1,
         since_seconds: 5,
-        dead_in_ms: 3400,
+        designated_router: None,
+        backup_designated_router: None,
+        requested: 0,
         unacknowledged: 0,
     }
 }
@@ -205,7 +207,7 @@ async fn routes_have_the_promised_fields() {
     let json = bench.client().show(Topic::Routes, None).await.unwrap();
     insta::assert_snapshot!(json, @r#"[{"vrf":"default","prefix":"10.100.0.9/32","protocol":"ospf","path":"external-2","metric":10000,"nexthops":[{"gateway":"192.0.2.2","interface":"eth0"}],"installed":true}]"#);
     let json = bench.client().show(Topic::Neighbors, None).await.unwrap();
-    insta::assert_snapshot!(json, @r#"[{"vrf":"default","protocol":"ospf","interface":"eth0","router_id":"192.0.2.2","address":"198.51.100.2","state":"Full","priority":1,"since_seconds":5,"dead_in_ms":3400,"unacknowledged":0}]"#);
+    insta::assert_snapshot!(json, @r#"[{"vrf":"default","protocol":"ospf","interface":"eth0","router_id":"192.0.2.2","address":"198.51.100.2","state":"Full","priority":1,"since_seconds":5,"designated_router":null,"backup_designated_router":null,"requested":0,"unacknowledged":0}]"#);
 }
 
 #[tokio::test]

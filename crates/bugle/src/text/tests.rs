@@ -31,14 +31,18 @@ fn a_host() -> Host {
     Host {
         vrf: "default".to_owned(),
         address: "10.100.0.9".parse().unwrap(),
-        state: "active".to_owned(),
-        class: "pinned".to_owned(),
+        state: "live".to_owned(),
+        waits_for: None,
+        since_seconds: 3,
+        class: Some("pinned".to_owned()),
         port: Some("tap9".to_owned()),
         mac: "52:54:00:00:00:09".parse().ok(),
         metric: Some(9999),
+        rivals: 1,
         rival: "192.0.2.7".parse().ok(),
         rival_metric: Some(10_000),
-        since_seconds: 3,
+        moves: 1,
+        frozen_seconds: None,
     }
 }
 
@@ -104,14 +108,16 @@ fn neighbors_database_and_spf_are_tables() {
         state: "Full".to_owned(),
         priority: 1,
         since_seconds: 4210,
-        dead_in_ms: 3400,
+        designated_router: None,
+        backup_designated_router: None,
+        requested: 0,
         unacknowledged: 0,
     }])));
     insta::assert_snapshot!(shown(&Reply::Database(vec![DatabaseEntry {
         vrf: "default".to_owned(),
         protocol: "ospf".to_owned(),
         area: None,
-        lsa_type: "external".to_owned(),
+        lsa_type: "as-external".to_owned(),
         id: "10.100.0.9".parse().unwrap(),
         advertising_router: "192.0.2.2".parse().unwrap(),
         sequence: "0x80000001".to_owned(),
@@ -124,11 +130,11 @@ fn neighbors_database_and_spf_are_tables() {
         protocol: "ospf".to_owned(),
         area: "0.0.0.0".parse().unwrap(),
         state: "quiet".to_owned(),
+        due_in_us: Some(9800),
         runs: 12,
-        due_in_ms: None,
         nodes: 1000,
-        last_run_seconds_ago: Some(61),
-        last_delay_us: Some(180),
+        last_visited: 1000,
+        last_changed: 3,
     }])));
 }
 
@@ -146,6 +152,8 @@ fn hosts_show_who_else_claims_them() {
         metric: None,
         rival: None,
         state: "candidate".to_owned(),
+        waits_for: Some("port tap9 is down".to_owned()),
+        class: None,
         ..a_host()
     };
     insta::assert_snapshot!(shown(&Reply::Hosts(vec![a_host(), plain])));

@@ -1,0 +1,99 @@
+//! The API's questions, put to the loop.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bugle_api::model::{Event, Explanation, HostAdd, Metric, Reply, Topic};
+use bugle_api::{Backend, Refusal};
+use bugle_host::{Handle, Stopped};
+use bugle_speaker::config::VrfName;
+use bugle_speaker::{HostChange, Speaker};
+use bugle_types::Time;
+use tokio::sync::{Mutex, broadcast};
+
+use crate::journal::Journal;
+use crate::wall::Wall;
+use crate::{explain, look, metrics};
+
+/// The running daemon, as the API sees it.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    handle: Handle<Speaker>,
+    /// Held while the loop is asked to look at something: one look at a time, so that between two of them it has time for packets.
+    looking: Mutex<()>,
+    journal: Arc<Journal>,
+    wall: Wall,
+}
+
+impl Daemon {
+    pub(crate) fn new(handle: Handle<Speaker>, journal: Arc<Journal>, wall: Wall) -> Self {
+        Self { handle, looking: Mutex::new(()), journal, wall }
+    }
+
+    /// Has the loop look at the speaker.
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Speaker, Time) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let _turn = self.looking.lock().await;
+        self.handle.read(look).await.map_err(|Stopped| Refusal::Stopping)
+    }
+
+    async fn change(&self, change: HostChange) -> Result<(), Refusal> {
+        let done = self.handle.change_host(change).await.map_err(|Stopped| Refusal::Stopping)?;
+        done.map_err(Refusal::Refused)
+    }
+
+    /// The name of a VRF that is configured, the default one if none is named.
+    async fn known_vrf(&self, vrf: Option<String>) -> Result<String, Refusal> {
+        let name = vrf.unwrap_or_else(|| VrfName::DEFAULT.to_owned());
+        let asked = name.clone();
+        let known = self.look(move |speaker, _| speaker.state().vrf(&asked).is_some()).await?;
+        if known { Ok(name) } else { Err(Refusal::UnknownVrf(name)) }
+    }
+}
+
+impl Backend for Daemon {
+    async fn show(&self, topic: Topic, vrf: Option<String>) -> Result<Reply, Refusal> {
+        if topic == Topic::Events {
+            if let Some(vrf) = vrf {
+                let vrf = self.known_vrf(Some(vrf)).await?;
+                return Ok(Reply::Events(self.journal.latest(Some(&vrf))));
+            }
+            return Ok(Reply::Events(self.journal.latest(None)));
+        }
+        let seen = self.look(move |speaker, now| look::at(speaker, now, topic, vrf)).await??;
+        Ok(seen.describe())
+    }
+
+    async fn explain(&self, address: IpAddr, vrf: Option<String>) -> Result<Explanation, Refusal> {
+        let name = vrf.unwrap_or_else(|| VrfName::DEFAULT.to_owned());
+        let asked = name.clone();
+        let found = self.look(move |speaker, now| explain::find(speaker, now, address, &asked));
+        let found = found.await?.ok_or_else(|| Refusal::UnknownVrf(name.clone()))?;
+        let journal = &self.journal;
+        Ok(found.describe(&explain::flooded(journal, address, &name), self.wall))
+    }
+
+    async fn add_host(&self, host: HostAdd) -> Result<(), Refusal> {
+        let vrf = self.known_vrf(host.vrf).await?;
+        let HostAdd { address, port, mac, candidate, .. } = host;
+        self.change(HostChange::Add { vrf, address, port, mac, candidate }).await
+    }
+
+    async fn remove_host(&self, address: IpAddr, vrf: Option<String>) -> Result<(), Refusal> {
+        let vrf = self.known_vrf(vrf).await?;
+        self.change(HostChange::Remove { vrf, address }).await
+    }
+
+    async fn metrics(&self) -> Result<Vec<Metric>, Refusal> {
+        let mut all = self.look(|speaker, _| metrics::of_speaker(speaker)).await?;
+        all.extend(metrics::of_driver(self.handle.counters()));
+        all.extend(metrics::of_journal(&self.journal));
+        Ok(all)
+    }
+
+    fn watch(&self) -> broadcast::Receiver<Event> {
+        self.journal.watch()
+    }
+}

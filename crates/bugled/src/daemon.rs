@@ -1,0 +1,68 @@
+//! The daemon from start to stop.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use bugle_api::{BindError, Server};
+use bugle_host::{Clock, Driver, DriverError, Options};
+use bugle_speaker::Speaker;
+use bugle_speaker::config::Config;
+use thiserror::Error;
+use tokio::runtime::Builder;
+use tracing::info;
+
+use crate::backend::Daemon;
+use crate::journal::Journal;
+use crate::supervisor::Supervisor;
+use crate::wall::{Wall, seed};
+
+/// Why the daemon cannot run, or no longer.
+#[derive(Debug, Error)]
+pub(crate) enum RunError {
+    /// The API cannot be served.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The loop cannot run.
+    #[error("{0}; bugled needs the capabilities NET_ADMIN and NET_RAW")]
+    Driver(#[from] DriverError),
+    /// The system gave no thread, or nothing to wait with.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+    /// The loop's thread panicked.
+    #[error("the loop broke off; see the messages before this one")]
+    Broken,
+}
+
+/// Runs until told to stop.
+pub(crate) fn run(file: &Path, config: Config) -> Result<(), RunError> {
+    Builder::new_current_thread().enable_all().build()?.block_on(serve(file, config))
+}
+
+async fn serve(file: &Path, config: Config) -> Result<(), RunError> {
+    let (version, router_id) = (env!("CARGO_PKG_VERSION"), config.router_id.unwrap_or_default());
+    info!(version, config = %file.display(), %router_id, "starting");
+    // Bound before the first packet goes out: a second daemon on this machine must not even say hello.
+    let server = Server::bind(&config.api.socket, config.api.http).await?;
+    if let Some(address) = server.http_address() {
+        info!("read-only API on http://{address}");
+    }
+    let clock = Clock::start();
+    let wall = Wall::new(clock);
+    let speaker = Speaker::new(seed(), clock.now());
+    let (driver, handle) = Driver::open(speaker, clock, Options::default())?;
+    let journal = Arc::new(Journal::new(wall));
+    let events = handle.events();
+    let supervisor = Supervisor::new(file, config, handle.clone());
+    let backend = Arc::new(Daemon::new(handle, Arc::clone(&journal), wall));
+    let ended = driver.start()?;
+    let done = tokio::select! {
+        done = ended => done.map_err(|_| RunError::Broken)?,
+        // These go on for as long as they are asked to.
+        () = server.run(backend) => Ok(()),
+        () = journal.follow(events) => Ok(()),
+        failed = supervisor.run() => match failed? {},
+    };
+    info!("stopped");
+    Ok(done?)
+}

@@ -1,0 +1,163 @@
+//! Why packets to an address go where they go.
+
+use std::net::IpAddr;
+
+use bugle_api::model::{Explanation, Host, Route, Step};
+use bugle_mobility::{HostView, Timeline};
+use bugle_ospf::Rival;
+use bugle_rib::Protocol;
+use bugle_speaker::{Speaker, VrfState, What};
+use bugle_types::Time;
+use bugle_wire::ospf::LsaType;
+
+use crate::journal::Journal;
+use crate::look;
+use crate::wall::Wall;
+
+/// What the speaker knows of an address.
+pub(crate) struct Found {
+    vrf: String,
+    address: IpAddr,
+    route: Option<Route>,
+    host: Option<Host>,
+    reasons: Vec<String>,
+    timeline: Timeline,
+}
+
+/// Looks an address up; `None` if there is no such VRF.
+pub(crate) fn find(speaker: &Speaker, now: Time, address: IpAddr, vrf: &str) -> Option<Found> {
+    let state = speaker.state();
+    let vrf = state.vrf(vrf)?;
+    let view = vrf.hosts().find(|view| view.address == address);
+    let route = vrf.lookup(address).and_then(|route| look::route(state, &vrf, &route));
+    Some(Found {
+        vrf: vrf.name().to_string(),
+        address,
+        host: view.as_ref().map(|view| look::host(&vrf, view, now)),
+        reasons: reasons(&vrf, address, view.as_ref(), route.as_ref()),
+        route,
+        timeline: view.map(|view| view.timeline).unwrap_or_default(),
+    })
+}
+
+/// When LSAs about an address went out from here, and whether they took it back.
+pub(crate) fn flooded(journal: &Journal, address: IpAddr, vrf: &str) -> Vec<(Time, bool)> {
+    journal.pick(|event| {
+        let What::Ospf(bugle_ospf::Event::Originated { key, flushed, .. }) = &event.what else {
+            return None;
+        };
+        let about = key.ls_type == LsaType::AS_EXTERNAL
+            && IpAddr::V4(key.link_state_id) == address
+            && event.vrf.as_deref() == Some(vrf);
+        about.then_some((event.time, *flushed))
+    })
+}
+
+impl Found {
+    /// The explanation, with what was `flooded`.
+    pub(crate) fn describe(self, flooded: &[(Time, bool)], wall: Wall) -> Explanation {
+        let Self { vrf, address, route, host, reasons, timeline } = self;
+        let timeline = steps(timeline, flooded, wall);
+        Explanation { vrf, address, route, host, reasons, timeline }
+    }
+}
+
+/// The reasons in the order in which they decide.
+fn reasons(
+    vrf: &VrfState<'_>,
+    address: IpAddr,
+    view: Option<&HostView<'_>>,
+    route: Option<&Route>,
+) -> Vec<String> {
+    let mut reasons: Vec<String> = view.into_iter().map(here).collect();
+    let rival = vrf.rival(address);
+    reasons.extend(rival.map(elsewhere));
+    if let (Some(ours), Some(theirs)) = (view.and_then(|view| view.metric), rival) {
+        reasons.push(if ours < theirs.metric {
+            format!(
+                "our metric {ours} is the lower one, as of the newer claim: every router prefers it"
+            )
+        } else {
+            format!("their metric {} is not higher than ours, {ours}", theirs.metric)
+        });
+    }
+    reasons.push(match route {
+        None => "no route of ours leads to it; the machine's other routes decide".to_owned(),
+        Some(route) if route.nexthops.is_empty() => {
+            "it is expected here or has just left: what still comes is dropped silently, since an ICMP error would end its \
+             sessions"
+                .to_owned()
+        }
+        Some(route) if route.protocol == Protocol::Host.to_string() => {
+            "a host behind one of our ports is preferred to any protocol's route".to_owned()
+        }
+        Some(route) => format!(
+            "{} is the most specific of our routes that hold it, {}",
+            route.prefix,
+            match route.path.as_deref() {
+                Some(path) => format!("an {path} path of OSPF with metric {}", route.metric),
+                None => format!("a route of {} with metric {}", route.protocol, route.metric),
+            }
+        ),
+    });
+    reasons
+}
+
+/// What this machine has to do with a host.
+fn here(view: &HostView<'_>) -> String {
+    let class = view.class.map_or_else(|| "released".to_owned(), |class| class.to_string());
+    let port = view.port.map_or_else(String::new, |port| format!(" on port {port}"));
+    let metric = match view.metric {
+        Some(metric) => format!("advertised with metric {metric}"),
+        None => "not advertised from here".to_owned(),
+    };
+    let state = match look::waits_for(view) {
+        Some(why) => format!("waiting: {why}"),
+        None => view.state.to_string(),
+    };
+    format!("this machine knows it ({class}{port}): {state}, {metric}")
+}
+
+/// What other routers have to do with a host.
+fn elsewhere(rival: Rival) -> String {
+    let others = match rival.count {
+        0 | 1 => String::new(),
+        count => format!(", and {} more routers advertise it", count - 1),
+    };
+    format!("router {} advertises it with metric {}{others}", rival.router, rival.metric)
+}
+
+/// The steps of the last move in the order of time.
+fn steps(timeline: Timeline, flooded: &[(Time, bool)], wall: Wall) -> Vec<Step> {
+    let mut steps: Vec<(Time, &str)> = [
+        (timeline.claimed, "claimed"),
+        (timeline.live, "neighbour entry, route and advertisement asked for"),
+        (timeline.yielded, "another router's newer claim seen"),
+        (timeline.withdrawn, "withdrawn"),
+    ]
+    .into_iter()
+    .filter_map(|(time, step)| Some((time?, step)))
+    .collect();
+    let Some(first) = steps.iter().map(|(time, _)| *time).min() else { return Vec::new() };
+    let since = flooded.iter().filter(|(time, _)| *time >= first);
+    steps.extend(since.map(|(time, flushed)| {
+        (
+            *time,
+            if *flushed {
+                "LSA flushed to the neighbours"
+            } else {
+                "LSA flooded to the neighbours"
+            },
+        )
+    }));
+    steps.sort_by_key(|(time, _)| *time);
+    let after = |time: Time| u64::try_from(time.since(first).as_micros()).unwrap_or(u64::MAX);
+    steps
+        .into_iter()
+        .map(|(time, step)| Step {
+            step: step.to_owned(),
+            time_us: wall.micros(time),
+            after_us: after(time),
+        })
+        .collect()
+}

@@ -1,0 +1,355 @@
+//! What is copied out of the speaker on the loop's thread, and turned into answers elsewhere.
+//!
+//! Most topics are small and are described on the spot. Routes and database entries can be a hundred thousand: of them plain
+//! values are copied, without an allocation for each, and described by the thread that asked.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bugle_api::Refusal;
+use bugle_api::model::{
+    DatabaseEntry, Host, Interface, Neighbor, Reply, Route, RouteNexthop, Spf, Summary, Topic,
+    VrfSummary,
+};
+use bugle_mobility::{HostState, HostView};
+use bugle_ospf::flood::Scope;
+use bugle_ospf::neighbor::NeighborState;
+use bugle_ospf::{NetworkType, PathType};
+use bugle_rib::{Protocol, SelectedRoute};
+use bugle_speaker::{Speaker, State, VrfState};
+use bugle_types::{AreaId, IfIndex, Nexthop, Prefix, Time};
+use bugle_wire::ospf::LsaHeader;
+
+/// The protocol's name in answers.
+const OSPF: &str = "ospf";
+
+/// What was seen of a topic.
+pub(crate) enum Seen {
+    /// Something small, described already.
+    Described(Reply),
+    Routes(Vec<RouteTable>),
+    Database(Vec<Database>),
+}
+
+impl Seen {
+    /// The answer.
+    pub(crate) fn describe(self) -> Reply {
+        match self {
+            Self::Described(reply) => reply,
+            Self::Routes(tables) => {
+                Reply::Routes(tables.iter().flat_map(RouteTable::describe).collect())
+            }
+            Self::Database(all) => {
+                Reply::Database(all.iter().flat_map(Database::describe).collect())
+            }
+        }
+    }
+}
+
+/// Looks at a topic, of one VRF or of all.
+pub(crate) fn at(
+    speaker: &Speaker,
+    now: Time,
+    topic: Topic,
+    vrf: Option<String>,
+) -> Result<Seen, Refusal> {
+    let state = speaker.state();
+    let vrfs: Vec<VrfState<'_>> = match vrf {
+        None => state.vrfs().collect(),
+        Some(name) => vec![state.vrf(&name).ok_or(Refusal::UnknownVrf(name))?],
+    };
+    let vrfs = vrfs.iter();
+    let reply = match topic {
+        Topic::Routes => return Ok(Seen::Routes(vrfs.map(|vrf| routes(state, vrf)).collect())),
+        Topic::Database => return Ok(Seen::Database(vrfs.map(|vrf| database(vrf, now)).collect())),
+        Topic::Summary => Reply::Summary(summary(state, vrfs)),
+        Topic::Interfaces => Reply::Interfaces(vrfs.flat_map(interfaces).collect()),
+        Topic::Neighbors => {
+            Reply::Neighbors(vrfs.flat_map(|vrf| neighbors(state, vrf, now)).collect())
+        }
+        Topic::Hosts => Reply::Hosts(
+            vrfs.flat_map(|vrf| vrf.hosts().map(|view| host(vrf, &view, now))).collect(),
+        ),
+        Topic::Bfd => Reply::Bfd(Vec::new()),
+        Topic::Spf => Reply::Spf(vrfs.filter_map(|vrf| spf(vrf, now)).collect()),
+        // Events are the journal's.
+        Topic::Events => Reply::Events(Vec::new()),
+    };
+    Ok(Seen::Described(reply))
+}
+
+fn summary<'a>(state: State<'_>, vrfs: impl Iterator<Item = &'a VrfState<'a>>) -> Summary {
+    let config = state.config();
+    let vrfs = vrfs.map(|vrf| {
+        let ospf = vrf.ospf();
+        let states: Vec<_> =
+            ospf.into_iter().flat_map(|ospf| ospf.neighbors().map(|n| n.state)).collect();
+        let full = states.iter().filter(|state| **state == NeighborState::Full);
+        VrfSummary {
+            vrf: vrf.name().to_string(),
+            table: vrf.table().map(|table| table.0),
+            protocols: ospf.map(|_| OSPF.to_owned()).into_iter().collect(),
+            interfaces: count(ospf.map_or(0, |ospf| ospf.interfaces().count())),
+            neighbors: count(states.len()),
+            neighbors_full: count(full.count()),
+            database: count(ospf.map_or(0, |ospf| ospf.database_len())),
+            routes: count(vrf.routes().count()),
+            hosts: count(vrf.hosts().count()),
+        }
+    });
+    Summary {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        hostname: config.hostname.clone().unwrap_or_default(),
+        router_id: state.router_id().unwrap_or_default(),
+        uptime_seconds: state.uptime().as_secs(),
+        fib_enabled: config.fib.enabled,
+        vrfs: vrfs.collect(),
+    }
+}
+
+fn interfaces(vrf: &VrfState<'_>) -> Vec<Interface> {
+    let Some(ospf) = vrf.ospf() else { return Vec::new() };
+    let area = ospf.config().area;
+    let heard = |ifindex| ospf.neighbors().filter(|n| n.id.ifindex == ifindex).count();
+    let described = ospf.interfaces().map(|(ifindex, interface)| {
+        let config = &interface.config;
+        Interface {
+            vrf: vrf.name().to_string(),
+            protocol: OSPF.to_owned(),
+            interface: config.name.clone(),
+            address: format!("{}/{}", config.address, config.prefix_length),
+            area,
+            link_type: match config.network_type {
+                NetworkType::PointToPoint => "point-to-point",
+                NetworkType::Broadcast => "broadcast",
+                NetworkType::Passive => "passive",
+            }
+            .to_owned(),
+            state: interface.state.to_string(),
+            cost: config.cost,
+            priority: config.priority,
+            hello_ms: millis(config.hello),
+            dead_ms: millis(config.dead),
+            mtu: config.mtu,
+            designated_router: set(interface.dr),
+            backup_designated_router: set(interface.bdr),
+            neighbors: count(heard(ifindex)),
+            drops: interface.drops.iter().map(|(why, n)| ((*why).to_owned(), *n)).collect(),
+            mismatches: interface
+                .mismatches
+                .iter()
+                .map(|(address, mismatch)| (address.to_string(), mismatch.to_string()))
+                .collect(),
+        }
+    });
+    described.collect()
+}
+
+fn neighbors(state: State<'_>, vrf: &VrfState<'_>, now: Time) -> Vec<Neighbor> {
+    let Some(ospf) = vrf.ospf() else { return Vec::new() };
+    let described = ospf.neighbors().map(|neighbor| Neighbor {
+        vrf: vrf.name().to_string(),
+        protocol: OSPF.to_owned(),
+        interface: state.interface_name(neighbor.id.ifindex),
+        router_id: neighbor.router_id,
+        address: neighbor.address.into(),
+        state: neighbor.state.to_string(),
+        priority: neighbor.priority,
+        since_seconds: now.since(neighbor.since).as_secs(),
+        designated_router: set(neighbor.dr),
+        backup_designated_router: set(neighbor.bdr),
+        requested: count(neighbor.request_count()),
+        unacknowledged: count(neighbor.retransmit_count()),
+    });
+    described.collect()
+}
+
+/// A host.
+pub(crate) fn host(vrf: &VrfState<'_>, view: &HostView<'_>, now: Time) -> Host {
+    Host {
+        vrf: vrf.name().to_string(),
+        address: view.address,
+        state: view.state.to_string(),
+        waits_for: waits_for(view),
+        since_seconds: now.since(view.since).as_secs(),
+        class: view.class.map(|class| class.to_string()),
+        port: view.port.map(str::to_owned),
+        mac: view.mac,
+        metric: view.metric,
+        rivals: view.others.map_or(0, |others| count(others.count)),
+        rival: view.others.map(|others| others.router),
+        rival_metric: view.others.map(|others| others.metric),
+        moves: count(view.moves),
+        frozen_seconds: view.frozen_until.map(|until| until.since(now).as_secs()),
+    }
+}
+
+/// What a host that is not live waits for.
+pub(crate) fn waits_for(view: &HostView<'_>) -> Option<String> {
+    if let HostState::Candidate(why) = &view.state { Some(why.to_string()) } else { None }
+}
+
+fn spf(vrf: &VrfState<'_>, now: Time) -> Option<Spf> {
+    use bugle_lsdb::BackoffState;
+    let ospf = vrf.ospf()?;
+    let last = ospf.routing().last_run();
+    Some(Spf {
+        vrf: vrf.name().to_string(),
+        protocol: OSPF.to_owned(),
+        area: ospf.config().area,
+        state: match ospf.backoff() {
+            BackoffState::Quiet => "quiet",
+            BackoffState::ShortWait => "short-wait",
+            BackoffState::LongWait => "long-wait",
+        }
+        .to_owned(),
+        due_in_us: vrf.spf_due().map(|due| micros(due.since(now))),
+        runs: ospf.stats().spf_runs,
+        nodes: count(ospf.routing().nodes()),
+        last_visited: count(last.nodes_visited),
+        last_changed: count(last.nodes_changed),
+    })
+}
+
+/// The routes of a VRF as plain values.
+pub(crate) struct RouteTable {
+    vrf: String,
+    rows: Vec<RouteRow>,
+    /// The nexthops of all rows, one row's after another's.
+    nexthops: Vec<Nexthop>,
+    names: BTreeMap<IfIndex, String>,
+}
+
+struct RouteRow {
+    prefix: Prefix,
+    protocol: Protocol,
+    path: Option<PathType>,
+    metric: u32,
+    installed: bool,
+    nexthops: usize,
+}
+
+impl RouteTable {
+    fn new(vrf: &VrfState<'_>) -> Self {
+        let vrf = vrf.name().to_string();
+        Self { vrf, rows: Vec::new(), nexthops: Vec::new(), names: BTreeMap::new() }
+    }
+
+    fn push(&mut self, state: State<'_>, route: &SelectedRoute<'_>, path: Option<PathType>) {
+        for nexthop in route.nexthops {
+            let ifindex = nexthop.ifindex;
+            self.names.entry(ifindex).or_insert_with(|| state.interface_name(ifindex));
+        }
+        self.nexthops.extend_from_slice(route.nexthops);
+        self.rows.push(RouteRow {
+            prefix: route.prefix,
+            protocol: route.protocol,
+            path: path.filter(|_| route.protocol == Protocol::Ospf),
+            metric: route.metric,
+            installed: route.installed,
+            nexthops: route.nexthops.len(),
+        });
+    }
+
+    fn describe(&self) -> Vec<Route> {
+        let mut nexthops = self.nexthops.iter();
+        let described = self.rows.iter().map(|row| Route {
+            vrf: self.vrf.clone(),
+            prefix: row.prefix,
+            protocol: row.protocol.to_string(),
+            path: row.path.map(|path| path.to_string()),
+            metric: row.metric,
+            nexthops: nexthops
+                .by_ref()
+                .take(row.nexthops)
+                .map(|nexthop| RouteNexthop {
+                    gateway: nexthop.gateway,
+                    interface: self.names.get(&nexthop.ifindex).cloned().unwrap_or_default(),
+                })
+                .collect(),
+            installed: row.installed,
+        });
+        described.collect()
+    }
+}
+
+fn routes(state: State<'_>, vrf: &VrfState<'_>) -> RouteTable {
+    let mut table = RouteTable::new(vrf);
+    let ospf = vrf.ospf();
+    // Both come in the order of prefixes, so one pass finds the path types.
+    let mut paths = ospf.iter().flat_map(|ospf| ospf.routing().routes()).peekable();
+    for route in vrf.routes() {
+        while paths.next_if(|(prefix, _)| *prefix < route.prefix).is_some() {}
+        let path = paths.peek().filter(|(prefix, _)| *prefix == route.prefix);
+        table.push(state, &route, path.map(|(_, route)| route.path));
+    }
+    table
+}
+
+/// A single route.
+pub(crate) fn route(
+    state: State<'_>,
+    vrf: &VrfState<'_>,
+    route: &SelectedRoute<'_>,
+) -> Option<Route> {
+    let mut table = RouteTable::new(vrf);
+    table.push(state, route, vrf.path_type(route.prefix));
+    table.describe().pop()
+}
+
+/// The link-state database of a VRF as plain values.
+pub(crate) struct Database {
+    vrf: String,
+    entries: Vec<(Scope, LsaHeader)>,
+}
+
+impl Database {
+    fn describe(&self) -> impl Iterator<Item = DatabaseEntry> + use<'_> {
+        self.entries.iter().map(|(scope, header)| DatabaseEntry {
+            vrf: self.vrf.clone(),
+            protocol: OSPF.to_owned(),
+            area: area(*scope),
+            lsa_type: header.key.ls_type.to_string(),
+            id: header.key.link_state_id,
+            advertising_router: header.key.advertising_router,
+            sequence: header.sequence.to_string(),
+            age_seconds: header.age,
+            checksum: format!("{:#06x}", header.checksum),
+            length: header.length,
+        })
+    }
+}
+
+fn database(vrf: &VrfState<'_>, now: Time) -> Database {
+    let ospf = vrf.ospf();
+    let entries = ospf
+        .iter()
+        .flat_map(bugle_ospf::State::database)
+        .map(|(key, stored)| (key.scope, stored.header(now)))
+        .collect();
+    Database { vrf: vrf.name().to_string(), entries }
+}
+
+fn area(scope: Scope) -> Option<AreaId> {
+    match scope {
+        Scope::Area(area) => Some(area),
+        Scope::Link(_) | Scope::As => None,
+    }
+}
+
+/// An address, unless it is the 0.0.0.0 that stands for none.
+fn set(address: std::net::Ipv4Addr) -> Option<std::net::Ipv4Addr> {
+    (!address.is_unspecified()).then_some(address)
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
