@@ -245,9 +245,11 @@ impl Mobility {
         if let Some(until) = host.and_then(|host| host.frozen_until) {
             return Err(Refused::Frozen { address, until });
         }
+        // Some may only be remembered for their moves; they are told apart when it matters.
+        let max = self.config.max_hosts;
         let claimed = || self.hosts.values().filter(|host| host.binding.is_some()).count();
-        if known.is_none() && claimed() >= self.config.max_hosts {
-            return Err(Refused::TooMany(self.config.max_hosts));
+        if known.is_none() && self.hosts.len() >= max && claimed() >= max {
+            return Err(Refused::TooMany(max));
         }
         Ok(binding)
     }

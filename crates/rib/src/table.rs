@@ -1,6 +1,6 @@
 //! The routes of one VRF: all that are offered, the best of each prefix installed.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use bugle_types::{Prefix, TableId};
 
@@ -73,38 +73,46 @@ impl Table {
         route: Option<(u32, SetId)>,
     ) {
         let key = (prefix, protocol);
-        let alone = !self.routes.range(around(prefix)).any(|(other, _)| *other != key);
         let old = match route {
-            Some((metric, set)) => {
-                let old = self.routes.get(&key).copied();
-                // The same nexthops: the kernel has nothing to learn.
-                let installed = old.filter(|old| old.set == set).and_then(|old| old.installed);
-                self.routes.insert(key, Offer { metric, set, installed });
-                old
-            }
+            Some((metric, set)) => match self.routes.entry(key) {
+                Entry::Occupied(mut offer) => {
+                    // The same nexthops: the kernel has nothing to learn.
+                    let installed = offer.get().installed.filter(|_| offer.get().set == set);
+                    Some(offer.insert(Offer { metric, set, installed }))
+                }
+                Entry::Vacant(vacant) => {
+                    vacant.insert(Offer { metric, set, installed: None });
+                    None
+                }
+            },
             None => self.routes.remove(&key),
         };
-        if alone {
+        let replaced = old.filter(|old| route.is_none_or(|(_, set)| set != old.set));
+        let held = replaced.and_then(|mut old| old.take(protocol, shadow));
+        let others = self.settle(shadow, prefix, held) - usize::from(route.is_some());
+        if others == 0 {
             self.selected += usize::from(route.is_some());
-            self.selected -= usize::from(old.is_some() && self.selected > 0);
+            self.selected -= usize::from(old.is_some());
         }
-        let Some(mut old) = old else { return self.settle(shadow, prefix, None) };
-        let replaced = match route {
-            Some((_, set)) if set == old.set => None,
-            _ => old.take(protocol, shadow),
-        };
-        self.settle(shadow, prefix, replaced);
-        shadow.release(old.set);
+        if let Some(old) = old {
+            shadow.release(old.set);
+        }
     }
 
     /// Installs the best route of `prefix`, and then takes out the one that was there before: another's, or `replaced`.
-    fn settle(&mut self, shadow: &mut Shadow, prefix: Prefix, replaced: Option<Held>) {
-        let Some(table) = self.id.filter(|_| self.read) else { return };
-        let mut routes = self.routes.range_mut(around(prefix));
+    /// Returns how many routes the prefix has.
+    fn settle(&mut self, shadow: &mut Shadow, prefix: Prefix, replaced: Option<Held>) -> usize {
+        let Some(table) = self.id.filter(|_| self.read) else {
+            return self.routes.range(around(prefix)).count();
+        };
+        let mut count = 0;
+        let mut routes = self.routes.range_mut(around(prefix)).inspect(|_| count += 1);
         let best = routes.next().and_then(|((_, protocol), offer)| {
             offer.install(table, prefix, *protocol, shadow).then_some(*protocol)
         });
-        let other = routes.find_map(|((_, protocol), offer)| offer.take(*protocol, shadow));
+        let other = routes.fold(None, |held, ((_, protocol), offer)| {
+            held.or_else(|| offer.take(*protocol, shadow))
+        });
         for held in replaced.into_iter().chain(other) {
             if best == Some(held.protocol) {
                 shadow.forget_route(held.set, held.epoch);
@@ -112,6 +120,7 @@ impl Table {
                 held.delete(table, prefix, shadow);
             }
         }
+        count
     }
 
     /// Installs every best route that is not installed.
