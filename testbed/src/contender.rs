@@ -14,9 +14,10 @@ use crate::node::Node;
 use crate::ospf::{Ospf, Tuning};
 use crate::router::Router;
 
-/// The part of bugle's configuration that lets it announce machines of 10.100.0.0/16 behind ports called tap.
-pub const BUGLE_HOSTS: &str =
-    "[vrf.default.hosts]\nports = [\"tap*\"]\nprefixes = [\"10.100.0.0/16\"]\n";
+/// The part of bugle's configuration that lets it announce machines of 10.100.0.0/16 behind ports called tap. A machine may move more
+/// often than by default, where the fifth move within three minutes makes it a duplicate.
+pub const BUGLE_HOSTS: &str = "[vrf.default.hosts]\nports = [\"tap*\"]\n\
+    prefixes = [\"10.100.0.0/16\"]\ndamping = { moves = 100 }\n";
 
 /// A routing daemon in one of the ways it is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use nix::sched::{CloneFlags, setns};
+use serde_json::Value;
 
 use crate::error::{LabError, Result};
 use crate::lab::Shared;
@@ -147,7 +148,7 @@ impl Node {
     ///
     /// # Errors
     /// If `ip` fails.
-    pub fn routes(&self, prefix: &str) -> Result<Vec<serde_json::Value>> {
+    pub fn routes(&self, prefix: &str) -> Result<Vec<Value>> {
         let text = self.ip(&format!("-json -4 route show {prefix}"))?;
         tools::json(&format!("ip route show {prefix}"), &text)
     }
@@ -158,17 +159,38 @@ impl Node {
     /// If `ip` fails.
     pub fn gateways(&self, prefix: &str) -> Result<Vec<Ipv4Addr>> {
         let routes = self.routes(prefix)?;
-        let metric = |route: &serde_json::Value| route["metric"].as_u64().unwrap_or(0);
+        let metric = |route: &Value| route["metric"].as_u64().unwrap_or(0);
         let Some(best) = routes.iter().min_by_key(|route| metric(route)) else {
             return Ok(Vec::new());
         };
-        let gateway = |leg: &serde_json::Value| leg["gateway"].as_str()?.parse().ok();
-        let legs = best["nexthops"].as_array();
-        let mut gateways: Vec<_> = match legs {
-            Some(legs) => legs.iter().filter_map(gateway).collect(),
-            None => gateway(best).into_iter().collect(),
+        let mut gateways = match best["nhid"].as_u64() {
+            Some(id) => self.nexthop_gateways(id)?,
+            None => gateways_of(best),
         };
         gateways.sort_unstable();
         Ok(gateways)
+    }
+
+    /// The gateways of a nexthop object or of a group's members. Routes name only the object where `nexthop_compat_mode` is off.
+    fn nexthop_gateways(&self, id: u64) -> Result<Vec<Ipv4Addr>> {
+        let text = self.ip(&format!("-json nexthop get id {id}"))?;
+        let objects: Vec<Value> = tools::json("ip nexthop get", &text)?;
+        let mut gateways = Vec::new();
+        for object in &objects {
+            gateways.extend(gateways_of(object));
+            for member in object["group"].as_array().into_iter().flatten() {
+                gateways.extend(self.nexthop_gateways(member["id"].as_u64().unwrap_or(0))?);
+            }
+        }
+        Ok(gateways)
+    }
+}
+
+/// The gateways of a route or a nexthop object, as `ip -json` shows them.
+fn gateways_of(entry: &Value) -> Vec<Ipv4Addr> {
+    let gateway = |leg: &Value| leg["gateway"].as_str()?.parse().ok();
+    match entry["nexthops"].as_array() {
+        Some(legs) => legs.iter().filter_map(gateway).collect(),
+        None => gateway(entry).into_iter().collect(),
     }
 }

@@ -38,6 +38,14 @@ pub struct Neighbor {
     pub state: String,
 }
 
+impl Neighbor {
+    /// Whether the databases are in step.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.state == "Full"
+    }
+}
+
 impl Router {
     /// The OSPF neighbours.
     ///
@@ -55,7 +63,7 @@ impl Router {
     #[must_use]
     pub fn full_neighbors(&self) -> usize {
         let neighbors = self.neighbors().unwrap_or_default();
-        neighbors.iter().filter(|neighbor| neighbor.state == "Full").count()
+        neighbors.iter().filter(|neighbor| neighbor.is_full()).count()
     }
 
     /// The daemon's processes.

@@ -50,7 +50,7 @@ pub fn find(program: &str) -> Result<PathBuf> {
         "vtysh" => (search_path(), "apt-get install frr"),
         "bird" | "birdc" => (search_path(), "apt-get install bird2"),
         "bugle" | "bugled" => {
-            (beside_this_executable(), "cargo build --release -p bugled -p bugle")
+            (beside_this_executable(), "cargo build -p bugled -p bugle, with the same profile")
         }
         _ => (search_path(), "apt-get install iproute2"),
     };
