@@ -70,8 +70,8 @@ install:
 	install -D -m 755 $(TARGET)/release/bugle $(DESTDIR)$(PREFIX)/bin/bugle
 	install -D -m 644 dist/bugled.service $(DESTDIR)$(PREFIX)/lib/systemd/system/bugled.service
 	install -D -m 644 dist/bugle.toml $(DESTDIR)$(PREFIX)/share/doc/bugle/bugle.toml
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
 	$(TARGET)/release/bugle man $(DESTDIR)$(PREFIX)/share/man/man1
-	$(TARGET)/release/bugled --man >$(DESTDIR)$(PREFIX)/share/man/man1/bugled.1
+	$(TARGET)/release/bugled --man >$(DESTDIR)$(PREFIX)/share/man/man8/bugled.8
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(TARGET)/release/bugle completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/bugle
