@@ -1,451 +1,24 @@
 //! Random lives of the engine against a simulated kernel and an oracle that computes anew what should be there.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | `sim_fib` | a forwarding table that behaves like the kernel's and minds the rules |
+//! | `world` | an engine with its kernel, the oracle, and the steps of a life |
 
 mod sim_fib;
+mod world;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bugle_types::{IfIndex, Mac, Nexthop, Prefix, TableId, Time, VrfId};
+use bugle_types::{Time, VrfId};
 use proptest::prelude::*;
 
-use self::sim_fib::{Object, SimFib};
-use crate::fib::{FibOp, FibSnapshot, NexthopId, RouteKey, RouteTarget};
+use self::world::{Change, Chaos, LINKS, Step, World, nexthop, prefixes};
+use crate::fib::{FibOp, FibSnapshot, NexthopId};
 use crate::{Input, Output, Protocol, Rib, Route};
 
-const LINKS: u32 = 3;
 const MAX_STEPS: usize = 60;
-
-/// One thing that happens.
-#[derive(Clone, Debug)]
-enum Step {
-    Route {
-        vrf: u32,
-        protocol: usize,
-        prefix: usize,
-        hops: Option<Vec<usize>>,
-    },
-    Clear {
-        vrf: u32,
-        protocol: usize,
-    },
-    Vrf {
-        vrf: u32,
-        table: Option<u32>,
-    },
-    Neighbor {
-        link: u32,
-        host: u8,
-        mac: Option<u8>,
-    },
-    Link {
-        link: u32,
-        change: Change,
-    },
-    Sweep,
-    Restart,
-    /// The clock moves on by so many milliseconds.
-    Wait(u64),
-    Chaos(Chaos),
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Change {
-    Up,
-    Down,
-    Gone,
-}
-
-/// What an engine in lockstep with the kernel never sees.
-#[derive(Clone, Debug)]
-enum Chaos {
-    /// The carrier flaps and nobody is told.
-    SilentFlap(u32),
-    /// The link changes; the engine is told at the end.
-    UntoldLink(u32, bool),
-    /// Somebody deletes one of our routes, objects or neighbours.
-    Vandal(usize),
-    /// Somebody adds something that looks like ours.
-    Intruder(u16),
-    /// The kernel refuses the next so many changes.
-    Refuse(usize),
-    /// Snapshots are answered late by so many steps.
-    SlowReads(usize),
-}
-
-fn prefixes() -> [Prefix; 6] {
-    ["10.0.0.1/32", "10.0.0.2/32", "10.0.0.0/24", "0.0.0.0/0", "2001:db8::1/128", "2001:db8::/64"]
-        .map(|text| text.parse().unwrap())
-}
-
-/// Two gateways on each link, and the link itself.
-fn nexthop(prefix: Prefix, index: usize) -> Nexthop {
-    let link = IfIndex(u32::try_from(index).unwrap() % LINKS + 1);
-    let gateway = match (index / LINKS as usize, prefix.is_ipv4()) {
-        (0, true) => Some("192.0.2.1"),
-        (1, true) => Some("192.0.2.2"),
-        (0, false) => Some("fe80::1"),
-        (1, false) => Some("fe80::2"),
-        _ => None,
-    };
-    Nexthop { ifindex: link, gateway: gateway.map(|text| text.parse().unwrap()) }
-}
-
-fn mac(index: u8) -> Mac {
-    Mac([2, 0, 0, 0, 0, index])
-}
-
-fn address(host: u8) -> IpAddr {
-    IpAddr::from([10, 0, 0, host])
-}
-
-/// What was told to the engine.
-#[derive(Default)]
-struct Oracle {
-    offers: BTreeMap<(VrfId, Prefix, Protocol), BTreeSet<Nexthop>>,
-    tables: BTreeMap<VrfId, TableId>,
-    neighbors: BTreeMap<(IfIndex, IpAddr), Mac>,
-}
-
-impl Oracle {
-    /// The best offer of each prefix.
-    fn selected(&self) -> BTreeMap<(VrfId, Prefix), (Protocol, &BTreeSet<Nexthop>)> {
-        let mut best = BTreeMap::new();
-        for ((vrf, prefix, protocol), hops) in &self.offers {
-            let entry = best.entry((*vrf, *prefix)).or_insert((*protocol, hops));
-            if protocol.distance() < entry.0.distance() {
-                *entry = (*protocol, hops);
-            }
-        }
-        best
-    }
-
-    /// What the kernel should hold: each route with the whole set and the part of it on usable links.
-    fn wanted(
-        &self,
-        up: &BTreeSet<IfIndex>,
-    ) -> BTreeMap<RouteKey, (&BTreeSet<Nexthop>, BTreeSet<Nexthop>)> {
-        let mut wanted = BTreeMap::new();
-        for ((vrf, prefix), (protocol, hops)) in self.selected() {
-            let Some(&table) = self.tables.get(&vrf) else { continue };
-            let alive: BTreeSet<_> =
-                hops.iter().copied().filter(|hop| up.contains(&hop.ifindex)).collect();
-            if !alive.is_empty() || hops.is_empty() {
-                let metric = protocol.kernel_metric();
-                wanted.insert(RouteKey { table, prefix, metric }, (hops, alive));
-            }
-        }
-        wanted
-    }
-}
-
-/// An engine and its kernel.
-struct World {
-    rib: Rib,
-    fib: SimFib,
-    oracle: Oracle,
-    /// Tables that the engine was told of since it started; others it does not know to read.
-    told: BTreeSet<TableId>,
-    now: Time,
-    /// In lockstep the kernel never refuses anything.
-    lockstep: bool,
-    refuse: usize,
-    slowness: usize,
-    /// Snapshots on the way, with the steps they still take.
-    on_the_way: Vec<(usize, FibSnapshot)>,
-    ops: usize,
-}
-
-impl World {
-    fn new(lockstep: bool) -> Self {
-        let mut world = Self {
-            rib: Rib::new(),
-            fib: SimFib::default(),
-            oracle: Oracle::default(),
-            told: BTreeSet::new(),
-            now: Time::from_secs(1000),
-            lockstep,
-            refuse: 0,
-            slowness: 0,
-            on_the_way: Vec::new(),
-            ops: 0,
-        };
-        for link in 1..=LINKS {
-            world.link(link, Change::Up);
-        }
-        // Another daemon's, which an intruder's group can name.
-        let theirs = nexthop(prefixes()[0], 0);
-        world.fib.objects.insert(NexthopId(1), Object::Single(theirs));
-        for vrf in 0..2 {
-            world.vrf(vrf, Some(100 + vrf));
-        }
-        world
-    }
-
-    fn tell(&mut self, input: Input) {
-        if let Input::Vrf { table: Some(table), .. } = &input {
-            self.told.insert(*table);
-        }
-        self.rib.handle(self.now, input);
-        let mut failed = Vec::new();
-        while let Some(output) = self.rib.poll_output() {
-            match output {
-                Output::Fib(op) => {
-                    self.ops += 1;
-                    let result = match self.refuse.checked_sub(1) {
-                        Some(left) => {
-                            self.refuse = left;
-                            Err("refused".to_owned())
-                        }
-                        None => self.fib.apply(&op),
-                    };
-                    if let Err(reason) = result {
-                        assert!(!self.lockstep, "{op:?}: {reason}");
-                        failed.push((op, reason));
-                    }
-                }
-                Output::ReadFib(tables) => {
-                    self.on_the_way.push((self.slowness, self.fib.snapshot(&tables)));
-                }
-                Output::Event(_) => {}
-            }
-        }
-        for (op, reason) in failed {
-            self.tell(Input::Failed { op, reason });
-        }
-        self.deliver();
-    }
-
-    fn deliver(&mut self) {
-        while let Some(index) = self.on_the_way.iter().position(|(steps, _)| *steps == 0) {
-            let (_, snapshot) = self.on_the_way.remove(index);
-            self.tell(Input::Snapshot(snapshot));
-        }
-    }
-
-    fn link(&mut self, link: u32, change: Change) {
-        let ifindex = IfIndex(link);
-        match change {
-            Change::Up => {
-                self.fib.up.insert(ifindex);
-                self.tell(Input::Link { ifindex, usable: true });
-            }
-            Change::Down => {
-                self.fib.carrier_lost(ifindex);
-                self.tell(Input::Link { ifindex, usable: false });
-            }
-            Change::Gone => {
-                self.fib.interface_gone(ifindex);
-                self.tell(Input::LinkGone(ifindex));
-            }
-        }
-    }
-
-    fn vrf(&mut self, vrf: u32, table: Option<u32>) {
-        let (vrf, table) = (VrfId(vrf), table.map(TableId));
-        let free = |table: &TableId| {
-            !self.oracle.tables.iter().any(|(by, taken)| *by != vrf && taken == table)
-        };
-        match table.filter(free) {
-            Some(table) => self.oracle.tables.insert(vrf, table),
-            None => self.oracle.tables.remove(&vrf),
-        };
-        self.tell(Input::Vrf { vrf, table });
-    }
-
-    fn step(&mut self, step: Step) {
-        for (steps, _) in &mut self.on_the_way {
-            *steps = steps.saturating_sub(1);
-        }
-        self.deliver();
-        match step {
-            Step::Route { vrf, protocol, prefix, hops } => {
-                let (vrf, protocol) = (VrfId(vrf), Protocol::ALL[protocol]);
-                let prefix = prefixes()[prefix];
-                let nexthops: Option<Arc<[Nexthop]>> =
-                    hops.map(|hops| hops.into_iter().map(|index| nexthop(prefix, index)).collect());
-                let key = (vrf, prefix, protocol);
-                match &nexthops {
-                    Some(hops) => {
-                        self.oracle.offers.insert(key, hops.iter().copied().collect());
-                    }
-                    None => {
-                        self.oracle.offers.remove(&key);
-                    }
-                }
-                let route = nexthops.map(|nexthops| Route { metric: 7, nexthops });
-                self.tell(Input::Routes { vrf, protocol, changes: vec![(prefix, route)] });
-            }
-            Step::Clear { vrf, protocol } => {
-                let (vrf, protocol) = (VrfId(vrf), Protocol::ALL[protocol]);
-                self.oracle.offers.retain(|(v, _, p), _| (*v, *p) != (vrf, protocol));
-                self.tell(Input::Clear { vrf, protocol });
-            }
-            Step::Vrf { vrf, table } => self.vrf(vrf, table),
-            Step::Neighbor { link, host, mac: index } => {
-                let (ifindex, address, mac) = (IfIndex(link), address(host), index.map(mac));
-                match mac {
-                    Some(mac) => self.oracle.neighbors.insert((ifindex, address), mac),
-                    None => self.oracle.neighbors.remove(&(ifindex, address)),
-                };
-                self.tell(Input::Neighbor { ifindex, address, mac });
-            }
-            Step::Link { link, change } => self.link(link, change),
-            Step::Sweep => self.tell(Input::Sweep),
-            Step::Restart => self.restart(),
-            Step::Wait(millis) => {
-                self.now += Duration::from_millis(millis);
-                self.tell(Input::Tick);
-            }
-            Step::Chaos(chaos) => self.chaos(&chaos),
-        }
-    }
-
-    /// The engine dies and a new one is told the same.
-    fn restart(&mut self) {
-        self.rib = Rib::new();
-        self.told.clear();
-        self.on_the_way.clear();
-        for link in self.fib.up.clone() {
-            self.tell(Input::Link { ifindex: link, usable: true });
-        }
-        for (vrf, table) in self.oracle.tables.clone() {
-            self.tell(Input::Vrf { vrf, table: Some(table) });
-        }
-        for ((vrf, prefix, protocol), hops) in self.oracle.offers.clone() {
-            let route = Route { metric: 7, nexthops: hops.into_iter().collect() };
-            self.tell(Input::Routes { vrf, protocol, changes: vec![(prefix, Some(route))] });
-        }
-        for ((ifindex, address), mac) in self.oracle.neighbors.clone() {
-            self.tell(Input::Neighbor { ifindex, address, mac: Some(mac) });
-        }
-    }
-
-    fn chaos(&mut self, chaos: &Chaos) {
-        match *chaos {
-            Chaos::SilentFlap(link) => {
-                if self.fib.up.contains(&IfIndex(link)) {
-                    self.fib.carrier_lost(IfIndex(link));
-                    self.fib.up.insert(IfIndex(link));
-                }
-            }
-            Chaos::UntoldLink(link, true) => {
-                self.fib.up.insert(IfIndex(link));
-            }
-            Chaos::UntoldLink(link, false) => self.fib.carrier_lost(IfIndex(link)),
-            Chaos::Vandal(choice) => {
-                let objects: Vec<_> = self.fib.ours().map(|(id, _)| *id).collect();
-                let routes: Vec<_> = self.fib.routes.keys().copied().collect();
-                let neighbors: Vec<_> = self.fib.neighbors.keys().copied().collect();
-                let all = objects.len() + routes.len() + neighbors.len();
-                let choice = choice % all.max(1);
-                if let Some(id) = objects.get(choice) {
-                    self.fib.remove_object(*id);
-                } else if let Some(key) = routes.get(choice - objects.len()) {
-                    self.fib.routes.remove(key);
-                } else if let Some(key) = neighbors.get(choice - objects.len() - routes.len()) {
-                    self.fib.neighbors.remove(key);
-                }
-            }
-            Chaos::Intruder(choice) => {
-                let id = NexthopId(NexthopId::RANGE.start() + u32::from(choice % 16));
-                let prefix = prefixes()[usize::from(choice) % 6];
-                let hop = nexthop(prefix, usize::from(choice / 16) % 9);
-                if !self.fib.up.contains(&hop.ifindex) {
-                    return;
-                }
-                self.fib.remove_object(id);
-                let members: BTreeSet<_> =
-                    self.fib.singles().take(usize::from(choice / 5 % 4)).collect();
-                let object = match choice % 5 {
-                    0 if !members.is_empty() => Object::Group(members),
-                    _ => Object::Single(hop),
-                };
-                self.fib.objects.insert(id, object);
-                let protocol = Protocol::ALL[usize::from(choice) % 3];
-                let metric = protocol.kernel_metric();
-                let table = TableId(100 + u32::from(choice) % 2);
-                let key = RouteKey { table, prefix, metric };
-                self.fib.routes.insert(key, RouteTarget::Nexthop(id));
-                self.fib.neighbors.insert((hop.ifindex, address(9)), mac(9));
-            }
-            Chaos::Refuse(count) => self.refuse = count,
-            Chaos::SlowReads(steps) => self.slowness = steps,
-        }
-    }
-
-    /// Calm returns: the engine is told the truth and has its way until it asks for nothing more.
-    fn settle(&mut self) {
-        self.refuse = 0;
-        self.slowness = 0;
-        for (steps, _) in &mut self.on_the_way {
-            *steps = 0;
-        }
-        self.deliver();
-        for link in 1..=LINKS {
-            let usable = self.fib.up.contains(&IfIndex(link));
-            self.tell(Input::Link { ifindex: IfIndex(link), usable });
-        }
-        if !self.lockstep {
-            self.tell(Input::Disturbed);
-        }
-        for _ in 0..20 {
-            let Some((at, _)) = self.rib.deadline() else { return };
-            self.now = at.max(self.now);
-            self.tell(Input::Tick);
-        }
-        panic!("the engine does not come to rest");
-    }
-
-    /// At rest the kernel holds exactly what the oracle says, in no more objects than needed.
-    fn assert_in_order(&self) {
-        let wanted = self.oracle.wanted(&self.fib.up);
-        let there: BTreeMap<_, _> = self
-            .fib
-            .routes
-            .iter()
-            .filter(|(key, _)| self.told.contains(&key.table))
-            .map(|(key, to)| (*key, self.fib.resolve(*to)))
-            .collect();
-        let alive: BTreeMap<_, _> =
-            wanted.iter().map(|(key, (_, hops))| (*key, hops.clone())).collect();
-        assert_eq!(there, alive);
-
-        let sets: BTreeSet<_> = wanted.values().map(|(set, _)| *set).collect();
-        let singles: BTreeSet<_> = alive.values().flatten().collect();
-        let groups = sets.iter().filter(|set| set.len() > 1).count();
-        let is_group = |object: &&Object| matches!(object, Object::Group(_));
-        assert_eq!(self.fib.ours().filter(|(_, object)| is_group(object)).count(), groups);
-        assert_eq!(self.fib.ours().count(), groups + singles.len());
-
-        let counters = self.rib.state().counters();
-        assert_eq!(counters.routes, self.oracle.selected().len());
-        assert_eq!(counters.installed, there.len());
-        assert_eq!((counters.nexthops, counters.groups), (singles.len(), groups));
-        assert_eq!(counters.unclaimed, 0);
-
-        for (vrf, prefix) in self.oracle.selected().keys() {
-            let (protocol, hops) = self.oracle.selected()[&(*vrf, *prefix)];
-            let shown =
-                self.rib.state().routes(*vrf).find(|route| route.prefix == *prefix).unwrap();
-            assert_eq!(shown.protocol, protocol);
-            assert!(shown.nexthops.iter().eq(hops));
-            let metric = protocol.kernel_metric();
-            let installed = self.oracle.tables.get(vrf).is_some_and(|table| {
-                there.contains_key(&RouteKey { table: *table, prefix: *prefix, metric })
-            });
-            assert_eq!(shown.installed, installed);
-        }
-
-        for (key, mac) in &self.oracle.neighbors {
-            if self.fib.up.contains(&key.0) {
-                assert_eq!(self.fib.neighbors.get(key), Some(mac));
-            }
-        }
-        assert!(self.fib.neighbors.keys().all(|key| self.oracle.neighbors.contains_key(key)));
-    }
-}
 
 fn route_step() -> impl Strategy<Value = Step> {
     let hops = prop::option::weighted(0.8, prop::collection::vec(0..9usize, 0..4));
@@ -457,9 +30,17 @@ fn route_step() -> impl Strategy<Value = Step> {
     })
 }
 
+fn link_step() -> impl Strategy<Value = Step> {
+    let change = prop_oneof![
+        3 => Just(Change::Up),
+        1 => Just(Change::CarrierLost),
+        1 => Just(Change::SetDown),
+        1 => Just(Change::Gone),
+    ];
+    (1..=LINKS, change).prop_map(|(link, change)| Step::Link { link, change })
+}
+
 fn told_step() -> impl Strategy<Value = Step> {
-    let change =
-        prop_oneof![3 => Just(Change::Up), 2 => Just(Change::Down), 1 => Just(Change::Gone)];
     prop_oneof![
         12 => route_step(),
         1 => (0..2u32, 0..3usize).prop_map(|(vrf, protocol)| Step::Clear { vrf, protocol }),
@@ -467,7 +48,7 @@ fn told_step() -> impl Strategy<Value = Step> {
             .prop_map(|(vrf, table)| Step::Vrf { vrf, table }),
         3 => (1..=LINKS, 0..3u8, prop::option::of(0..3u8))
             .prop_map(|(link, host, mac)| Step::Neighbor { link, host, mac }),
-        5 => (1..=LINKS, change).prop_map(|(link, change)| Step::Link { link, change }),
+        5 => link_step(),
         2 => (0..5000u64).prop_map(Step::Wait),
         1 => Just(Step::Sweep),
         1 => Just(Step::Restart),
@@ -546,7 +127,7 @@ proptest! {
     #[test]
     fn until_the_sweep_a_restart_deletes_no_route_that_it_finds(
         before in steps(false),
-        after in prop::collection::vec(route_step(), 0..20),
+        after in prop::collection::vec(prop_oneof![3 => route_step(), 1 => link_step()], 0..20),
     ) {
         let mut world = World::new(true);
         for step in before {
@@ -554,7 +135,8 @@ proptest! {
         }
         world.tell(Input::Sweep);
         world.settle();
-        let found = world.fib.routes.clone();
+        let found: Vec<_> = world.fib.routes.keys().copied().collect();
+        world.deleted.clear();
         world.oracle.offers.clear();
         world.oracle.neighbors.clear();
         world.restart();
@@ -566,10 +148,8 @@ proptest! {
             }
             world.step(step);
         }
-        for (key, target) in found {
-            if !touched.contains(&key.prefix) {
-                prop_assert_eq!(world.fib.routes.get(&key), Some(&target));
-            }
+        for key in found {
+            prop_assert!(touched.contains(&key.prefix) || !world.deleted.contains(&key));
         }
         world.tell(Input::Sweep);
         world.settle();
@@ -656,9 +236,12 @@ fn losing_a_link_asks_for_no_change_and_its_return_for_everything() {
     for prefix in 0..4 {
         offer(&mut world, prefix, 1, Some(&[0]));
     }
+    world.step(Step::Wait(10_000));
     let ops = world.ops;
-    world.link(1, Change::Down);
+    world.link(1, Change::CarrierLost);
     assert_eq!(world.ops, ops);
+    let (read_at, _) = world.rib.deadline().unwrap();
+    assert_eq!(read_at, world.now + Duration::from_secs(1), "and then for a look");
     assert_eq!(world.rib.state().counters().installed, 0);
     world.link(1, Change::Up);
     assert_eq!(world.ops, ops + 5, "one nexthop, four routes");
@@ -672,7 +255,7 @@ fn a_group_that_lost_a_member_gets_it_back_in_one_change() {
     for prefix in 0..4 {
         offer(&mut world, prefix, 1, Some(&[0, 1]));
     }
-    world.link(1, Change::Down);
+    world.link(1, Change::CarrierLost);
     let ops = world.ops;
     world.link(1, Change::Up);
     assert_eq!(world.ops, ops + 2, "the nexthop and the group, no route");
@@ -722,4 +305,35 @@ fn a_storm_of_failures_asks_for_one_read() {
     let events = outputs.iter().filter(|output| matches!(output, Output::Event(_))).count();
     assert_eq!((reads, events), (1, 2), "one read; the comparison and the first failure are told");
     assert_eq!(rib.state().counters().failures, 1000);
+}
+
+#[test]
+fn a_neighbour_is_put_again_when_its_link_returns() {
+    for change in [Change::CarrierLost, Change::SetDown, Change::Gone] {
+        let mut world = quiet_world();
+        world.step(Step::Neighbor { link: 1, host: 1, mac: Some(1) });
+        let before = world.fib.neighbors.clone();
+        assert_eq!(before.len(), 1);
+        world.link(1, change);
+        world.link(1, Change::Up);
+        assert_eq!(world.fib.neighbors, before);
+
+        // And one that is given up meanwhile does not outlive the link.
+        world.link(1, change);
+        world.step(Step::Neighbor { link: 1, host: 1, mac: None });
+        assert!(world.fib.neighbors.is_empty());
+        assert_eq!(world.rib.state().counters().neighbors, 0);
+    }
+}
+
+#[test]
+fn nothing_is_asked_of_an_interface_that_is_gone() {
+    let mut world = quiet_world();
+    world.step(Step::Neighbor { link: 1, host: 1, mac: Some(1) });
+    offer(&mut world, 0, 0, Some(&[6]));
+    world.link(1, Change::Gone);
+    let ops = world.ops;
+    world.step(Step::Neighbor { link: 1, host: 1, mac: None });
+    offer(&mut world, 0, 0, None);
+    assert_eq!(world.ops, ops);
 }

@@ -91,8 +91,8 @@ impl SimFib {
         }
     }
 
-    /// The interface is deleted.
-    pub(crate) fn interface_gone(&mut self, ifindex: IfIndex) {
+    /// The interface is set down or deleted: permanent neighbours go, too.
+    pub(crate) fn set_down(&mut self, ifindex: IfIndex) {
         self.carrier_lost(ifindex);
         self.neighbors.retain(|(on, _), _| *on != ifindex);
     }

@@ -1,0 +1,455 @@
+//! An engine with its simulated kernel, and an oracle that computes anew what should be there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bugle_types::{IfIndex, Mac, Nexthop, Prefix, TableId, Time, VrfId};
+
+use super::sim_fib::{Object, SimFib};
+use crate::fib::{FibOp, FibSnapshot, NexthopId, RouteKey, RouteTarget};
+use crate::{Input, Output, Protocol, Rib, Route};
+
+pub(super) const LINKS: u32 = 3;
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Route {
+        vrf: u32,
+        protocol: usize,
+        prefix: usize,
+        hops: Option<Vec<usize>>,
+    },
+    Clear {
+        vrf: u32,
+        protocol: usize,
+    },
+    Vrf {
+        vrf: u32,
+        table: Option<u32>,
+    },
+    Neighbor {
+        link: u32,
+        host: u8,
+        mac: Option<u8>,
+    },
+    Link {
+        link: u32,
+        change: Change,
+    },
+    Sweep,
+    Restart,
+    /// The clock moves on by so many milliseconds.
+    Wait(u64),
+    Chaos(Chaos),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Change {
+    Up,
+    CarrierLost,
+    SetDown,
+    Gone,
+}
+
+/// What an engine in lockstep with the kernel never sees.
+#[derive(Clone, Debug)]
+pub(super) enum Chaos {
+    /// The carrier flaps and nobody is told.
+    SilentFlap(u32),
+    /// The link changes; the engine is told at the end.
+    UntoldLink(u32, bool),
+    /// Somebody deletes one of our routes, objects or neighbours.
+    Vandal(usize),
+    /// Somebody adds something that looks like ours.
+    Intruder(u16),
+    /// The kernel refuses the next so many changes.
+    Refuse(usize),
+    /// Snapshots are answered late by so many steps.
+    SlowReads(usize),
+}
+
+pub(super) fn prefixes() -> [Prefix; 6] {
+    ["10.0.0.1/32", "10.0.0.2/32", "10.0.0.0/24", "0.0.0.0/0", "2001:db8::1/128", "2001:db8::/64"]
+        .map(|text| text.parse().unwrap())
+}
+
+/// Two gateways on each link, and the link itself.
+pub(super) fn nexthop(prefix: Prefix, index: usize) -> Nexthop {
+    let link = IfIndex(u32::try_from(index).unwrap() % LINKS + 1);
+    let gateway = match (index / LINKS as usize, prefix.is_ipv4()) {
+        (0, true) => Some("192.0.2.1"),
+        (1, true) => Some("192.0.2.2"),
+        (0, false) => Some("fe80::1"),
+        (1, false) => Some("fe80::2"),
+        _ => None,
+    };
+    Nexthop { ifindex: link, gateway: gateway.map(|text| text.parse().unwrap()) }
+}
+
+pub(super) fn mac(index: u8) -> Mac {
+    Mac([2, 0, 0, 0, 0, index])
+}
+
+pub(super) fn address(host: u8) -> IpAddr {
+    IpAddr::from([10, 0, 0, host])
+}
+
+/// What was told to the engine.
+#[derive(Default)]
+pub(super) struct Oracle {
+    pub(super) offers: BTreeMap<(VrfId, Prefix, Protocol), BTreeSet<Nexthop>>,
+    pub(super) tables: BTreeMap<VrfId, TableId>,
+    pub(super) neighbors: BTreeMap<(IfIndex, IpAddr), Mac>,
+}
+
+impl Oracle {
+    /// The best offer of each prefix.
+    pub(super) fn selected(&self) -> BTreeMap<(VrfId, Prefix), (Protocol, &BTreeSet<Nexthop>)> {
+        let mut best = BTreeMap::new();
+        for ((vrf, prefix, protocol), hops) in &self.offers {
+            let entry = best.entry((*vrf, *prefix)).or_insert((*protocol, hops));
+            if protocol.distance() < entry.0.distance() {
+                *entry = (*protocol, hops);
+            }
+        }
+        best
+    }
+
+    /// What the kernel should hold: each route with the whole set and the part of it on usable links.
+    pub(super) fn wanted(
+        &self,
+        up: &BTreeSet<IfIndex>,
+    ) -> BTreeMap<RouteKey, (&BTreeSet<Nexthop>, BTreeSet<Nexthop>)> {
+        let mut wanted = BTreeMap::new();
+        for ((vrf, prefix), (protocol, hops)) in self.selected() {
+            let Some(&table) = self.tables.get(&vrf) else { continue };
+            let alive: BTreeSet<_> =
+                hops.iter().copied().filter(|hop| up.contains(&hop.ifindex)).collect();
+            if !alive.is_empty() || hops.is_empty() {
+                let metric = protocol.kernel_metric();
+                wanted.insert(RouteKey { table, prefix, metric }, (hops, alive));
+            }
+        }
+        wanted
+    }
+}
+
+/// An engine and its kernel.
+pub(super) struct World {
+    pub(super) rib: Rib,
+    pub(super) fib: SimFib,
+    pub(super) oracle: Oracle,
+    /// Tables that the engine was told of since it started; others it does not know to read.
+    pub(super) told: BTreeSet<TableId>,
+    pub(super) now: Time,
+    /// In lockstep the kernel never refuses anything.
+    pub(super) lockstep: bool,
+    pub(super) refuse: usize,
+    pub(super) slowness: usize,
+    /// Snapshots on the way, with the steps they still take.
+    pub(super) on_the_way: Vec<(usize, FibSnapshot)>,
+    pub(super) ops: usize,
+    /// Routes that the engine asked to delete.
+    pub(super) deleted: BTreeSet<RouteKey>,
+}
+
+impl World {
+    pub(super) fn new(lockstep: bool) -> Self {
+        let mut world = Self {
+            rib: Rib::new(),
+            fib: SimFib::default(),
+            oracle: Oracle::default(),
+            told: BTreeSet::new(),
+            now: Time::from_secs(1000),
+            lockstep,
+            refuse: 0,
+            slowness: 0,
+            on_the_way: Vec::new(),
+            ops: 0,
+            deleted: BTreeSet::new(),
+        };
+        for link in 1..=LINKS {
+            world.link(link, Change::Up);
+        }
+        // Another daemon's, which an intruder's group can name.
+        let theirs = nexthop(prefixes()[0], 0);
+        world.fib.objects.insert(NexthopId(1), Object::Single(theirs));
+        for vrf in 0..2 {
+            world.vrf(vrf, Some(100 + vrf));
+        }
+        world
+    }
+
+    pub(super) fn tell(&mut self, input: Input) {
+        if let Input::Vrf { table: Some(table), .. } = &input {
+            self.told.insert(*table);
+        }
+        self.rib.handle(self.now, input);
+        let mut failed = Vec::new();
+        while let Some(output) = self.rib.poll_output() {
+            match output {
+                Output::Fib(op) => {
+                    self.ops += 1;
+                    if let FibOp::DelRoute { key } = &op {
+                        self.deleted.insert(*key);
+                    }
+                    let result = match self.refuse.checked_sub(1) {
+                        Some(left) => {
+                            self.refuse = left;
+                            Err("refused".to_owned())
+                        }
+                        None => self.fib.apply(&op),
+                    };
+                    if let Err(reason) = result {
+                        assert!(!self.lockstep, "{op:?}: {reason}");
+                        failed.push((op, reason));
+                    }
+                }
+                Output::ReadFib(tables) => {
+                    self.on_the_way.push((self.slowness, self.fib.snapshot(&tables)));
+                }
+                Output::Event(_) => {}
+            }
+        }
+        for (op, reason) in failed {
+            self.tell(Input::Failed { op, reason });
+        }
+        self.deliver();
+    }
+
+    pub(super) fn deliver(&mut self) {
+        while let Some(index) = self.on_the_way.iter().position(|(steps, _)| *steps == 0) {
+            let (_, snapshot) = self.on_the_way.remove(index);
+            self.tell(Input::Snapshot(snapshot));
+        }
+    }
+
+    pub(super) fn link(&mut self, link: u32, change: Change) {
+        let ifindex = IfIndex(link);
+        match change {
+            Change::Up => {
+                self.fib.up.insert(ifindex);
+                self.tell(Input::Link { ifindex, usable: true });
+            }
+            Change::CarrierLost => {
+                self.fib.carrier_lost(ifindex);
+                self.tell(Input::Link { ifindex, usable: false });
+            }
+            Change::SetDown => {
+                self.fib.set_down(ifindex);
+                self.tell(Input::Link { ifindex, usable: false });
+            }
+            Change::Gone => {
+                self.fib.set_down(ifindex);
+                self.tell(Input::LinkGone(ifindex));
+            }
+        }
+    }
+
+    pub(super) fn vrf(&mut self, vrf: u32, table: Option<u32>) {
+        let (vrf, table) = (VrfId(vrf), table.map(TableId));
+        let free = |table: &TableId| {
+            !self.oracle.tables.iter().any(|(by, taken)| *by != vrf && taken == table)
+        };
+        match table.filter(free) {
+            Some(table) => self.oracle.tables.insert(vrf, table),
+            None => self.oracle.tables.remove(&vrf),
+        };
+        self.tell(Input::Vrf { vrf, table });
+    }
+
+    pub(super) fn step(&mut self, step: Step) {
+        for (steps, _) in &mut self.on_the_way {
+            *steps = steps.saturating_sub(1);
+        }
+        self.deliver();
+        match step {
+            Step::Route { vrf, protocol, prefix, hops } => {
+                let (vrf, protocol) = (VrfId(vrf), Protocol::ALL[protocol]);
+                let prefix = prefixes()[prefix];
+                let nexthops: Option<Arc<[Nexthop]>> =
+                    hops.map(|hops| hops.into_iter().map(|index| nexthop(prefix, index)).collect());
+                let key = (vrf, prefix, protocol);
+                match &nexthops {
+                    Some(hops) => {
+                        self.oracle.offers.insert(key, hops.iter().copied().collect());
+                    }
+                    None => {
+                        self.oracle.offers.remove(&key);
+                    }
+                }
+                let route = nexthops.map(|nexthops| Route { metric: 7, nexthops });
+                self.tell(Input::Routes { vrf, protocol, changes: vec![(prefix, route)] });
+            }
+            Step::Clear { vrf, protocol } => {
+                let (vrf, protocol) = (VrfId(vrf), Protocol::ALL[protocol]);
+                self.oracle.offers.retain(|(v, _, p), _| (*v, *p) != (vrf, protocol));
+                self.tell(Input::Clear { vrf, protocol });
+            }
+            Step::Vrf { vrf, table } => self.vrf(vrf, table),
+            Step::Neighbor { link, host, mac: index } => {
+                let (ifindex, address, mac) = (IfIndex(link), address(host), index.map(mac));
+                match mac {
+                    Some(mac) => self.oracle.neighbors.insert((ifindex, address), mac),
+                    None => self.oracle.neighbors.remove(&(ifindex, address)),
+                };
+                self.tell(Input::Neighbor { ifindex, address, mac });
+            }
+            Step::Link { link, change } => self.link(link, change),
+            Step::Sweep => self.tell(Input::Sweep),
+            Step::Restart => self.restart(),
+            Step::Wait(millis) => {
+                self.now += Duration::from_millis(millis);
+                self.tell(Input::Tick);
+            }
+            Step::Chaos(chaos) => self.chaos(&chaos),
+        }
+    }
+
+    /// The engine dies and a new one is told the same.
+    pub(super) fn restart(&mut self) {
+        self.rib = Rib::new();
+        self.told.clear();
+        self.on_the_way.clear();
+        for link in self.fib.up.clone() {
+            self.tell(Input::Link { ifindex: link, usable: true });
+        }
+        for (vrf, table) in self.oracle.tables.clone() {
+            self.tell(Input::Vrf { vrf, table: Some(table) });
+        }
+        for ((vrf, prefix, protocol), hops) in self.oracle.offers.clone() {
+            let route = Route { metric: 7, nexthops: hops.into_iter().collect() };
+            self.tell(Input::Routes { vrf, protocol, changes: vec![(prefix, Some(route))] });
+        }
+        for ((ifindex, address), mac) in self.oracle.neighbors.clone() {
+            self.tell(Input::Neighbor { ifindex, address, mac: Some(mac) });
+        }
+    }
+
+    pub(super) fn chaos(&mut self, chaos: &Chaos) {
+        match *chaos {
+            Chaos::SilentFlap(link) => {
+                if self.fib.up.contains(&IfIndex(link)) {
+                    self.fib.carrier_lost(IfIndex(link));
+                    self.fib.up.insert(IfIndex(link));
+                }
+            }
+            Chaos::UntoldLink(link, true) => {
+                self.fib.up.insert(IfIndex(link));
+            }
+            Chaos::UntoldLink(link, false) => self.fib.carrier_lost(IfIndex(link)),
+            Chaos::Vandal(choice) => {
+                let objects: Vec<_> = self.fib.ours().map(|(id, _)| *id).collect();
+                let routes: Vec<_> = self.fib.routes.keys().copied().collect();
+                let neighbors: Vec<_> = self.fib.neighbors.keys().copied().collect();
+                let all = objects.len() + routes.len() + neighbors.len();
+                let choice = choice % all.max(1);
+                if let Some(id) = objects.get(choice) {
+                    self.fib.remove_object(*id);
+                } else if let Some(key) = routes.get(choice - objects.len()) {
+                    self.fib.routes.remove(key);
+                } else if let Some(key) = neighbors.get(choice - objects.len() - routes.len()) {
+                    self.fib.neighbors.remove(key);
+                }
+            }
+            Chaos::Intruder(choice) => {
+                let id = NexthopId(NexthopId::RANGE.start() + u32::from(choice % 16));
+                let prefix = prefixes()[usize::from(choice) % 6];
+                let hop = nexthop(prefix, usize::from(choice / 16) % 9);
+                if !self.fib.up.contains(&hop.ifindex) {
+                    return;
+                }
+                self.fib.remove_object(id);
+                let members: BTreeSet<_> =
+                    self.fib.singles().take(usize::from(choice / 5 % 4)).collect();
+                let object = match choice % 5 {
+                    0 if !members.is_empty() => Object::Group(members),
+                    _ => Object::Single(hop),
+                };
+                self.fib.objects.insert(id, object);
+                let protocol = Protocol::ALL[usize::from(choice) % 3];
+                let metric = protocol.kernel_metric();
+                let table = TableId(100 + u32::from(choice) % 2);
+                let key = RouteKey { table, prefix, metric };
+                self.fib.routes.insert(key, RouteTarget::Nexthop(id));
+                self.fib.neighbors.insert((hop.ifindex, address(9)), mac(9));
+            }
+            Chaos::Refuse(count) => self.refuse = count,
+            Chaos::SlowReads(steps) => self.slowness = steps,
+        }
+    }
+
+    /// Calm returns: the engine is told the truth and has its way until it asks for nothing more.
+    pub(super) fn settle(&mut self) {
+        self.refuse = 0;
+        self.slowness = 0;
+        for (steps, _) in &mut self.on_the_way {
+            *steps = 0;
+        }
+        self.deliver();
+        for link in 1..=LINKS {
+            let usable = self.fib.up.contains(&IfIndex(link));
+            self.tell(Input::Link { ifindex: IfIndex(link), usable });
+        }
+        if !self.lockstep {
+            self.tell(Input::Disturbed);
+        }
+        for _ in 0..20 {
+            let Some((at, _)) = self.rib.deadline() else { return };
+            self.now = at.max(self.now);
+            self.tell(Input::Tick);
+        }
+        panic!("the engine does not come to rest");
+    }
+
+    /// At rest the kernel holds exactly what the oracle says, in no more objects than needed.
+    pub(super) fn assert_in_order(&self) {
+        let wanted = self.oracle.wanted(&self.fib.up);
+        let there: BTreeMap<_, _> = self
+            .fib
+            .routes
+            .iter()
+            .filter(|(key, _)| self.told.contains(&key.table))
+            .map(|(key, to)| (*key, self.fib.resolve(*to)))
+            .collect();
+        let alive: BTreeMap<_, _> =
+            wanted.iter().map(|(key, (_, hops))| (*key, hops.clone())).collect();
+        assert_eq!(there, alive);
+
+        let sets: BTreeSet<_> = wanted.values().map(|(set, _)| *set).collect();
+        let singles: BTreeSet<_> = alive.values().flatten().collect();
+        let groups = sets.iter().filter(|set| set.len() > 1).count();
+        let is_group = |object: &&Object| matches!(object, Object::Group(_));
+        assert_eq!(self.fib.ours().filter(|(_, object)| is_group(object)).count(), groups);
+        assert_eq!(self.fib.ours().count(), groups + singles.len());
+
+        let counters = self.rib.state().counters();
+        assert_eq!(counters.routes, self.oracle.selected().len());
+        assert_eq!(counters.installed, there.len());
+        assert_eq!((counters.nexthops, counters.groups), (singles.len(), groups));
+        assert_eq!(counters.unclaimed, 0);
+
+        for (vrf, prefix) in self.oracle.selected().keys() {
+            let (protocol, hops) = self.oracle.selected()[&(*vrf, *prefix)];
+            let shown =
+                self.rib.state().routes(*vrf).find(|route| route.prefix == *prefix).unwrap();
+            assert_eq!(shown.protocol, protocol);
+            assert!(shown.nexthops.iter().eq(hops));
+            let metric = protocol.kernel_metric();
+            let installed = self.oracle.tables.get(vrf).is_some_and(|table| {
+                there.contains_key(&RouteKey { table: *table, prefix: *prefix, metric })
+            });
+            assert_eq!(shown.installed, installed);
+        }
+
+        for (key, mac) in &self.oracle.neighbors {
+            if self.fib.up.contains(&key.0) {
+                assert_eq!(self.fib.neighbors.get(key), Some(mac));
+            }
+        }
+        assert!(self.fib.neighbors.keys().all(|key| self.oracle.neighbors.contains_key(key)));
+    }
+}
