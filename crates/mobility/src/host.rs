@@ -1,6 +1,6 @@
 //! One host: its state machine.
 //!
-//! What happens to a host sets its fields; then [`Host::settle`] takes it through every transition that has become due,
+//! What happens to a host sets its fields; then `settle` takes it through every transition that has become due,
 //! brings what is shown outside in line, and derives the one deadline from the state it ends in.
 //!
 //! ```text
