@@ -114,6 +114,34 @@ impl InterfaceConfig {
             .unwrap_or(Ipv4Addr::BROADCAST)
     }
 
+    /// How many neighbours a Hello can list without being fragmented (appendix A.1): a LAN takes no more.
+    #[must_use]
+    pub fn max_neighbors(&self) -> usize {
+        /// Octets of the IP header, of the OSPF header, and of a Hello before its list.
+        const HEADERS: usize = 20 + 24 + 20;
+        usize::from(self.mtu).saturating_sub(HEADERS) / 4
+    }
+
+    /// Whether an adjacency survives the change to `new`: the neighbour need not agree with what differs.
+    pub(crate) fn keeps_adjacencies(&self, new: &Self) -> bool {
+        self.address == new.address
+            && self.prefix_length == new.prefix_length
+            && self.network_type == new.network_type
+            && self.hello_seconds() == new.hello_seconds()
+            && self.dead_seconds() == new.dead_seconds()
+            && self.mtu == new.mtu
+    }
+
+    /// The same with an output cost above zero (RFC 2328 section 12.4.1), and intervals that leave time for other things.
+    pub(crate) fn bounded(mut self) -> Self {
+        const SHORTEST: Duration = Duration::from_millis(1);
+        self.cost = self.cost.max(1);
+        for interval in [&mut self.hello, &mut self.dead, &mut self.retransmit] {
+            *interval = (*interval).max(SHORTEST);
+        }
+        self
+    }
+
     /// HelloInterval as Hello packets carry it: whole seconds, 0 if it is shorter than one.
     #[must_use]
     pub fn hello_seconds(&self) -> u16 {

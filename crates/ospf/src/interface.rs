@@ -144,33 +144,34 @@ pub(crate) fn elect(own: Candidate, neighbors: &[Candidate]) -> (Ipv4Addr, Ipv4A
 impl Ospf {
     /// An interface came up, changed, or went down.
     pub(crate) fn on_interface(&mut self, ifindex: IfIndex, config: Option<InterfaceConfig>) {
-        let Some(config) = config else {
+        let Some(config) = config.map(InterfaceConfig::bounded) else {
             self.take_interface_down(ifindex);
             return;
         };
-        if let Some(interface) = self.interfaces.get_mut(&ifindex) {
-            let old = std::mem::replace(&mut interface.config, config.clone());
-            if old == config {
-                return;
+        match self.interfaces.get(&ifindex).map(|interface| &interface.config) {
+            Some(old) if *old == config => {}
+            Some(old) if old.keeps_adjacencies(&config) => self.change_interface(ifindex, config),
+            Some(_) => {
+                self.take_interface_down(ifindex);
+                self.bring_interface_up(ifindex, config);
             }
-            let restart = old.address != config.address
-                || old.prefix_length != config.prefix_length
-                || old.network_type != config.network_type
-                || old.hello_seconds() != config.hello_seconds()
-                || old.dead_seconds() != config.dead_seconds()
-                || old.mtu != config.mtu;
-            if !restart {
-                interface.mismatches.clear();
-                self.rearm_hello(ifindex);
-                if old.priority != config.priority {
-                    self.elect_designated_router(ifindex);
-                }
-                self.originate_router_lsa();
-                return;
-            }
-            self.take_interface_down(ifindex);
+            None => self.bring_interface_up(ifindex, config),
         }
-        self.bring_interface_up(ifindex, config);
+    }
+
+    /// Settings changed that neighbours need not agree with.
+    fn change_interface(&mut self, ifindex: IfIndex, config: InterfaceConfig) {
+        let Some(interface) = self.interfaces.get_mut(&ifindex) else { return };
+        interface.mismatches.clear();
+        let priority = config.priority;
+        let old = std::mem::replace(&mut interface.config, config);
+        // Who is eligible goes on waiting.
+        let waits = interface.state == InterfaceState::Waiting && priority > 0;
+        self.rearm_hello(ifindex);
+        if old.priority != priority && !waits {
+            self.elect_designated_router(ifindex);
+        }
+        self.originate_router_lsa();
     }
 
     /// InterfaceUp (section 9.3).
@@ -205,13 +206,13 @@ impl Ospf {
         self.originate_router_lsa();
     }
 
-    /// InterfaceDown (section 9.3).
+    /// InterfaceDown (section 9.3). The interface goes first, so that its neighbours' end is told of in one router-LSA.
     fn take_interface_down(&mut self, ifindex: IfIndex) {
+        let Some(interface) = self.interfaces.remove(&ifindex) else { return };
         let neighbors: Vec<NeighborId> = self.neighbors_on(ifindex).map(|n| n.id).collect();
         for id in neighbors {
             self.neighbor_event(id, NeighborEvent::KillNbr);
         }
-        let Some(interface) = self.interfaces.remove(&ifindex) else { return };
         for timer in [Timer::Hello(ifindex), Timer::Wait(ifindex), Timer::Ack(ifindex)] {
             self.timers.set(timer, None);
         }

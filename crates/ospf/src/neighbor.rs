@@ -280,6 +280,7 @@ impl Ospf {
         let Some(interface) = self.interfaces.get(&ifindex) else { return };
         let config = &interface.config;
         let point_to_point = config.network_type == NetworkType::PointToPoint;
+        let limit = config.max_neighbors().max(1);
         let mismatch = if !point_to_point && hello.mask != config.mask() {
             Some(Mismatch::Mask { ours: config.mask(), theirs: hello.mask })
         } else if hello.hello_interval != config.hello_seconds()
@@ -321,6 +322,10 @@ impl Ospf {
         }
         let now = self.now;
         let fresh = !self.neighbors.contains_key(&id);
+        if fresh && self.neighbors_on(ifindex).count() >= limit {
+            self.dropped(ifindex, src, "too-many-neighbors", || format!("there are {limit}"));
+            return;
+        }
         let neighbor = self.neighbors.entry(id).or_insert_with(|| Neighbor {
             id,
             router_id,
@@ -364,21 +369,21 @@ impl Ospf {
         if moved && !fresh {
             self.routing.resolve_again();
         }
-        if point_to_point {
+        // What follows concerns elections, and bidirectional neighbours only.
+        let bidirectional =
+            self.neighbors.get(&id).is_some_and(|n| n.state >= NeighborState::TwoWay);
+        if point_to_point || !bidirectional {
             return;
         }
         let Some(interface) = self.interfaces.get(&ifindex) else { return };
-        if interface.state == InterfaceState::Waiting {
+        let due = if interface.state == InterfaceState::Waiting {
             // BackupSeen (section 9.2).
-            if declares.1 || (declares.0 && hello.bdr.is_unspecified()) {
-                self.elect_designated_router(ifindex);
-            }
-            return;
-        }
-        // NeighborChange (section 9.2): only of a bidirectional neighbour.
-        let bidirectional =
-            self.neighbors.get(&id).is_some_and(|n| n.state >= NeighborState::TwoWay);
-        if bidirectional && (old_priority != hello.priority || declared_before != declares) {
+            declares.1 || (declares.0 && hello.bdr.is_unspecified())
+        } else {
+            // NeighborChange (section 9.2).
+            old_priority != hello.priority || declared_before != declares
+        };
+        if due {
             self.elect_designated_router(ifindex);
         }
     }

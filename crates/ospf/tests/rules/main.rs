@@ -1,0 +1,6 @@
+//! RFC 2328 rule by rule: one instance, and neighbours that the test plays packet by packet.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod bench;
+mod hello;
