@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::time::Duration;
 
-use bugle_inject::{FibError, Injector, NetlinkError, snapshot, sysctl};
+use bugle_inject::{FibError, Injector, NetlinkError, snapshot};
 use bugle_rib::fib::{FibOp, FibSnapshot};
 use bugle_types::{TableId, Time};
 
@@ -22,8 +22,6 @@ pub(crate) struct Forwarding {
     read: Read,
     /// Not before this time, after a failure.
     not_before: Time,
-    /// Whether the kernel has been set up for fast failover.
-    prepared: bool,
     waker: Waker,
 }
 
@@ -48,7 +46,6 @@ impl Forwarding {
             waiting: VecDeque::new(),
             read: Read::None,
             not_before: Time::ZERO,
-            prepared: false,
             waker,
         })
     }
@@ -80,7 +77,6 @@ impl Forwarding {
         if !self.is_ready(now) {
             return Ok(());
         }
-        self.prepare();
         let result = self.injector.run(budget);
         if result.is_err() {
             self.not_before = now + RETRY;
@@ -106,19 +102,6 @@ impl Forwarding {
         }
     }
 
-    /// Has the kernel move all routes of a nexthop object at once.
-    fn prepare(&mut self) {
-        if self.prepared {
-            return;
-        }
-        self.prepared = true;
-        match sysctl::disable_nexthop_compat_mode() {
-            Ok(true) => tracing::info!("set net.ipv4.nexthop_compat_mode to 0, for fast failover"),
-            Ok(false) => {}
-            Err(error) => tracing::warn!("{error}"),
-        }
-    }
-
     /// Whether [`run`](Self::run) has something to do at `now`.
     pub(crate) fn is_ready(&self, now: Time) -> bool {
         now >= self.not_before && self.is_runnable()
@@ -127,6 +110,11 @@ impl Forwarding {
     /// When to call [`run`](Self::run), if it must wait.
     pub(crate) fn deadline(&self) -> Option<Time> {
         self.is_runnable().then_some(self.not_before)
+    }
+
+    /// How many changes wait.
+    pub(crate) fn pending(&self) -> usize {
+        self.injector.pending()
     }
 
     /// Whether everything asked for is done.

@@ -13,7 +13,7 @@ use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use bugle_inject::{Injector, Monitor, sysctl};
+use bugle_inject::{Injector, Monitor};
 use bugle_rib::fib::{FibOp, NexthopId, RouteKey, RouteTarget};
 use bugle_types::{IfIndex, Nexthop, Prefix, TableId};
 use nix::sched::{CloneFlags, unshare};
@@ -36,7 +36,7 @@ fn main() -> Outcome<()> {
     ] {
         ip(command.split(' '), "")?;
     }
-    sysctl::disable_nexthop_compat_mode()?;
+    std::fs::write("/proc/sys/net/ipv4/nexthop_compat_mode", "0\n")?;
     let mut injector = Injector::open()?;
     apply(&mut injector, [put_nexthop(FIRST, 2)?, put_nexthop(SECOND, 3)?])?;
 

@@ -7,7 +7,6 @@
 //! | [`snapshot`](mod@snapshot) | [`snapshot()`]: what the kernel holds of ours |
 //! | [`monitor`] | [`Monitor`]: interfaces and addresses as they change, and changes to what is ours |
 //! | [`error`] | what can go wrong: with one change, or with a socket |
-//! | [`sysctl`] | the one kernel setting that fast failover needs |
 //! | `encode`, `decode` | our objects as rtnetlink messages, and back |
 //! | `netlink`, `numbers` | messages and attributes as such (RFC 3549), and the numbers in the kernel's headers |
 //! | `socket` | a netlink socket with large buffers, and dumps over it |
@@ -26,7 +25,6 @@ mod netlink;
 mod numbers;
 pub mod snapshot;
 mod socket;
-pub mod sysctl;
 
 pub use error::{FibError, NetlinkError};
 pub use injector::Injector;
