@@ -1,5 +1,4 @@
 //! bugle with FRR and BIRD: adjacencies, routes both ways, and what an operator sees when the two sides disagree.
-#![expect(clippy::disallowed_methods, reason = "a lab runs in real time")]
 
 mod support;
 
