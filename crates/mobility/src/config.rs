@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use bugle_types::{Mac, Prefix, RouterId};
+use bugle_types::{Mac, NamePattern, Prefix, RouterId};
 
 /// The settings of one VRF's hosts.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,7 +12,7 @@ pub struct HostsConfig {
     /// This router's identity, as others see it in [`Others`](crate::Others): it decides ties.
     pub router_id: RouterId,
     /// The interfaces that hosts can be behind.
-    pub ports: Vec<PortPattern>,
+    pub ports: Vec<NamePattern>,
     /// Where hosts' addresses must lie; anywhere if empty.
     pub prefixes: Vec<Prefix>,
     /// What frames alone can do.
@@ -93,64 +93,4 @@ pub struct StaticHost {
     pub port: Option<String>,
     /// Its link-layer address.
     pub mac: Option<Mac>,
-}
-
-/// An interface name, in which `*` stands for any characters and `?` for any one.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PortPattern(pub String);
-
-impl PortPattern {
-    /// Whether the interface called `name` matches.
-    #[must_use]
-    pub fn matches(&self, name: &str) -> bool {
-        // Which prefixes of the pattern match the name read so far, as a row of a table.
-        let pattern = self.0.as_bytes();
-        let mut row: Vec<bool> = std::iter::once(true)
-            .chain(pattern.iter().scan(true, |stars, &c| {
-                *stars &= c == b'*';
-                Some(*stars)
-            }))
-            .collect();
-        for &c in name.as_bytes() {
-            let mut above_left = std::mem::take(row.first_mut().unwrap_or(&mut false));
-            let mut left = false;
-            for (cell, &p) in row.iter_mut().skip(1).zip(pattern) {
-                let above = *cell;
-                *cell = match p {
-                    b'*' => left || above,
-                    b'?' => above_left,
-                    _ => above_left && p == c,
-                };
-                (above_left, left) = (above, *cell);
-            }
-        }
-        row.last().is_some_and(|matched| *matched)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// The definition, by recursion.
-    fn oracle(pattern: &[u8], name: &[u8]) -> bool {
-        match (pattern.split_first(), name.split_first()) {
-            (None, None) => true,
-            (Some((b'*', rest)), _) => (0..=name.len()).any(|skip| oracle(rest, &name[skip..])),
-            (Some((p, rest)), Some((n, others))) => (*p == b'?' || p == n) && oracle(rest, others),
-            _ => false,
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_pattern_matches_by_definition(pattern in "[ab*?]{0,6}", name in "[ab]{0,8}") {
-            prop_assert_eq!(
-                PortPattern(pattern.clone()).matches(&name),
-                oracle(pattern.as_bytes(), name.as_bytes())
-            );
-        }
-    }
 }

@@ -20,7 +20,7 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Damping, Families, HostsConfig, Mode, PortPattern, StaticHost};
+pub use config::{Damping, Families, HostsConfig, Mode, StaticHost};
 pub use io::{Claim, Class, Event, Input, LocalTarget, Others, Output, Timer, Why};
 pub use mobility::{Mobility, State};
 pub use refused::Refused;

@@ -436,7 +436,7 @@ fn hosts_config(router_id: Option<RouterId>, config: &config::Vrf) -> mobility::
     let hosts = &config.hosts;
     mobility::HostsConfig {
         router_id: router_id.unwrap_or_default(),
-        ports: hosts.ports.iter().map(|port| mobility::PortPattern(port.to_string())).collect(),
+        ports: hosts.ports.clone(),
         max_hosts: hosts.max_hosts,
         damping: mobility::Damping {
             moves: hosts.damping.moves,

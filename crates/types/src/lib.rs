@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`time`] | [`Time`], nanoseconds since an epoch the caller chooses |
 //! | [`id`] | [`RouterId`], [`AreaId`], [`IfIndex`], [`TableId`], [`VrfId`] |
+//! | [`pattern`] | [`NamePattern`], an interface name or a glob over names |
 //! | [`prefix`] | [`Prefix`], always in canonical form |
 //! | [`link`] | [`Link`], a network interface, and its [`Address`]es |
 //! | [`mac`] | [`Mac`], a 48-bit Ethernet address |
@@ -14,6 +15,7 @@ pub mod id;
 pub mod link;
 pub mod mac;
 pub mod nexthop;
+pub mod pattern;
 pub mod prefix;
 pub mod rng;
 pub mod time;
@@ -22,6 +24,7 @@ pub use id::{AreaId, IfIndex, RouterId, TableId, VrfId};
 pub use link::{Address, Link};
 pub use mac::Mac;
 pub use nexthop::Nexthop;
+pub use pattern::NamePattern;
 pub use prefix::Prefix;
 pub use rng::Rng;
 pub use time::Time;

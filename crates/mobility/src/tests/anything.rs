@@ -8,7 +8,7 @@ use bugle_types::{IfIndex, Prefix, RouterId};
 use proptest::prelude::*;
 
 use super::desk::{Answer, Desk, ME, config, mac};
-use crate::{Claim, Class, Damping, HostsConfig, Input, Mode, Others, PortPattern, StaticHost};
+use crate::{Claim, Class, Damping, HostsConfig, Input, Mode, Others, StaticHost};
 
 fn address() -> impl Strategy<Value = IpAddr> {
     // The last is outside what the settings allow.
@@ -54,7 +54,7 @@ fn settings() -> impl Strategy<Value = HostsConfig> {
         .prop_map(|(statics, learned, ports, step, moves, max_hosts)| HostsConfig {
             statics,
             mode: if learned { Mode::Learned } else { Mode::Registered },
-            ports: vec![PortPattern(ports.into())],
+            ports: vec![ports.parse().unwrap()],
             step,
             max_hosts,
             damping: Damping { moves, ..Damping::default() },

@@ -9,7 +9,7 @@ use bugle_types::{IfIndex, Mac, Prefix, RouterId, Time};
 use crate::host::HOLD;
 use crate::{
     Claim, Class, Event, HostState, HostsConfig, Input, LocalTarget, Mobility, Others, Output,
-    PortPattern, Refused,
+    Refused,
 };
 
 pub(super) const ME: RouterId = RouterId(5);
@@ -22,7 +22,7 @@ pub(super) fn mac(last: u8) -> Mac {
 pub(super) fn config() -> HostsConfig {
     HostsConfig {
         router_id: ME,
-        ports: vec![PortPattern("tap*".into())],
+        ports: vec!["tap*".parse().unwrap()],
         prefixes: vec!["10.1.0.0/16".parse().unwrap()],
         ..HostsConfig::default()
     }

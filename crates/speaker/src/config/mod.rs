@@ -4,7 +4,6 @@
 //! |---|---|
 //! | this one | [`Config`] and its parts: every key, its unit and its default |
 //! | [`error`] | [`ConfigErrors`]: everything wrong with a file, each with its line |
-//! | [`pattern`] | [`NamePattern`], an interface name or a glob |
 //! | `parse` | from the TOML tree to [`Config`], and what contradicts what |
 //! | `reader` | typed access to a spanned TOML tree that collects problems instead of stopping |
 //!
@@ -13,7 +12,6 @@
 
 pub mod error;
 mod parse;
-pub mod pattern;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -24,10 +22,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bugle_types::{AreaId, Mac, Prefix, RouterId, TableId};
+use bugle_types::{AreaId, Mac, NamePattern, Prefix, RouterId, TableId};
 
 pub use error::{ConfigError, ConfigErrors, Problem};
-pub use pattern::NamePattern;
 
 /// A whole configuration file. Two files that mean the same compare equal, so a reload can tell what changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -117,7 +114,7 @@ impl VrfName {
     /// A VRF's name; `None` if the kernel would not accept it as a device name.
     #[must_use]
     pub fn new(name: &str) -> Option<Self> {
-        pattern::is_interface_name(name)
+        bugle_types::pattern::is_interface_name(name)
             .then(|| Self { other: name != Self::DEFAULT, name: name.to_owned() })
     }
 

@@ -10,12 +10,13 @@ use bugle_types::{AreaId, Mac, RouterId, TableId};
 use toml::de::DeTable;
 
 use super::error::{ConfigErrors, Problem};
-use super::pattern::{NamePattern, is_interface_name};
 use super::reader::{Place, Problems, Table, Value, show_duration};
 use super::{
     Api, Config, Damping, Fib, Hosts, LinkType, MetricType, Ospf, OspfInterface, SpfDelay,
     StaticHost, Vrf, VrfName, is_host_address, is_router_id,
 };
+use bugle_types::NamePattern;
+use bugle_types::pattern::is_interface_name;
 
 /// `sun_path` holds 108 bytes with its final zero.
 const LONGEST_SOCKET_PATH: usize = 107;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use bugle_types::ParseError;
+use crate::ParseError;
 
 /// An interface name, or a glob over interface names: `*` stands for any characters, `?` for any one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,7 +52,8 @@ impl FromStr for NamePattern {
 }
 
 /// Whether the kernel would accept `name` for an interface.
-pub(super) fn is_interface_name(name: &str) -> bool {
+#[must_use]
+pub fn is_interface_name(name: &str) -> bool {
     (1..=15).contains(&name.len())
         && !matches!(name, "." | "..")
         && !name.chars().any(|c| matches!(c, '/' | ':') || c.is_whitespace() || c.is_control())
