@@ -116,6 +116,11 @@ impl StoredLsa {
         LsaHeader { age: self.age(now), ..self.header }
     }
 
+    /// Whether it is at MaxAge: about to leave the database, and of no account otherwise.
+    pub(crate) fn is_dead(&self, now: Time) -> bool {
+        self.age(now) == MAX_AGE
+    }
+
     /// When it reaches `age`.
     fn time_of_age(&self, age: u16) -> Time {
         let left = age.saturating_sub(self.header.age);

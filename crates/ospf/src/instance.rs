@@ -217,7 +217,7 @@ impl Ospf {
         self.config = config;
         (self.config.router_id, self.config.area) = identity;
         self.backoff.configure(self.config.spf);
-        self.routing.resolve_again();
+        self.routing.resolve_all_again();
         self.originate_router_lsa();
     }
 

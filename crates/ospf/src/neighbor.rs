@@ -366,8 +366,9 @@ impl Ospf {
         } else {
             self.neighbor_event(id, NeighborEvent::OneWayReceived);
         }
-        if moved && !fresh {
-            self.routing.resolve_again();
+        if moved && let Some(neighbor) = self.neighbors.get(&id) {
+            let neighbor = neighbor.first_hop();
+            self.routing.resolve_again(neighbor);
         }
         // What follows concerns elections, and bidirectional neighbours only.
         let bidirectional =
@@ -423,6 +424,7 @@ impl Ospf {
         let adjacent_now = neighbor.is_adjacent();
         self.timers.set(Timer::Resync(id), resync);
         let (router_id, address) = (neighbor.router_id, neighbor.address);
+        let first_hop = neighbor.first_hop();
         self.event(Event::NeighborState {
             ifindex: id.ifindex,
             router_id,
@@ -445,7 +447,7 @@ impl Ospf {
             NeighborState::Init | NeighborState::TwoWay | NeighborState::Loading => {}
         }
         if (from >= NeighborState::TwoWay) != (to >= NeighborState::TwoWay) {
-            self.routing.resolve_again();
+            self.routing.resolve_again(first_hop);
             self.on_neighbor_change(id.ifindex);
         }
         if was_adjacent != adjacent_now {

@@ -64,6 +64,7 @@ pub(crate) struct Peer {
     pub(crate) bdr: Ipv4Addr,
     /// What its database descriptions say it is capable of.
     pub(crate) options: Options,
+    pub(crate) area: AreaId,
 }
 
 pub(crate) fn peer(ifindex: u32, n: u8) -> Peer {
@@ -75,6 +76,7 @@ pub(crate) fn peer(ifindex: u32, n: u8) -> Peer {
         dr: Ipv4Addr::UNSPECIFIED,
         bdr: Ipv4Addr::UNSPECIFIED,
         options: Options::E | Options::O,
+        area: AreaId::BACKBONE,
     }
 }
 
@@ -84,7 +86,7 @@ pub(crate) fn peer_id(n: u8) -> RouterId {
 
 impl Peer {
     fn header(self) -> Header {
-        Header { router_id: self.id, area: AreaId::BACKBONE, auth: Auth::Null }
+        Header { router_id: self.id, area: self.area, auth: Auth::Null }
     }
 
     pub(crate) fn hello(self, heard: &[RouterId]) -> Vec<u8> {
@@ -147,18 +149,20 @@ impl Sent {
 
     /// The LSAs of an update.
     pub(crate) fn updated(&self) -> Vec<LsaHeader> {
-        match self.body() {
-            Body::LinkStateUpdate(update) => update.lsas().map(|lsa| lsa.header()).collect(),
-            _ => Vec::new(),
-        }
+        let Body::LinkStateUpdate(update) = self.body() else { return Vec::new() };
+        update.lsas().map(|lsa| lsa.header()).collect()
+    }
+
+    /// The flags, the sequence number and the LSAs of a database description.
+    pub(crate) fn described(&self) -> Option<(DdFlags, u32, Vec<LsaHeader>)> {
+        let Body::DatabaseDescription(body) = self.body() else { return None };
+        Some((body.flags, body.sequence, body.headers.iter().collect()))
     }
 
     /// The LSAs of an acknowledgement.
     pub(crate) fn acknowledged(&self) -> Vec<LsaHeader> {
-        match self.body() {
-            Body::LinkStateAck(ack) => ack.headers.iter().collect(),
-            _ => Vec::new(),
-        }
+        let Body::LinkStateAck(ack) = self.body() else { return Vec::new() };
+        ack.headers.iter().collect()
     }
 }
 
@@ -302,11 +306,8 @@ impl Bench {
             let more = if chunks.peek().is_some() { DdFlags::MORE } else { DdFlags::NONE };
             sequence += 1;
             self.receive(peer, &peer.description(DdFlags::MASTER | more, sequence, chunk));
-            let theirs = self.sent.iter().rev().find_map(|sent| match sent.body() {
-                Body::DatabaseDescription(body) => Some(body.flags),
-                _ => None,
-            });
-            if more == DdFlags::NONE && !theirs.unwrap().contains(DdFlags::MORE) {
+            let theirs = self.sent.iter().rev().find_map(Sent::described);
+            if more == DdFlags::NONE && !theirs.unwrap().0.contains(DdFlags::MORE) {
                 break;
             }
         }
@@ -478,7 +479,7 @@ pub(crate) fn external_lsa(by: RouterId, text: &str, says: Says) -> Vec<u8> {
     let prefix = prefix(text);
     let Says { nth, type2, metric, forwarding, tag, id } = says;
     let mask = prefix.mask().unwrap();
-    let key = key(LsaType::AS_EXTERNAL, id.or(prefix.ipv4()).unwrap(), by);
+    let key = key(LsaType::AS_EXTERNAL, id.unwrap_or(prefix.ipv4().unwrap()), by);
     lsa(key, nth, &external_body(&ExternalLsa { mask, type2, metric, forwarding, tag }))
 }
 

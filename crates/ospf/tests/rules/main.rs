@@ -4,3 +4,4 @@
 
 mod bench;
 mod hello;
+mod routing;

@@ -1,0 +1,167 @@
+//! AS external routes (RFC 2328 section 16.4), and what others advertise for watched hosts.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use bugle_types::{AreaId, Nexthop, Prefix, RouterId};
+use bugle_wire::ospf::{ExternalLsa, LS_INFINITY, LsaBody, LsaKey};
+
+use super::Routing;
+use super::advertised::Advertiser;
+use crate::instance::Ospf;
+use crate::io::{Output, PathType, Rival, Route};
+
+/// An AS-external-LSA of another router.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct External {
+    type2: bool,
+    metric: u32,
+    forwarding: Ipv4Addr,
+    tag: u32,
+}
+
+/// What is known of a watched host by whoever watches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Watch {
+    Untold,
+    Told(Option<Rival>),
+}
+
+impl Routing {
+    /// An AS-external-LSA of another router changed; `None`: it is gone.
+    pub(super) fn on_external_lsa(&mut self, key: LsaKey, body: Option<&LsaBody<'_>>) {
+        let by = Advertiser { router: key.advertising_router, id: key.link_state_id };
+        let says = match body {
+            Some(LsaBody::External(lsa)) if lsa.metric < LS_INFINITY => {
+                let ExternalLsa { mask, type2, metric, forwarding, tag } = *lsa;
+                Prefix::from_mask(key.link_state_id, mask)
+                    .map(|prefix| (prefix, External { type2, metric, forwarding, tag }))
+            }
+            _ => None,
+        };
+        let forwarded = says.filter(|(_, external)| !external.forwarding.is_unspecified());
+        if let Some(old) = self.externals.set(by, says) {
+            self.forwarded.remove(&(old, by));
+            self.dirty.insert(old);
+        }
+        self.forwarded.extend(forwarded.map(|(prefix, _)| (prefix, by)));
+        self.dirty.extend(says.map(|(prefix, _)| prefix));
+    }
+
+    /// Starts or ends watching what others advertise for a host.
+    pub(crate) fn watch(&mut self, address: Ipv4Addr, on: bool) {
+        if on {
+            self.watches.entry(address).or_insert(Watch::Untold);
+            self.dirty.insert(Prefix::host(address.into()));
+        } else {
+            self.watches.remove(&address);
+        }
+    }
+
+    /// The best that reachable others advertise for a host.
+    #[must_use]
+    pub fn rival(&self, address: Ipv4Addr) -> Option<Rival> {
+        let externals = self.externals.at(Prefix::host(address.into()));
+        let reachable: Vec<(u32, RouterId)> = externals
+            .iter()
+            .filter(|(by, _)| self.boundary_path(by.router).is_some())
+            .map(|(by, external)| (if external.type2 { external.metric } else { 0 }, by.router))
+            .collect();
+        let &(metric, router) =
+            reachable.iter().min_by_key(|&&(metric, router)| (metric, Reverse(router)))?;
+        Some(Rival { router, metric, count: reachable.len() })
+    }
+
+    /// The route to the most specific network of the AS that holds an address.
+    fn internal_route(&self, address: Ipv4Addr) -> Option<&Route> {
+        let mut prefixes = (0..=32).rev().filter_map(|length| Prefix::new(address.into(), length));
+        prefixes.find_map(|prefix| {
+            self.routes.get(&prefix).filter(|route| route.path <= PathType::InterArea)
+        })
+    }
+}
+
+impl Ospf {
+    /// The AS external route to a prefix.
+    pub(super) fn external_path(&mut self, prefix: Prefix) -> Option<Route> {
+        let externals = self.routing.externals.at(prefix).to_vec();
+        let mut best: Option<(_, Route)> = None;
+        for (by, external) in externals {
+            let Some(path) = self.forwarding_path(by.router, &external) else { continue };
+            // Section 16.4.1, as RFC1583Compatibility is disabled: in the backbone no path is preferred.
+            let preferred =
+                path.path == PathType::IntraArea && self.config.area != AreaId::BACKBONE;
+            let (kind, cost, type2_metric) = if external.type2 {
+                (PathType::External2, path.cost, external.metric)
+            } else {
+                (PathType::External1, path.cost.saturating_add(external.metric), 0)
+            };
+            // (6): the type, the type 2 metric, the preference, the distance.
+            let rank = (kind, type2_metric, !preferred, cost);
+            let tag = external.tag;
+            let route = Route { path: kind, cost, type2_metric, tag, nexthops: path.nexthops };
+            match &mut best {
+                Some((held, _)) if *held < rank => {}
+                Some((held, best)) if *held == rank => {
+                    let mut nexthops: Vec<Nexthop> =
+                        best.nexthops.iter().chain(route.nexthops.iter()).copied().collect();
+                    self.limit(&mut nexthops);
+                    best.nexthops = nexthops.into();
+                }
+                Some(_) | None => best = Some((rank, route)),
+            }
+        }
+        best.map(|(_, route)| route)
+    }
+
+    /// The path to where an external route is to be forwarded (section 16.4 (3)).
+    fn forwarding_path(&mut self, boundary: RouterId, external: &External) -> Option<Route> {
+        let (path, candidate) = self.routing.boundary_path(boundary)?;
+        if external.forwarding.is_unspecified() {
+            return self.route(path, &candidate).filter(|route| !route.nexthops.is_empty());
+        }
+        let own = self.interfaces.values().any(|i| i.config.address == external.forwarding);
+        if own {
+            return None;
+        }
+        let mut route = self.routing.internal_route(external.forwarding)?.clone();
+        if route.nexthops.is_empty() {
+            // On one of our own networks: straight to the forwarding address.
+            let address = external.forwarding.into();
+            let (&ifindex, _) = self
+                .interfaces
+                .iter()
+                .find(|(_, i)| i.config.network().is_some_and(|n| n.contains(address)))?;
+            route.nexthops = Arc::new([Nexthop::via(ifindex, address)]);
+        }
+        Some(route)
+    }
+
+    /// Reports what others advertise for watched hosts, where it changed.
+    pub(super) fn update_rivals(&mut self, dirty: &BTreeSet<Prefix>) {
+        let watches = &self.routing.watches;
+        let addresses: Vec<Ipv4Addr> = if std::mem::take(&mut self.routing.watches_dirty) {
+            watches.keys().copied().collect()
+        } else if watches.is_empty() {
+            return;
+        } else {
+            dirty
+                .iter()
+                .filter(|prefix| prefix.is_host())
+                .filter_map(|prefix| prefix.ipv4())
+                .filter(|address| watches.contains_key(address))
+                .collect()
+        };
+        for address in addresses {
+            let rival = self.routing.rival(address);
+            if let Some(known) = self.routing.watches.get_mut(&address)
+                && *known != Watch::Told(rival)
+            {
+                *known = Watch::Told(rival);
+                self.out.push_back(Output::Rival(address, rival));
+            }
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The routing table (RFC 2328 sections 11 and 16).
+//!
+//! LSAs are taken apart once, when they are installed: router- and network-LSAs into the graph, every prefix into an index by
+//! prefix. A change of topology runs SPF and then looks again at the prefixes of the nodes that changed; a change of
+//! prefixes alone looks at these prefixes only and runs no SPF.
+//!
+//! | Module | Holds | RFC 2328 |
+//! |---|---|---|
+//! | `topology` | the graph, SPF, intra-area paths | 16.1 |
+//! | `nexthop` | interfaces and gateways | 16.1.1 |
+//! | `inter_area` | paths through border routers | 16.2 |
+//! | `external` | external paths, rivals | 16.4 |
+//! | `advertised` | what LSAs say about prefixes, by prefix and by router | appendix E |
+
+mod advertised;
+mod external;
+mod inter_area;
+mod nexthop;
+mod topology;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use bugle_spf::{FirstHop, NexthopSetId, NodeKey, SpfRun};
+use bugle_types::{Prefix, RouterId};
+use bugle_wire::ospf::{LsaBody, LsaKey, LsaType, NetworkLsa};
+
+use crate::flood::{DbKey, StoredLsa};
+use crate::instance::Ospf;
+use crate::io::{Event, Output, PathType, Route};
+use advertised::{Advertised, Advertiser};
+use external::{External, Watch};
+use nexthop::Paths;
+pub(crate) use topology::RootLink;
+use topology::{Topology, router_node, router_of};
+
+/// A path to a router or prefix before it becomes a route.
+struct Candidate {
+    cost: u32,
+    sets: Vec<NexthopSetId>,
+}
+
+impl Candidate {
+    /// Merges an equal-cost path, or replaces a longer one.
+    fn merge(best: &mut Option<Self>, cost: u32, sets: &[NexthopSetId]) {
+        match best {
+            Some(held) if held.cost < cost => {}
+            Some(held) if held.cost == cost => held.sets.extend_from_slice(sets),
+            Some(_) | None => *best = Some(Self { cost, sets: sets.to_vec() }),
+        }
+    }
+}
+
+/// The routing table and what it is computed from.
+#[derive(Default)]
+pub struct Routing {
+    topology: Topology,
+    /// Summary-LSAs of border routers: their metrics.
+    summaries: Advertised<u32>,
+    /// ASBR-summary-LSAs: by AS boundary router, the border routers and their metrics.
+    boundaries: BTreeMap<RouterId, Vec<(RouterId, u32)>>,
+    externals: Advertised<External>,
+    /// Of the externals, those with a forwarding address.
+    forwarded: BTreeSet<(Prefix, Advertiser)>,
+    routes: BTreeMap<Prefix, Route>,
+    watches: BTreeMap<Ipv4Addr, Watch>,
+    /// Prefixes to look at again.
+    dirty: BTreeSet<Prefix>,
+    everything_dirty: bool,
+    watches_dirty: bool,
+    /// First hops whose neighbour is not what it was.
+    stale_hops: BTreeSet<FirstHop>,
+    /// What each set of the last run resolves to, by its id.
+    resolved: Vec<Option<Paths>>,
+}
+
+impl std::fmt::Debug for Routing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Routing")
+            .field("routes", &self.routes.len())
+            .field("nodes", &self.nodes())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Routing {
+    /// The routes, by prefix. A route without next hops is to a network of our own.
+    pub fn routes(&self) -> impl Iterator<Item = (Prefix, &Route)> {
+        self.routes.iter().map(|(&prefix, route)| (prefix, route))
+    }
+
+    /// The route to exactly this prefix.
+    #[must_use]
+    pub fn route(&self, prefix: Prefix) -> Option<&Route> {
+        self.routes.get(&prefix)
+    }
+
+    /// What the last run of SPF did.
+    #[must_use]
+    pub fn last_run(&self) -> SpfRun {
+        self.topology.last_run
+    }
+
+    /// The cost of the shortest path to a router of the area, as of the last run of SPF.
+    #[must_use]
+    pub fn distance(&self, router: RouterId) -> Option<u32> {
+        self.topology.node(router_node(router)).map(|(distance, _)| distance)
+    }
+
+    /// Routers and networks in the graph.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        self.topology.graph.len()
+    }
+
+    /// The links of this router changed.
+    pub(crate) fn set_root(&mut self, router_id: RouterId, links: &[RootLink]) {
+        self.topology.set_root(router_id, links);
+    }
+
+    /// An LSA other than a network-LSA changed: `body` is what it says now, `None` if it is gone or at MaxAge.
+    fn on_lsa(&mut self, own_id: RouterId, key: LsaKey, body: Option<&LsaBody<'_>>) {
+        let router = key.advertising_router;
+        match key.ls_type {
+            LsaType::ROUTER => {
+                let another = self.topology.on_router_lsa(own_id, key, body, &mut self.dirty);
+                if another {
+                    self.mark_advertised_by(router);
+                }
+            }
+            // Sections 16.2 (2), 16.4 (2): our own give no routes.
+            _ if router == own_id => {}
+            LsaType::SUMMARY_NETWORK | LsaType::SUMMARY_ASBR => self.on_summary_lsa(key, body),
+            LsaType::AS_EXTERNAL => self.on_external_lsa(key, body),
+            _ => {}
+        }
+    }
+
+    /// Marks every prefix whose route may depend on the paths to these nodes.
+    fn mark_nodes(&mut self, nodes: &[NodeKey]) {
+        for &node in nodes {
+            self.dirty.extend(self.topology.prefixes_of(node));
+            if let Some(router) = router_of(node)
+                && self.topology.may_be_border(router)
+            {
+                self.mark_advertised_by(router);
+            }
+        }
+    }
+
+    /// Marks every prefix whose route may depend on the path to a border or boundary router.
+    fn mark_advertised_by(&mut self, router: RouterId) {
+        self.dirty.extend(self.summaries.by_router(router));
+        self.dirty.extend(self.externals.by_router(router));
+        for (&boundary, borders) in &self.boundaries {
+            if borders.iter().any(|&(border, _)| border == router) {
+                self.dirty.extend(self.externals.by_router(boundary));
+            }
+        }
+    }
+
+    /// Marks what is reached through neighbours that are not what they were.
+    fn mark_stale_hops(&mut self) {
+        if self.stale_hops.is_empty() {
+            return;
+        }
+        let hops = std::mem::take(&mut self.stale_hops);
+        self.resolved.clear();
+        let nodes = self.topology.nodes_through(&hops);
+        self.mark_nodes(&nodes);
+    }
+}
+
+impl Ospf {
+    /// SPF's time has come.
+    pub(crate) fn run_spf(&mut self) {
+        let asked = self.spf_asked.take().unwrap_or(self.now);
+        let changed = self.routing.topology.run();
+        self.routing.resolved.clear();
+        self.routing.mark_nodes(&changed);
+        self.routing.watches_dirty = true;
+        self.stats.spf_runs += 1;
+        let run = self.routing.last_run();
+        let prefixes = self.routing.dirty.len();
+        self.event(Event::SpfRun {
+            asked,
+            nodes: run.nodes_visited,
+            changed: run.nodes_changed,
+            prefixes,
+        });
+    }
+
+    /// Brings the routing table up to date with the LSAs that changed in this step, and with SPF if it ran.
+    pub(crate) fn update_routes(&mut self) {
+        for key in std::mem::take(&mut self.changed) {
+            self.take_lsa_apart(key);
+        }
+        if self.routing.topology.take_change() {
+            self.spf_asked.get_or_insert(self.now);
+            self.backoff.trigger(self.now);
+        }
+        // Where routes through a lost neighbour go, the run that is due will tell: until then they stay, lest they be taken away
+        // and come back.
+        if self.spf_asked.is_none() {
+            self.routing.mark_stale_hops();
+        }
+        let mut dirty = std::mem::take(&mut self.routing.dirty);
+        if std::mem::take(&mut self.routing.everything_dirty) {
+            dirty.extend(self.routing.routes.keys().copied());
+            dirty.extend(self.routing.topology.prefixes());
+            dirty.extend(self.routing.summaries.prefixes());
+            dirty.extend(self.routing.externals.prefixes());
+            self.routing.watches_dirty = true;
+        }
+        let changes = self.update_prefixes(&dirty);
+        if !changes.is_empty() {
+            self.out.push_back(Output::Routes(changes.into_iter().collect()));
+        }
+        self.update_rivals(&dirty);
+    }
+
+    fn take_lsa_apart(&mut self, key: DbKey) {
+        let live = |stored: &StoredLsa| !stored.is_dead(self.now);
+        if key.lsa.ls_type == LsaType::NETWORK {
+            let by =
+                |router| DbKey { lsa: LsaKey { advertising_router: router, ..key.lsa }, ..key };
+            let lsas: Vec<NetworkLsa<'_>> = self
+                .db
+                .range(by(RouterId(0))..=by(RouterId(u32::MAX)))
+                .filter(|(_, _, stored)| live(stored))
+                .filter_map(|(_, _, stored)| {
+                    let LsaBody::Network(lsa) = stored.lsa()?.body().ok()? else { return None };
+                    Some(lsa)
+                })
+                .collect();
+            let Routing { topology, dirty, .. } = &mut self.routing;
+            topology.on_network_lsas(key.lsa.link_state_id, &lsas, dirty);
+            return;
+        }
+        let stored = self.db.lookup(&key).map(|(_, stored)| stored).filter(|stored| live(stored));
+        let body = stored.and_then(|stored| stored.lsa()?.body().ok());
+        self.routing.on_lsa(self.config.router_id, key.lsa, body.as_ref());
+    }
+
+    /// Recomputes prefixes, internal ones first: forwarding addresses are looked up among their routes.
+    fn update_prefixes(&mut self, dirty: &BTreeSet<Prefix>) -> BTreeMap<Prefix, Option<Route>> {
+        let mut changes = BTreeMap::new();
+        let mut internal_changed = false;
+        let mut external = Vec::new();
+        for &prefix in dirty {
+            let route = self.internal_path(prefix);
+            let was = self.routing.routes.get(&prefix).map(|route| route.path);
+            if route.is_none() {
+                external.push(prefix);
+            }
+            if route.is_some() || was.is_some_and(|path| path <= PathType::InterArea) {
+                internal_changed |= self.set_route(prefix, route, &mut changes);
+            }
+        }
+        if internal_changed {
+            let forwarded = self.routing.forwarded.iter().map(|&(prefix, _)| prefix);
+            let others = forwarded.filter(|prefix| !dirty.contains(prefix)).collect::<Vec<_>>();
+            for prefix in others {
+                if self.internal_path(prefix).is_none() {
+                    external.push(prefix);
+                }
+            }
+        }
+        for prefix in external {
+            let route = self.external_path(prefix);
+            self.set_route(prefix, route, &mut changes);
+        }
+        changes
+    }
+
+    fn set_route(
+        &mut self,
+        prefix: Prefix,
+        route: Option<Route>,
+        changes: &mut BTreeMap<Prefix, Option<Route>>,
+    ) -> bool {
+        let old = self.routing.routes.get(&prefix);
+        if old == route.as_ref() {
+            return false;
+        }
+        let was_visible = old.is_some_and(|route| !route.nexthops.is_empty());
+        let now_visible = route.clone().filter(|route| !route.nexthops.is_empty());
+        if was_visible || now_visible.is_some() {
+            changes.insert(prefix, now_visible);
+        }
+        match route {
+            Some(route) => self.routing.routes.insert(prefix, route),
+            None => self.routing.routes.remove(&prefix),
+        };
+        true
+    }
+
+    /// The intra-area or inter-area route to a prefix (section 11: these are preferred to external ones).
+    fn internal_path(&mut self, prefix: Prefix) -> Option<Route> {
+        if let Some(candidate) = self.routing.topology.intra_path(prefix)
+            && let Some(route) = self.route(PathType::IntraArea, &candidate)
+        {
+            return Some(route);
+        }
+        let candidate = self.routing.inter_path(prefix)?;
+        self.route(PathType::InterArea, &candidate)
+    }
+}

@@ -1,0 +1,257 @@
+//! The area's routers and networks, and the shortest paths to them (RFC 2328 section 16.1).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use bugle_spf::{Edge, FirstHop, Graph, NexthopSetId, NodeKey, NodeKind, NodeUpdate, Spf, SpfRun};
+use bugle_types::{IfIndex, Prefix, RouterId};
+use bugle_wire::ospf::{LsaBody, LsaKey, NetworkLsa, RouterFlags, RouterLinkKind};
+
+use super::Candidate;
+
+/// A link of this router as the root of its own tree: at its real cost, even while others are told MaxLinkMetric.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RootLink(Edge);
+
+impl RootLink {
+    /// To the neighbour on a point-to-point link.
+    pub(crate) fn router(ifindex: IfIndex, router: RouterId, cost: u16) -> Self {
+        Self::to(ifindex, router_node(router), cost)
+    }
+
+    /// To the network of a LAN, named by its DR's address.
+    pub(crate) fn network(ifindex: IfIndex, dr: Ipv4Addr, cost: u16) -> Self {
+        Self::to(ifindex, network_node(dr), cost)
+    }
+
+    fn to(ifindex: IfIndex, to: NodeKey, cost: u16) -> Self {
+        Self(Edge { to, cost: cost.into(), tag: ifindex.0.into() })
+    }
+}
+
+/// Names a router in the graph.
+pub(super) fn router_node(router: RouterId) -> NodeKey {
+    NodeKey(router.0.into())
+}
+
+/// Names a transit network in the graph, by the address of its DR (section 16.1).
+fn network_node(dr: Ipv4Addr) -> NodeKey {
+    NodeKey(1 << 32 | u64::from(u32::from(dr)))
+}
+
+/// The router that a node stands for; `None` for a network.
+pub(super) fn router_of(node: NodeKey) -> Option<RouterId> {
+    u32::try_from(node.0).ok().map(RouterId)
+}
+
+/// The graph, the shortest-path tree, and what hangs off its nodes.
+#[derive(Default)]
+pub(super) struct Topology {
+    root: Option<NodeKey>,
+    pub(super) graph: Graph,
+    pub(super) spf: Spf,
+    pub(super) last_run: SpfRun,
+    /// The graph changed, and nobody has asked yet.
+    changed: bool,
+    /// Nodes whose LSA is gone: removed after the next run, so that their place is not reused before it.
+    departed: Vec<NodeKey>,
+    /// What each node advertises, and the same by prefix.
+    node_prefixes: BTreeMap<NodeKey, Vec<(Prefix, u32)>>,
+    intra: BTreeMap<Prefix, Vec<(NodeKey, u32)>>,
+    flags: BTreeMap<RouterId, RouterFlags>,
+}
+
+impl Topology {
+    /// The links of this router changed.
+    pub(super) fn set_root(&mut self, router_id: RouterId, links: &[RootLink]) {
+        let root = router_node(router_id);
+        self.root = Some(root);
+        let edges: Vec<Edge> = links.iter().map(|link| link.0).collect();
+        self.set_node(root, NodeKind::Router, &edges);
+    }
+
+    /// Whether the graph changed since this was last asked, or since the last run.
+    pub(super) fn take_change(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// A router-LSA changed; `None`: it is gone. Whether that changes what kind of router it is.
+    pub(super) fn on_router_lsa(
+        &mut self,
+        own_id: RouterId,
+        key: LsaKey,
+        body: Option<&LsaBody<'_>>,
+        dirty: &mut BTreeSet<Prefix>,
+    ) -> bool {
+        let router = key.advertising_router;
+        // A router-LSA describes its own originator (section 12.4.1); anything else is an attack (CVE-2013-0149).
+        if key.link_state_id != Ipv4Addr::from(router.0) {
+            return false;
+        }
+        let node = router_node(router);
+        let Some(LsaBody::Router(lsa)) = body else {
+            self.set_prefixes(node, Vec::new(), dirty);
+            if router != own_id {
+                self.unset_node(node, NodeKind::Router);
+            }
+            return self.flags.remove(&router).is_some();
+        };
+        let mut edges = Vec::new();
+        let mut prefixes = Vec::new();
+        for link in lsa.links.clone() {
+            let metric = u32::from(link.metric);
+            let to = match link.kind {
+                RouterLinkKind::PointToPoint => router_node(link.id.into()),
+                RouterLinkKind::Transit => network_node(link.id),
+                RouterLinkKind::Stub => {
+                    prefixes.extend(Prefix::from_mask(link.id, link.data).map(|p| (p, metric)));
+                    continue;
+                }
+                // Virtual links exist in the backbone of a router with several areas only.
+                RouterLinkKind::Virtual | RouterLinkKind::Unknown(_) => continue,
+            };
+            edges.push(Edge { to, cost: metric, tag: u64::from(u32::from(link.data)) });
+        }
+        self.set_prefixes(node, prefixes, dirty);
+        if router != own_id {
+            self.set_node(node, NodeKind::Router, &edges);
+        }
+        self.flags.insert(router, lsa.flags) != Some(lsa.flags)
+    }
+
+    /// The network-LSAs with this DR's address changed. There is more than one if the DR had another router id before (section
+    /// 13.4), and until the one it left behind is gone both count: a member without a link back is no member anyway.
+    pub(super) fn on_network_lsas(
+        &mut self,
+        dr: Ipv4Addr,
+        lsas: &[NetworkLsa<'_>],
+        dirty: &mut BTreeSet<Prefix>,
+    ) {
+        let node = network_node(dr);
+        let mut prefixes: Vec<(Prefix, u32)> =
+            lsas.iter().filter_map(|lsa| Some((Prefix::from_mask(dr, lsa.mask)?, 0))).collect();
+        prefixes.dedup();
+        self.set_prefixes(node, prefixes, dirty);
+        if lsas.is_empty() {
+            self.unset_node(node, NodeKind::Network);
+            return;
+        }
+        let edges: Vec<Edge> = lsas
+            .iter()
+            .flat_map(|lsa| lsa.routers)
+            .map(|router| Edge { to: router_node(router), cost: 0, tag: 0 })
+            .collect();
+        self.set_node(node, NodeKind::Network, &edges);
+    }
+
+    fn set_node(&mut self, key: NodeKey, kind: NodeKind, edges: &[Edge]) {
+        self.departed.retain(|&departed| departed != key);
+        let changes = self.graph.apply(NodeUpdate { key, kind, no_transit: false, edges });
+        self.changed |= !changes.is_empty();
+    }
+
+    /// The LSA is gone: the node loses its edges now, and its place after the next run.
+    fn unset_node(&mut self, key: NodeKey, kind: NodeKind) {
+        if self.graph.node(key).is_some() {
+            self.set_node(key, kind, &[]);
+            self.departed.push(key);
+        }
+    }
+
+    /// Replaces the prefixes that a node advertises.
+    fn set_prefixes(
+        &mut self,
+        node: NodeKey,
+        prefixes: Vec<(Prefix, u32)>,
+        dirty: &mut BTreeSet<Prefix>,
+    ) {
+        let old = self.node_prefixes.get(&node).map_or(&[][..], Vec::as_slice);
+        if old == prefixes {
+            return;
+        }
+        for &(prefix, _) in old {
+            if let Some(nodes) = self.intra.get_mut(&prefix) {
+                nodes.retain(|&(advertiser, _)| advertiser != node);
+                if nodes.is_empty() {
+                    self.intra.remove(&prefix);
+                }
+            }
+            dirty.insert(prefix);
+        }
+        for &(prefix, cost) in &prefixes {
+            self.intra.entry(prefix).or_default().push((node, cost));
+            dirty.insert(prefix);
+        }
+        if prefixes.is_empty() {
+            self.node_prefixes.remove(&node);
+        } else {
+            self.node_prefixes.insert(node, prefixes);
+        }
+    }
+
+    /// Runs SPF. Returns the nodes whose distance or next hops changed.
+    pub(super) fn run(&mut self) -> Vec<NodeKey> {
+        self.changed = false;
+        let Some(root) = self.root else { return Vec::new() };
+        self.last_run = self.spf.run(&self.graph, root);
+        let changed = self.spf.changed().iter().map(|change| change.key).collect();
+        for node in std::mem::take(&mut self.departed) {
+            self.graph.remove(node);
+        }
+        changed
+    }
+
+    /// The nodes that prefixes depend on and that are reached by one of these first hops.
+    pub(super) fn nodes_through(&self, hops: &BTreeSet<FirstHop>) -> Vec<NodeKey> {
+        let through = |&node: &NodeKey| {
+            let set = self.node(node).map_or(NexthopSetId::EMPTY, |(_, set)| set);
+            self.spf.first_hops(set).iter().any(|hop| hops.contains(hop))
+        };
+        let routers = self.flags.keys().map(|&router| router_node(router));
+        self.node_prefixes.keys().copied().chain(routers).filter(through).collect()
+    }
+
+    /// Distance and next hops of a node as of the last run.
+    pub(super) fn node(&self, key: NodeKey) -> Option<(u32, NexthopSetId)> {
+        let node = self.graph.node(key)?;
+        Some((self.spf.distance(node)?, self.spf.nexthops(node)))
+    }
+
+    /// The path to a router whose router-LSA has this flag.
+    pub(super) fn path_to(
+        &self,
+        router: RouterId,
+        flag: RouterFlags,
+    ) -> Option<(u32, NexthopSetId)> {
+        self.flags.get(&router).filter(|flags| flags.contains(flag))?;
+        self.node(router_node(router))
+    }
+
+    /// Whether a router may be one that other LSAs than its router-LSA count from; one whose router-LSA is gone may have been.
+    pub(super) fn may_be_border(&self, router: RouterId) -> bool {
+        self.flags
+            .get(&router)
+            .is_none_or(|f| f.contains(RouterFlags::B) || f.contains(RouterFlags::E))
+    }
+
+    /// Intra-area paths to the networks and stub networks of the area.
+    pub(super) fn intra_path(&self, prefix: Prefix) -> Option<Candidate> {
+        let mut best = None;
+        for &(node, cost) in self.intra.get(&prefix)? {
+            if let Some((distance, set)) = self.node(node) {
+                Candidate::merge(&mut best, distance.saturating_add(cost), &[set]);
+            }
+        }
+        best
+    }
+
+    /// The networks and stub networks of the area.
+    pub(super) fn prefixes(&self) -> impl Iterator<Item = Prefix> {
+        self.intra.keys().copied()
+    }
+
+    /// The networks and stub networks that a node advertises.
+    pub(super) fn prefixes_of(&self, node: NodeKey) -> impl Iterator<Item = Prefix> {
+        self.node_prefixes.get(&node).into_iter().flatten().map(|&(prefix, _)| prefix)
+    }
+}
