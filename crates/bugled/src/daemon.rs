@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bugle_api::{BindError, Server};
-use bugle_host::{Clock, Driver, DriverError, Options};
+use bugle_host::{Clock, Driver, DriverError};
 use bugle_speaker::Speaker;
 use bugle_speaker::config::Config;
 use thiserror::Error;
@@ -50,7 +50,7 @@ async fn serve(file: &Path, config: Config) -> Result<(), RunError> {
     let clock = Clock::start();
     let wall = Wall::new(clock);
     let speaker = Speaker::new(seed(), clock.now());
-    let (driver, handle) = Driver::open(speaker, clock, Options::default())?;
+    let (driver, handle) = Driver::open(speaker, clock)?;
     let journal = Arc::new(Journal::new(wall));
     let events = handle.events();
     let supervisor = Supervisor::new(file, config, handle.clone());

@@ -23,10 +23,6 @@ pub struct Counters {
     pub fib_failures: Counter,
     /// Times that notifications about interfaces may have been lost, the first listing included.
     pub resyncs: Counter,
-    /// Times that the loop span instead of sleeping, and something came.
-    pub spin_hits: Counter,
-    /// Times that it span and nothing came.
-    pub spin_misses: Counter,
 }
 
 /// A number that only grows.

@@ -19,7 +19,6 @@ use crate::handle::{Command, Handle};
 use crate::limiter::Limiter;
 use crate::ospf::{OspfSocket, Received};
 use crate::poller::{Poller, Token, Tokens};
-use crate::spin::Spin;
 
 /// Packets taken from one socket before the others have their turn.
 const PACKETS_PER_TURN: usize = 32;
@@ -39,20 +38,6 @@ const COMMAND_BACKLOG: usize = 64;
 const EVENT_BACKLOG: usize = 4_096;
 /// The largest IP packet.
 const LARGEST_PACKET: usize = 65_535;
-
-/// What of the loop can be chosen.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// How long to look for more packets before going to sleep, while packets follow one another this closely. Zero: always sleep.
-    pub spin: Duration,
-}
-
-impl Default for Options {
-    /// 50 us, which is about what a wake-up costs.
-    fn default() -> Self {
-        Self { spin: Duration::from_micros(50) }
-    }
-}
 
 /// Why there is no loop, or no longer.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +65,6 @@ pub struct Driver<E> {
     ports: BTreeMap<IfIndex, Port>,
     /// Reused for each packet.
     buffer: Box<[u8]>,
-    spin: Spin,
     counters: Arc<Counters>,
     commands: mpsc::Receiver<Command<E>>,
     events: broadcast::Sender<Event>,
@@ -116,11 +100,7 @@ impl<E: Engine + 'static> Driver<E> {
     /// # Errors
     ///
     /// If the kernel's netlink or epoll cannot be used.
-    pub fn open(
-        engine: E,
-        clock: Clock,
-        options: Options,
-    ) -> Result<(Self, Handle<E>), DriverError> {
+    pub fn open(engine: E, clock: Clock) -> Result<(Self, Handle<E>), DriverError> {
         let poller = Poller::new().map_err(DriverError::Wait)?;
         let forwarding = Forwarding::open(poller.waker())?;
         let monitor = Monitor::open(forwarding.port())?;
@@ -138,7 +118,6 @@ impl<E: Engine + 'static> Driver<E> {
             forwarding,
             ports: BTreeMap::new(),
             buffer: vec![0; LARGEST_PACKET].into(),
-            spin: Spin::new(options.spin),
             counters,
             commands,
             events,
@@ -192,17 +171,14 @@ impl<E: Engine + 'static> Driver<E> {
 
     /// Everything that can be done now, in order of urgency, each for a bounded time.
     fn turn(&mut self, ready: &Tokens) {
-        let (mut packets, mut woken) = (false, false);
+        let mut woken = false;
         for token in ready.iter() {
             match token {
-                Token::Ospf(ifindex) => packets |= self.receive(ifindex),
+                Token::Ospf(ifindex) => self.receive(ifindex),
                 Token::Monitor => self.read_monitor(),
                 Token::Timer => {}
                 Token::Woken => woken = true,
             }
-        }
-        if packets {
-            self.spin.on_packets(self.clock.now(), &self.counters);
         }
         self.retry_resync();
         self.tick();
@@ -229,10 +205,9 @@ impl<E: Engine + 'static> Driver<E> {
     }
 
     /// Whether the loop should look again rather than sleep.
-    fn is_busy(&mut self, now: Time) -> bool {
+    fn is_busy(&self, now: Time) -> bool {
         self.engine.deadline().is_some_and(|deadline| deadline <= now)
             || self.forwarding.is_ready(now)
-            || self.spin.looks_again(now, &self.counters)
     }
 
     /// When there is something to do though nothing comes.
@@ -310,14 +285,13 @@ impl<E: Engine + 'static> Driver<E> {
         }
     }
 
-    /// Takes packets from an interface's socket; whether there were any.
-    fn receive(&mut self, ifindex: IfIndex) -> bool {
-        let mut any = false;
+    /// Takes packets from an interface's socket.
+    fn receive(&mut self, ifindex: IfIndex) {
         for _ in 0..PACKETS_PER_TURN {
             // Looked up each time: a packet can lead to the socket's end.
             let Some(socket) = self.ports.get(&ifindex).and_then(|port| port.socket.as_ref())
             else {
-                break;
+                return;
             };
             match socket.receive(&mut self.buffer) {
                 Ok(Received::Packet(packet)) => {
@@ -326,10 +300,9 @@ impl<E: Engine + 'static> Driver<E> {
                     let now = self.clock.now();
                     self.engine.handle(now, Input::Ospf { ifindex, src, dst, bytes });
                     self.drain();
-                    any = true;
                 }
                 Ok(Received::Malformed) => self.counters.malformed.add_one(),
-                Ok(Received::Nothing) => break,
+                Ok(Received::Nothing) => return,
                 Err(error) => {
                     self.counters.receive_errors.add_one();
                     let kind = Trouble::Receive(ifindex, error.raw_os_error());
@@ -337,7 +310,6 @@ impl<E: Engine + 'static> Driver<E> {
                 }
             }
         }
-        any
     }
 
     fn send(&mut self, ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr, bytes: &[u8]) {

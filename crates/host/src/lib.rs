@@ -11,7 +11,6 @@
 //! | `ospf`, `ipv4` | the raw socket of an OSPF interface |
 //! | `forwarding` | the kernel's forwarding table: changes in order, reads between them |
 //! | `poller` | waiting for sockets, for other threads, and for a time |
-//! | `spin` | when it pays not to sleep |
 //! | `limiter` | log messages at a bounded rate |
 
 pub mod clock;
@@ -24,10 +23,9 @@ mod ipv4;
 mod limiter;
 mod ospf;
 mod poller;
-mod spin;
 
 pub use clock::Clock;
 pub use counters::Counters;
-pub use driver::{Driver, DriverError, Options};
+pub use driver::{Driver, DriverError};
 pub use engine::Engine;
 pub use handle::{Handle, Stopped};

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bugle_host::{Clock, Driver, DriverError, Engine, Handle, Options};
+use bugle_host::{Clock, Driver, DriverError, Engine, Handle};
 use bugle_rib::fib::{FibOp, FibSnapshot};
 use bugle_speaker::{HostChange, Input, Output};
 use bugle_types::{Address, IfIndex, Link, Time};
@@ -117,8 +117,7 @@ impl Actor {
         let (sender, told) = channel();
         let engine = Scripted { script: script.clone(), told: sender };
         let (handle, end) = namespace.run(move || {
-            let (driver, handle) =
-                Driver::open(engine, Clock::start(), Options::default()).unwrap();
+            let (driver, handle) = Driver::open(engine, Clock::start()).unwrap();
             (handle, driver.start().unwrap())
         });
         Self { script, handle, end, told }

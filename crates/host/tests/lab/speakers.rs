@@ -1,6 +1,6 @@
 //! Real speakers, each with its driver in a namespace of its own.
 
-use bugle_host::{Clock, Driver, DriverError, Handle, Options};
+use bugle_host::{Clock, Driver, DriverError, Handle};
 use bugle_speaker::{Config, HostChange, Speaker};
 use nix::poll::{PollTimeout, poll};
 use tokio::sync::oneshot;
@@ -19,7 +19,7 @@ impl Router {
         let clock = Clock::start();
         let speaker = Speaker::new(1, clock.now());
         let (handle, end) = namespace.run(move || {
-            let (driver, handle) = Driver::open(speaker, clock, Options::default()).unwrap();
+            let (driver, handle) = Driver::open(speaker, clock).unwrap();
             (handle, driver.start().unwrap())
         });
         block_on(handle.configure(config)).unwrap();
