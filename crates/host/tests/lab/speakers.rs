@@ -37,7 +37,7 @@ fn config(router_id: &str, rest: &str) -> String {
         r#"
 router-id = "{router_id}"
 [[vrf.default.ospf.interface]]
-name = "eth0"
+name = "eth*"
 area = "0.0.0.0"
 type = "point-to-point"
 hello = "1s"
@@ -50,6 +50,13 @@ const HOSTS: &str = r#"
 [vrf.default.hosts]
 ports = ["tap*"]
 prefixes = ["10.100.0.0/16"]
+"#;
+
+const PINNED: &str = r#"
+[[vrf.default.hosts.static]]
+address = "10.100.0.9"
+port = "tap9"
+mac = "52:54:00:00:00:09"
 "#;
 
 /// Looks until `is_so`, for 30 s at most.
@@ -124,17 +131,45 @@ fn what_a_speaker_says_ends_with_it() {
     a.ip("link add name tap9 type veth peer name guest9");
     a.ip("link set dev tap9 up");
     a.ip("link set dev guest9 up");
-    let pinned = r#"
-[[vrf.default.hosts.static]]
-address = "10.100.0.9"
-port = "tap9"
-mac = "52:54:00:00:00:09"
-"#;
-    let here = Router::start(&a, &config("192.0.2.1", &format!("{HOSTS}{pinned}")));
+    let here = Router::start(&a, &config("192.0.2.1", &format!("{HOSTS}{PINNED}")));
     let there = Router::start(&b, &config("192.0.2.2", ""));
     wait_until("the neighbour routes the host", || !b.ip("route show 10.100.0.9").is_empty());
     here.stop();
     assert!(nothing_of_ours(&a), "left behind");
     wait_until("the route is gone", || b.ip("route show 10.100.0.9").is_empty());
     there.stop();
+}
+
+#[test]
+fn routes_that_the_kernel_drops_with_a_carrier_come_back_over_the_other_link() {
+    if !possible() {
+        return;
+    }
+    let [a, b] = pair();
+    a.link("eth1", "10.0.1.1/24", &b, "10.0.1.2/24");
+    a.ip("link add name tap9 type veth peer name guest9");
+    a.ip("link set dev tap9 up");
+    a.ip("link set dev guest9 up");
+    let here = Router::start(&a, &config("192.0.2.1", &format!("{HOSTS}{PINNED}")));
+    let there = Router::start(&b, &config("192.0.2.2", ""));
+    let legs = || {
+        let state = |speaker: &Speaker, _| {
+            let route = speaker.state().vrf("default")?.lookup("10.100.0.9".parse().ok()?)?;
+            Some(route.nexthops.len())
+        };
+        block_on(there.handle.read(state)).unwrap()
+    };
+    let leads_over = |link: &str| {
+        !b.ip("route show 10.100.0.9").is_empty() && b.ip("route get 10.100.0.9").contains(link)
+    };
+    wait_until("both links are used", || legs() == Some(2));
+    a.ip("link set dev eth0 down");
+    wait_until("the other link is used", || legs() == Some(1) && leads_over("dev eth1"));
+    a.ip("link set dev eth0 up");
+    wait_until("both links are used again", || legs() == Some(2));
+    a.ip("link set dev eth1 down");
+    wait_until("the first link is used", || legs() == Some(1) && leads_over("dev eth0"));
+    here.stop();
+    there.stop();
+    assert!(nothing_of_ours(&b), "left behind");
 }
