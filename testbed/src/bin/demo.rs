@@ -113,7 +113,9 @@ fn report(contenders: &[Contender]) {
     for contender in contenders {
         let outages = Summary::of(contender.moves.iter().map(|result| result.outage.duration));
         let lost: usize = contender.moves.iter().map(|result| result.outage.lost).sum();
-        let mut row = vec![contender.name.to_owned()];
+        let told = Summary::of(contender.moves.iter().map(|result| Some(result.told)));
+        let told = told.map_or_else(|| "-".to_owned(), |told| millis(told.median));
+        let mut row = vec![contender.name.to_owned(), told];
         row.extend(columns(rerouted(contender)));
         row.extend(columns(outages));
         row.push(lost.to_string());
@@ -125,6 +127,7 @@ fn report(contenders: &[Contender]) {
     }
     let header = [
         "ms",
+        "told: median",
         "rerouted: best",
         "median",
         "p99",
@@ -140,7 +143,8 @@ fn report(contenders: &[Contender]) {
     ];
     say(&table(&header, &rows));
     say(&format!(
-        "rerouted: from telling routing until the spine's kernel sends to the new hypervisor alone; given up after {} s.\n\
+        "told: what told routing has returned: bugle's API, or the kernel for FRR and BIRD.\n\
+         rerouted: from before that until the spine's kernel sends to the new hypervisor alone; given up after {} s.\n\
          outage: until the first packet from which on all reached the machine at its new place.",
         GIVE_UP.as_secs()
     ));
