@@ -42,13 +42,14 @@ impl Ospf {
     /// Entering Exchange (section 10.3): the database summary list is what the database holds now. MaxAge LSAs are
     /// not described but sent.
     pub(crate) fn list_database(&mut self, id: NeighborId) {
+        let Some(neighbor) = self.neighbors.get(&id) else { return };
         let mut summary = Vec::new();
         let mut dying = Vec::new();
         for (key, entry, lsa) in self.db.iter() {
-            if !key.scope.reaches(id.ifindex) {
+            if !key.scope.reaches(id.ifindex) || !neighbor.understands(key.lsa.ls_type) {
                 continue;
             }
-            if lsa.age(self.now) == MAX_AGE { dying.push(entry) } else { summary.push(entry) }
+            if lsa.is_dead(self.now) { dying.push(entry) } else { summary.push(entry) }
         }
         let Some(neighbor) = self.neighbors.get_mut(&id) else { return };
         neighbor.summary = summary.into();
@@ -74,8 +75,9 @@ impl Ospf {
             while headers.len() < room.max(1)
                 && let Some(entry) = neighbor.summary.pop_front()
             {
-                // What has left the database since the list was made was flushed by flooding.
-                headers.extend(self.db.value(entry).map(|lsa| lsa.header(self.now)));
+                // What has reached MaxAge since the list was made is flushed by flooding.
+                let lsa = self.db.value(entry).filter(|lsa| !lsa.is_dead(self.now));
+                headers.extend(lsa.map(|lsa| lsa.header(self.now)));
             }
             if !neighbor.summary.is_empty() {
                 flags = flags | DdFlags::MORE;
@@ -126,6 +128,7 @@ impl Ospf {
             self.mismatch(id.ifindex, src, mismatch);
             return;
         }
+        self.agreed_on_mtu(id.ifindex, src);
         if self.neighbors.get(&id).is_some_and(|n| n.state == NeighborState::Init) {
             self.neighbor_event(id, NeighborEvent::TwoWayReceived);
         }
@@ -319,11 +322,6 @@ impl Ospf {
             }
             // Section 13.3: the age grows by InfTransDelay, 1 s.
             builder.push(lsa.bytes(), (lsa.age(self.now) + 1).min(MAX_AGE));
-            if let Some(key) = self.db.key(entry)
-                && let Some(origin) = self.own.get_mut(&key)
-            {
-                origin.touched = Some(self.now);
-            }
         }
         if !builder.is_empty() {
             packets.push(builder.finish());

@@ -1,12 +1,13 @@
 //! Flooding: updates and acknowledgements, ageing (RFC 2328 sections 13 and 14).
 
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 
 use bugle_lsdb::{ArrivalGate, EntryId};
-use bugle_types::{AreaId, IfIndex, Time};
+use bugle_types::{AreaId, IfIndex, RouterId, Time};
 use bugle_wire::ospf::{
-    LinkStateAck, LinkStateUpdate, Lsa, LsaHeader, LsaKey, LsaType, MAX_AGE, SequenceNumber,
-    emit_link_state_ack,
+    DO_NOT_AGE, LinkStateAck, LinkStateUpdate, Lsa, LsaHeader, LsaKey, LsaType, MAX_AGE,
+    SequenceNumber, emit_link_state_ack,
 };
 
 use crate::exchange::IP_HEADER;
@@ -54,6 +55,15 @@ impl Scope {
         DbKey { scope: self, lsa }
     }
 
+    /// The least database key in this scope.
+    const fn first(self) -> DbKey {
+        self.key(LsaKey {
+            ls_type: LsaType(0),
+            link_state_id: Ipv4Addr::UNSPECIFIED,
+            advertising_router: RouterId(0),
+        })
+    }
+
     /// Whether LSAs of this scope are flooded out of an interface.
     pub(crate) fn reaches(self, ifindex: IfIndex) -> bool {
         match self {
@@ -72,6 +82,22 @@ pub struct DbKey {
     pub lsa: LsaKey,
 }
 
+impl DbKey {
+    /// The keys that differ from this one in the advertising router only.
+    pub(crate) fn by_any_router(self) -> RangeInclusive<Self> {
+        let by =
+            |advertising_router| Self { lsa: LsaKey { advertising_router, ..self.lsa }, ..self };
+        by(RouterId(0))..=by(RouterId(u32::MAX))
+    }
+}
+
+/// The header of an LSA as it came, with an age that sections 13 and 14 know: at most MaxAge. DoNotAge, which only routers that
+/// announce demand circuits understand (RFC 1793), is taken off: the LSA ages here like any other.
+fn header_of(lsa: Lsa<'_>) -> LsaHeader {
+    let header = lsa.header();
+    LsaHeader { age: (header.age & !DO_NOT_AGE).min(MAX_AGE), ..header }
+}
+
 /// An LSA in the database. Its age is computed when read.
 #[derive(Debug, Clone)]
 pub struct StoredLsa {
@@ -86,8 +112,7 @@ pub struct StoredLsa {
 
 impl StoredLsa {
     pub(crate) fn new(lsa: Lsa<'_>, now: Time, gate: ArrivalGate) -> Self {
-        let mut header = lsa.header();
-        header.age = header.age.min(MAX_AGE);
+        let header = header_of(lsa);
         Self { bytes: lsa.bytes().into(), header, installed: now, answered: None, gate }
     }
 
@@ -128,12 +153,6 @@ impl StoredLsa {
     }
 }
 
-/// Where an LSA came from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Received {
-    pub(crate) from: NeighborId,
-}
-
 impl Ospf {
     /// Link state update packets received (section 13).
     pub(crate) fn on_update(
@@ -158,8 +177,7 @@ impl Ospf {
 
     /// One LSA of an update: the steps of section 13.
     fn on_lsa(&mut self, id: NeighborId, src: Ipv4Addr, lsa: Lsa<'_>, direct: &mut Vec<LsaHeader>) {
-        let mut header = lsa.header();
-        header.age = header.age.min(MAX_AGE);
+        let header = header_of(lsa);
         // (1)
         if !lsa.checksum_ok() {
             self.dropped(id.ifindex, src, "lsa-checksum", || format!("{}", header.key));
@@ -241,7 +259,7 @@ impl Ospf {
         // (c), (d): out with the old, in with the new; (b): flooding comes first on the wire, as every send is queued
         // before any route is.
         let entry = self.install(key, StoredLsa::new(lsa, now, gate));
-        let flooded_back = self.flood(entry, Some(Received { from: id }));
+        let flooded_back = self.flood(entry, Some(id));
         self.request_answered(id, header.key);
         // (e) Section 13.5 table 19: flooded back out of the interface, it needs no acknowledgement; a BDR acknowledges
         // only what came from the DR; what was asked for is acknowledged like any other.
@@ -264,13 +282,11 @@ impl Ospf {
         header: LsaHeader,
         direct: &mut Vec<LsaHeader>,
     ) {
-        let Some(neighbor) = self.neighbors.get_mut(&id) else { return };
-        if !neighbor.retransmit.acknowledge(entry) {
+        // (a) An implied acknowledgement.
+        if !self.acknowledged(id, entry) {
             direct.push(header);
             return;
         }
-        // (a) An implied acknowledgement.
-        self.reap = true;
         self.rearm_retransmit(id);
         let Some(interface) = self.interfaces.get(&id.ifindex) else { return };
         let from_dr = self.neighbors.get(&id).is_some_and(|n| n.address == interface.dr);
@@ -296,7 +312,7 @@ impl Ospf {
         let entry = self.db.insert(key, stored, (!dead).then_some(deadline));
         if dead {
             self.dying.insert(entry);
-            self.reap = true;
+            self.unlisted.insert(entry);
         } else {
             self.dying.remove(&entry);
         }
@@ -304,59 +320,39 @@ impl Ospf {
         entry
     }
 
+    /// Takes an LSA off a neighbour's retransmission list; whether it was on it.
+    fn acknowledged(&mut self, id: NeighborId, entry: EntryId) -> bool {
+        let Some(neighbor) = self.neighbors.get_mut(&id) else { return false };
+        let listed = neighbor.retransmit.acknowledge(entry);
+        if listed && self.dying.contains(&entry) {
+            self.unlisted.insert(entry);
+        }
+        listed
+    }
+
     /// The flooding procedure (section 13.3). Whether the LSA goes back out of the interface it came in on.
-    pub(crate) fn flood(&mut self, entry: EntryId, received: Option<Received>) -> bool {
+    pub(crate) fn flood(&mut self, entry: EntryId, received: Option<NeighborId>) -> bool {
         let Some(key) = self.db.key(entry) else { return false };
         let Some(header) = self.db.value(entry).map(|stored| stored.header(self.now)) else {
             return false;
         };
         let mut back = false;
-        let interfaces: Vec<IfIndex> =
-            self.interfaces.keys().copied().filter(|&ifindex| key.scope.reaches(ifindex)).collect();
-        for ifindex in interfaces {
-            let neighbors: Vec<NeighborId> = self.neighbors_on(ifindex).map(|n| n.id).collect();
-            let mut listed = false;
+        let eligible: Vec<NeighborId> =
+            self.neighbors.keys().copied().filter(|id| key.scope.reaches(id.ifindex)).collect();
+        for neighbors in eligible.chunk_by(|a, b| a.ifindex == b.ifindex) {
             // (1)
-            for id in neighbors {
-                let Some(neighbor) = self.neighbors.get_mut(&id) else { continue };
-                // (a)
-                if neighbor.state < NeighborState::Exchange {
-                    continue;
+            let mut listed = None;
+            for &id in neighbors {
+                if self.list_for_retransmission(id, entry, &header, received) {
+                    listed = Some(id.ifindex);
                 }
-                // (b)
-                if neighbor.state != NeighborState::Full
-                    && let Some(wanted) = neighbor.requests.get(&header.key)
-                {
-                    let order = header.recency(wanted);
-                    if order.is_lt() {
-                        continue;
-                    }
-                    self.request_answered(id, header.key);
-                    if order.is_eq() {
-                        continue;
-                    }
-                }
-                // (c)
-                if received.is_some_and(|received| received.from == id) {
-                    continue;
-                }
-                // (d)
-                if let Some(neighbor) = self.neighbors.get_mut(&id) {
-                    neighbor.retransmit.add(entry, self.now);
-                }
-                self.rearm_retransmit(id);
-                listed = true;
             }
             // (2)
-            if !listed {
-                continue;
-            }
+            let Some(ifindex) = listed else { continue };
             let Some(interface) = self.interfaces.get_mut(&ifindex) else { continue };
-            if let Some(received) = received
-                && received.from.ifindex == ifindex
-            {
+            if let Some(from) = received.filter(|from| from.ifindex == ifindex) {
                 // (3), (4)
-                let by_dr = self.neighbors.get(&received.from).is_some_and(|neighbor| {
+                let by_dr = self.neighbors.get(&from).is_some_and(|neighbor| {
                     neighbor.address == interface.dr || neighbor.address == interface.bdr
                 });
                 if by_dr || interface.state == InterfaceState::Backup {
@@ -367,11 +363,46 @@ impl Ospf {
             // (5): sent when the whole input has been handled, in as few packets as possible.
             interface.flood.push(entry);
             self.flooding = true;
-            if let Some(origin) = self.own.get_mut(&key) {
-                origin.touched = Some(self.now);
-            }
         }
         back
+    }
+
+    /// Whether a neighbour must receive an LSA; then it is on its retransmission list from now on: step (1) of section 13.3.
+    fn list_for_retransmission(
+        &mut self,
+        id: NeighborId,
+        entry: EntryId,
+        header: &LsaHeader,
+        received: Option<NeighborId>,
+    ) -> bool {
+        let Some(neighbor) = self.neighbors.get(&id) else { return false };
+        // (a), and section 3.1 of RFC 5250.
+        if neighbor.state < NeighborState::Exchange || !neighbor.understands(header.key.ls_type) {
+            return false;
+        }
+        // (b)
+        if neighbor.state != NeighborState::Full
+            && let Some(wanted) = neighbor.requests.get(&header.key)
+        {
+            let order = header.recency(wanted);
+            if order.is_lt() {
+                return false;
+            }
+            self.request_answered(id, header.key);
+            if order.is_eq() {
+                return false;
+            }
+        }
+        // (c)
+        if received == Some(id) {
+            return false;
+        }
+        // (d)
+        if let Some(neighbor) = self.neighbors.get_mut(&id) {
+            neighbor.retransmit.add(entry, self.now);
+        }
+        self.rearm_retransmit(id);
+        true
     }
 
     /// Sends what the input just handled has left to flood.
@@ -384,7 +415,10 @@ impl Ospf {
             .iter_mut()
             .filter(|(_, interface)| !interface.flood.is_empty())
             .map(|(&ifindex, interface)| {
-                (ifindex, interface.flood_destination(), std::mem::take(&mut interface.flood))
+                let mut entries = std::mem::take(&mut interface.flood);
+                // One of ours that came newer from elsewhere was at once followed by an instance of ours.
+                entries.dedup();
+                (ifindex, interface.flood_destination(), entries)
             })
             .collect();
         for (ifindex, destination, entries) in floods {
@@ -476,9 +510,7 @@ impl Ospf {
 
     /// Link state acknowledgement packets received (section 13.7).
     pub(crate) fn on_ack(&mut self, id: NeighborId, packet: &LinkStateAck<'_>) {
-        let now = self.now;
-        let Some(neighbor) = self.neighbors.get_mut(&id) else { return };
-        if neighbor.state < NeighborState::Exchange {
+        if self.neighbors.get(&id).is_none_or(|n| n.state < NeighborState::Exchange) {
             return;
         }
         for header in packet.headers {
@@ -486,11 +518,10 @@ impl Ospf {
                 continue;
             };
             let Some((entry, stored)) = self.db.lookup(&scope.key(header.key)) else { continue };
-            if stored.header(now).recency(&header).is_eq() {
-                neighbor.retransmit.acknowledge(entry);
+            if stored.header(self.now).recency(&header).is_eq() {
+                self.acknowledged(id, entry);
             }
         }
-        self.reap = true;
         self.rearm_retransmit(id);
     }
 
@@ -514,7 +545,7 @@ impl Ospf {
         stored.header.age = MAX_AGE;
         self.db.schedule(entry, None);
         self.dying.insert(entry);
-        self.reap = true;
+        self.unlisted.insert(entry);
         self.changed.insert(key);
         for neighbor in self.neighbors.values_mut() {
             neighbor.retransmit.acknowledge(entry);
@@ -524,17 +555,14 @@ impl Ospf {
 
     /// Removes MaxAge LSAs that nobody is still to be told of (section 14).
     pub(crate) fn reap_dead(&mut self) {
-        if !std::mem::take(&mut self.reap) || self.dying.is_empty() || self.is_exchanging() {
+        if self.unlisted.is_empty() || self.is_exchanging() {
             return;
         }
-        let dead: Vec<EntryId> = self
-            .dying
-            .iter()
-            .copied()
-            .filter(|&entry| self.neighbors.values().all(|n| !n.retransmit.contains(entry)))
-            .collect();
-        for entry in dead {
-            self.dying.remove(&entry);
+        for entry in std::mem::take(&mut self.unlisted) {
+            let listed = self.neighbors.values().any(|n| n.retransmit.contains(entry));
+            if listed || !self.dying.remove(&entry) {
+                continue;
+            }
             let Some((key, _)) = self.db.remove(entry) else { continue };
             self.changed.insert(key);
             self.on_removed(key);
@@ -550,10 +578,11 @@ impl Ospf {
 
     /// An interface went down: its link-local LSAs leave the database without a word (RFC 5250 section 3).
     pub(crate) fn forget_link_scope(&mut self, ifindex: IfIndex) {
+        let scope = Scope::Link(ifindex);
         let gone: Vec<EntryId> = self
             .db
-            .iter()
-            .filter(|(key, ..)| key.scope == Scope::Link(ifindex))
+            .range(scope.first()..)
+            .take_while(|(key, ..)| key.scope == scope)
             .map(|(_, entry, _)| entry)
             .collect();
         for entry in gone {

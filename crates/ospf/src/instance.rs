@@ -83,8 +83,8 @@ pub struct Ospf {
     pub(crate) reclaim_until: Option<Time>,
     /// Entries at MaxAge.
     pub(crate) dying: BTreeSet<EntryId>,
-    /// Something may have freed MaxAge entries.
-    pub(crate) reap: bool,
+    /// Those of them that may be on no retransmission list any more.
+    pub(crate) unlisted: BTreeSet<EntryId>,
     /// Some interface has LSAs to flood.
     pub(crate) flooding: bool,
     /// LSAs whose content changed in this step, for the routing table.
@@ -128,7 +128,7 @@ impl Ospf {
             router_lsa_held: true,
             reclaim_until: None,
             dying: BTreeSet::new(),
-            reap: false,
+            unlisted: BTreeSet::new(),
             flooding: false,
             changed: BTreeSet::new(),
             answered: BTreeSet::new(),
@@ -290,14 +290,10 @@ impl Ospf {
         // Reaching Full, or removing what was flushed, may have originated something.
         self.send_floods();
         self.update_routes();
-        if self.life == Life::Stopping && self.is_drained() {
+        // What is flushed leaves `own` when every neighbour has acknowledged.
+        if self.life == Life::Stopping && self.own.is_empty() {
             self.say_goodbye();
         }
-    }
-
-    /// While stopping: nothing is left to flush, and every neighbour has acknowledged.
-    pub(crate) fn is_drained(&self) -> bool {
-        self.own.keys().all(|key| self.db.find(key).is_none())
     }
 
     /// The last Hello lists nobody, so that neighbours need not wait for RouterDeadInterval.
@@ -365,6 +361,14 @@ impl Ospf {
     pub(crate) fn agreed(&mut self, ifindex: IfIndex, source: Ipv4Addr) {
         let Some(interface) = self.interfaces.get_mut(&ifindex) else { return };
         if !matches!(interface.mismatches.get(&source), Some(Mismatch::Mtu { .. }) | None) {
+            interface.mismatches.remove(&source);
+        }
+    }
+
+    /// A neighbour's database description fits: an earlier disagreement about the MTU is over.
+    pub(crate) fn agreed_on_mtu(&mut self, ifindex: IfIndex, source: Ipv4Addr) {
+        let Some(interface) = self.interfaces.get_mut(&ifindex) else { return };
+        if matches!(interface.mismatches.get(&source), Some(Mismatch::Mtu { .. })) {
             interface.mismatches.remove(&source);
         }
     }

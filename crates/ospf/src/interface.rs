@@ -195,7 +195,9 @@ impl Ospf {
             flood: Vec::new(),
             acks: Vec::new(),
         };
+        let address = interface.config.address;
         self.interfaces.insert(ifindex, interface);
+        self.flush_former_network_lsas(address);
         if state == InterfaceState::PointToPoint && self.config.listen_first && self.router_lsa_held
         {
             self.timers.set(Timer::Hello(ifindex), Some(self.now + dead));

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use bugle_lsdb::{EntryId, FloodQueue};
 use bugle_types::{IfIndex, RouterId, Time};
-use bugle_wire::ospf::{DdFlags, Hello, LsaHeader, LsaKey, Options};
+use bugle_wire::ospf::{DdFlags, Hello, LsaHeader, LsaKey, LsaType, Options};
 
 use crate::config::NetworkType;
 use crate::instance::{Ospf, Timer};
@@ -257,6 +257,14 @@ impl Neighbor {
         self.retransmit.len()
     }
 
+    /// Whether the neighbour is to be given LSAs of a type: opaque ones only if it says that it is opaque-capable (RFC 5250 section
+    /// 3.1).
+    pub(crate) fn understands(&self, ls_type: LsaType) -> bool {
+        let opaque =
+            matches!(ls_type, LsaType::OPAQUE_LINK | LsaType::OPAQUE_AREA | LsaType::OPAQUE_AS);
+        !opaque || self.options.contains(Options::O)
+    }
+
     /// Clears the three lists (section 10.3).
     pub(crate) fn clear_lists(&mut self) {
         self.summary.clear();
@@ -453,8 +461,8 @@ impl Ospf {
         if was_adjacent != adjacent_now {
             self.on_adjacency_change(id.ifindex);
         }
-        // An exchange that ended may have been all that kept MaxAge LSAs in the database (section 14).
-        self.reap = true;
+        // An exchange that ended, or a list that was cleared, may have been all that kept MaxAge LSAs (section 14).
+        self.unlisted.extend(&self.dying);
     }
 
     /// A neighbour that was to be Full again by now is not: its link goes.

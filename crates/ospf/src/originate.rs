@@ -7,7 +7,7 @@
 
 use std::net::Ipv4Addr;
 
-use bugle_lsdb::ArrivalGate;
+use bugle_lsdb::{ArrivalGate, EntryId};
 use bugle_types::{IfIndex, Prefix, Time};
 use bugle_wire::ospf::{
     ExternalLsa, LS_REFRESH_TIME, Lsa, LsaHeader, LsaKey, LsaType, MAX_AGE, Options, RouterFlags,
@@ -39,8 +39,8 @@ pub(crate) struct Origin {
     options: Options,
     /// The last sequence number used, by us now or before a restart; `None`: never used, or wrapped around.
     sequence: Option<SequenceNumber>,
-    /// When an instance was last sent to a neighbour.
-    pub(crate) touched: Option<Time>,
+    /// When an instance was last flooded to somebody.
+    flooded: Option<Time>,
 }
 
 impl Ospf {
@@ -54,7 +54,7 @@ impl Ospf {
                 body: None,
                 options,
                 sequence: None,
-                touched: None,
+                flooded: None,
             }),
         };
         if origin.body == body && origin.options == options {
@@ -69,7 +69,7 @@ impl Ospf {
     pub(crate) fn originate(&mut self, key: DbKey) {
         let Some(origin) = self.own.get_mut(&key) else { return };
         let ready =
-            origin.touched.map_or(self.now, |touched| touched + self.config.min_ls_interval);
+            origin.flooded.map_or(self.now, |flooded| flooded + self.config.min_ls_interval);
         if ready > self.now {
             self.postponed.set(key, Some(ready));
             return;
@@ -94,6 +94,7 @@ impl Ospf {
         let stored = StoredLsa::new(lsa, self.now, ArrivalGate::new(self.now));
         let entry = self.install(key, stored);
         self.flood(entry, None);
+        self.note_flooding(key);
         self.event(Event::Originated { key: key.lsa, sequence, flushed: false });
     }
 
@@ -108,11 +109,26 @@ impl Ospf {
             return;
         }
         self.age_out(entry);
+        self.note_flooding(key);
         self.event(Event::Originated { key: key.lsa, sequence, flushed: true });
+    }
+
+    /// MinLSInterval starts, if there is anybody who was told. Neither retransmissions nor answers to requests start it: a
+    /// neighbour that does not hear, or asks again and again, must not keep news from the others.
+    fn note_flooding(&mut self, key: DbKey) {
+        let heard = self.neighbors.values().any(|n| n.state >= NeighborState::Exchange);
+        if let Some(origin) = self.own.get_mut(&key).filter(|_| heard) {
+            origin.flooded = Some(self.now);
+        }
     }
 
     /// A MaxAge LSA left the database.
     pub(crate) fn on_removed(&mut self, key: DbKey) {
+        if self.life != Life::Running {
+            self.own.remove(&key);
+            self.postponed.set(key, None);
+            return;
+        }
         let Some(origin) = self.own.get_mut(&key) else { return };
         if origin.sequence == Some(SequenceNumber::MAX) {
             origin.sequence = None;
@@ -179,7 +195,7 @@ impl Ospf {
                 body: None,
                 options: Options::E,
                 sequence: Some(header.sequence),
-                touched: None,
+                flooded: None,
             };
             self.own.entry(key).or_insert(origin);
             self.postponed.set(key, Some(self.reclaim_until.unwrap_or(self.now + RECLAIM)));
@@ -311,6 +327,19 @@ impl Ospf {
         self.want(self.network_lsa_key(address), Options::E, None);
     }
 
+    /// Network-LSAs for an address of ours that another router id advertises: ours had that id before (section 12.4.2).
+    pub(crate) fn flush_former_network_lsas(&mut self, address: Ipv4Addr) {
+        let former: Vec<EntryId> = self
+            .db
+            .range(self.network_lsa_key(address).by_any_router())
+            .filter(|(key, _, lsa)| !self.is_own(key) && !lsa.is_dead(self.now))
+            .map(|(_, entry, _)| entry)
+            .collect();
+        for entry in former {
+            self.age_out(entry);
+        }
+    }
+
     /// The AS-external-LSA of a host (section 12.4.4).
     pub(crate) fn on_host(&mut self, address: Ipv4Addr, route: Option<ExternalRoute>) {
         let key = Scope::As.key(LsaKey {
@@ -334,7 +363,10 @@ impl Ospf {
     pub(crate) fn flush_everything(&mut self) {
         let keys: Vec<DbKey> = self.own.keys().rev().copied().collect();
         for key in keys {
-            self.want(key, Options::E, None);
+            if let Some(origin) = self.own.get_mut(&key) {
+                origin.body = None;
+            }
+            self.originate(key);
         }
     }
 }

@@ -222,11 +222,9 @@ impl Ospf {
     fn take_lsa_apart(&mut self, key: DbKey) {
         let live = |stored: &StoredLsa| !stored.is_dead(self.now);
         if key.lsa.ls_type == LsaType::NETWORK {
-            let by =
-                |router| DbKey { lsa: LsaKey { advertising_router: router, ..key.lsa }, ..key };
             let lsas: Vec<NetworkLsa<'_>> = self
                 .db
-                .range(by(RouterId(0))..=by(RouterId(u32::MAX)))
+                .range(key.by_any_router())
                 .filter(|(_, _, stored)| live(stored))
                 .filter_map(|(_, _, stored)| {
                     let LsaBody::Network(lsa) = stored.lsa()?.body().ok()? else { return None };

@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod bench;
+mod exchange;
 mod hello;
 mod routing;
