@@ -68,6 +68,8 @@ pub struct Driver<E> {
     counters: Arc<Counters>,
     commands: mpsc::Receiver<Command<E>>,
     events: broadcast::Sender<Event>,
+    /// Replies and events of this turn.
+    later: Vec<Output>,
     replies: BTreeMap<u64, oneshot::Sender<Result<(), String>>>,
     last_request: u64,
     limiter: Limiter<Trouble>,
@@ -121,6 +123,7 @@ impl<E: Engine + 'static> Driver<E> {
             counters,
             commands,
             events,
+            later: Vec::new(),
             replies: BTreeMap::new(),
             last_request: 0,
             limiter: Limiter::new(),
@@ -182,10 +185,11 @@ impl<E: Engine + 'static> Driver<E> {
         }
         self.retry_resync();
         self.tick();
-        self.change_forwarding();
         if woken {
             self.on_woken();
         }
+        self.change_forwarding();
+        self.carry_out_later();
     }
 
     /// Another thread has something for us.
@@ -235,10 +239,28 @@ impl<E: Engine + 'static> Driver<E> {
         self.drain();
     }
 
+    /// Does what the engine asks for, in order; but what wakes other threads, or writes a log, waits until packets and changes to
+    /// the kernel are out.
     fn drain(&mut self) {
         while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Reply { .. } | Output::Event(_) => self.later.push(output),
+                Output::OpenOspf(_)
+                | Output::CloseOspf(_)
+                | Output::AllDRouters { .. }
+                | Output::SendOspf { .. }
+                | Output::Fib(_)
+                | Output::ReadFib(_) => self.carry_out(output),
+            }
+        }
+    }
+
+    fn carry_out_later(&mut self) {
+        let mut later = std::mem::take(&mut self.later);
+        for output in later.drain(..) {
             self.carry_out(output);
         }
+        self.later = later;
     }
 
     fn carry_out(&mut self, output: Output) {
