@@ -51,6 +51,8 @@ pub struct Speaker {
     synced: bool,
     /// The kernel's forwarding table has been read once.
     read: bool,
+    /// Changes to the hosts that came before the machine was known.
+    early: Vec<(u64, HostChange)>,
     /// What a resynchronisation has reported so far.
     reported: Option<(Vec<IfIndex>, Vec<Address>)>,
     pub(crate) vrfs: BTreeMap<VrfName, Vrf>,
@@ -75,6 +77,7 @@ impl Speaker {
             machine: Machine::default(),
             synced: false,
             read: false,
+            early: Vec::new(),
             reported: None,
             vrfs: BTreeMap::new(),
             next_vrf: 0,
@@ -120,7 +123,11 @@ impl Speaker {
                 self.rib.handle(self.now, rib::Input::Failed { op, reason });
             }
             Input::FibDisturbed => self.rib.handle(self.now, rib::Input::Disturbed),
-            Input::Host { request, change } => self.on_host_change(request, change),
+            Input::Host { request, change } if self.is_ready() || self.stopping => {
+                self.on_host_change(request, change);
+            }
+            // Ports and others' claims are not known yet.
+            Input::Host { request, change } => self.early.push((request, change)),
             Input::Shutdown => self.on_shutdown(),
         }
         self.pump();
@@ -317,7 +324,7 @@ impl Speaker {
         }
         // Before the first full report there would be adjacencies without hosts, and hosts without ports; before the kernel was
         // read it is not known whether this is a restart.
-        if !self.synced || (self.config.fib.enabled && !self.read) || self.stopping {
+        if !self.is_ready() || self.stopping {
             return;
         }
         let infrastructure = self.infrastructure();
@@ -339,6 +346,14 @@ impl Speaker {
             }
             vrf.set_interfaces(self.now, interfaces, &mut self.out);
         }
+        for (request, change) in std::mem::take(&mut self.early) {
+            self.on_host_change(request, change);
+        }
+    }
+
+    /// Whether the machine's interfaces, and what a previous run left in its kernel, are known.
+    fn is_ready(&self) -> bool {
+        self.synced && (self.read || !self.config.fib.enabled)
     }
 
     /// Addresses that no host may have: the machine's own, and the routers'.
@@ -406,6 +421,9 @@ impl Speaker {
             return;
         }
         self.sweep = None;
+        for (request, change) in std::mem::take(&mut self.early) {
+            self.on_host_change(request, change);
+        }
         for vrf in self.vrfs.values_mut() {
             if let Some(ospf) = &mut vrf.ospf {
                 ospf.handle(self.now, ospf::Input::Shutdown);

@@ -108,6 +108,16 @@ fn moves_in_quick_succession_end_at_the_last_host() {
 }
 
 #[test]
+fn a_host_added_before_the_machine_is_known_waits_for_it() {
+    let mut world = settled(2);
+    world.kill(1);
+    world.restart_with(1, |world| world.tell(1, add(HOST)));
+    world.run_for(secs(5));
+    assert_eq!(world.answers(1), [Ok(())]);
+    assert_eq!(world.machines[0].kernel.lookup(HOST), towards(1));
+}
+
+#[test]
 fn going_back_within_a_second_is_as_fast_as_going() {
     let mut world = settled(2);
     world.host(1, add(HOST)).unwrap();

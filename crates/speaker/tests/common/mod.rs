@@ -228,6 +228,11 @@ impl World {
 
     /// Starts a machine's speaker, with no memory but the kernel's.
     pub(crate) fn start(&mut self, index: usize) {
+        self.restart_with(index, |_| ());
+    }
+
+    /// The same, with something that happens before the machine's interfaces have been reported.
+    pub(crate) fn restart_with(&mut self, index: usize, early: impl FnOnce(&mut Self)) {
         let machine = &mut self.machines[index];
         machine.speaker =
             Speaker::new(u64::try_from(index).unwrap() + self.now.as_nanos(), self.now);
@@ -236,6 +241,7 @@ impl World {
         let config = machine.config.clone();
         let links: Vec<_> = machine.links.values().cloned().collect();
         self.input(index, Input::Config(Box::new(config)));
+        early(self);
         self.input(index, Input::Resync);
         for (link, addresses) in links {
             self.input(index, Input::Link(link));
@@ -279,10 +285,20 @@ impl World {
     }
 
     pub(crate) fn host(&mut self, index: usize, change: HostChange) -> Result<(), String> {
+        self.tell(index, change);
+        self.machines[index].replies.remove(&self.request).unwrap()
+    }
+
+    /// Asks for a change without waiting for the answer.
+    pub(crate) fn tell(&mut self, index: usize, change: HostChange) {
         self.request += 1;
         let request = self.request;
         self.input(index, Input::Host { request, change });
-        self.machines[index].replies.remove(&request).unwrap()
+    }
+
+    /// The answers that nobody has taken.
+    pub(crate) fn answers(&self, index: usize) -> Vec<Result<(), String>> {
+        self.machines[index].replies.values().cloned().collect()
     }
 
     pub(crate) fn input(&mut self, index: usize, input: Input<'_>) {
