@@ -4,5 +4,6 @@
 
 mod bench;
 mod exchange;
+mod flooding;
 mod hello;
 mod routing;
