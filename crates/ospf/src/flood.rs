@@ -91,7 +91,7 @@ impl DbKey {
     }
 }
 
-/// The header of an LSA as it came, with an age that sections 13 and 14 know: at most MaxAge. DoNotAge, which only routers that
+/// The header of an LSA as it came, with an age that sections 13 and 14 know: at most MaxAge. `DoNotAge`, which only routers that
 /// announce demand circuits understand (RFC 1793), is taken off: the LSA ages here like any other.
 fn header_of(lsa: Lsa<'_>) -> LsaHeader {
     let header = lsa.header();

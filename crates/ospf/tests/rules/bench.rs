@@ -478,13 +478,7 @@ pub(crate) const E2: Says =
 pub(crate) fn external_lsa(by: RouterId, text: &str, says: Says) -> Vec<u8> {
     let prefix = prefix(text);
     let Says { nth, type2, metric, forwarding, tag, id } = says;
-    let mask = prefix.mask().unwrap();
-    let key = key(LsaType::AS_EXTERNAL, id.unwrap_or(prefix.ipv4().unwrap()), by);
+    let (first, mask) = (prefix.ipv4().unwrap(), prefix.mask().unwrap());
+    let key = key(LsaType::AS_EXTERNAL, id.unwrap_or(first), by);
     lsa(key, nth, &external_body(&ExternalLsa { mask, type2, metric, forwarding, tag }))
-}
-
-/// The same LSA at MaxAge.
-pub(crate) fn flushed(mut lsa: Vec<u8>) -> Vec<u8> {
-    lsa[..2].copy_from_slice(&3600u16.to_be_bytes());
-    lsa
 }

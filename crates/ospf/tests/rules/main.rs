@@ -6,4 +6,5 @@ mod bench;
 mod exchange;
 mod flooding;
 mod hello;
+mod origination;
 mod routing;
