@@ -64,6 +64,7 @@ pub(crate) struct Peer {
     pub(crate) bdr: Ipv4Addr,
     /// What its database descriptions say it is capable of.
     pub(crate) options: Options,
+    pub(crate) mtu: u16,
     pub(crate) area: AreaId,
 }
 
@@ -76,6 +77,7 @@ pub(crate) fn peer(ifindex: u32, n: u8) -> Peer {
         dr: Ipv4Addr::UNSPECIFIED,
         bdr: Ipv4Addr::UNSPECIFIED,
         options: Options::E | Options::O,
+        mtu: 1500,
         area: AreaId::BACKBONE,
     }
 }
@@ -109,7 +111,8 @@ impl Peer {
         headers: &[LsaHeader],
     ) -> Vec<u8> {
         let headers = headers.iter().copied();
-        emit_database_description(&self.header(), 1500, self.options, flags, sequence, headers)
+        let Self { mtu, options, .. } = self;
+        emit_database_description(&self.header(), mtu, options, flags, sequence, headers)
     }
 
     pub(crate) fn update(self, lsas: &[Vec<u8>]) -> Vec<u8> {

@@ -185,19 +185,26 @@ fn a_description_in_init_is_a_two_way_hello_and_in_two_way_is_ignored() {
 }
 
 #[test]
-fn a_larger_mtu_is_rejected_until_it_is_changed_or_ignored() {
-    let neighbor = peer(1, 2);
-    let mut bench = Bench::new();
-    let small = InterfaceConfig { mtu: 1400, ..interface(1, P2P) };
-    bench.configure(small.clone(), 1);
-    bench.meet(neighbor);
-    bench.receive(neighbor, &neighbor.description(FIRST, 5, &[]));
-    assert_eq!(bench.state(neighbor), NeighborState::ExStart);
-    assert_eq!(bench.interface_state(1).mismatches.len(), 1);
-    bench.configure(InterfaceConfig { mtu_ignore: true, ..small }, 1);
-    bench.receive(neighbor, &neighbor.description(FIRST, 5, &[]));
-    assert_eq!(bench.state(neighbor), NeighborState::Exchange);
+fn a_larger_mtu_is_rejected_until_it_fits_or_is_ignored() {
+    let large = Peer { mtu: 1501, ..peer(1, 2) };
+    let rejected = || {
+        let mut bench = in_ex_start(large);
+        bench.receive(large, &large.description(FIRST, 5, &[]));
+        assert_eq!(bench.state(large), NeighborState::ExStart);
+        assert_eq!(bench.interface_state(1).mismatches.len(), 1);
+        bench.receive(large, &large.hello(&[crate::bench::OWN]));
+        assert_eq!(bench.interface_state(1).mismatches.len(), 1, "Hellos do not settle it");
+        bench
+    };
+    let mut bench = rejected();
+    let fits = Peer { mtu: 1500, ..large };
+    bench.receive(fits, &fits.description(FIRST, 5, &[]));
+    assert_eq!(bench.state(large), NeighborState::Exchange);
     assert!(bench.interface_state(1).mismatches.is_empty());
+    let mut bench = rejected();
+    bench.configure(InterfaceConfig { mtu_ignore: true, ..interface(1, P2P) }, 1);
+    bench.receive(large, &large.description(FIRST, 5, &[]));
+    assert_eq!(bench.state(large), NeighborState::Exchange);
 }
 
 #[test]

@@ -101,6 +101,13 @@ fn as_backup_only_what_the_designated_router_sends_is_acknowledged() {
     bench.receive(dr, &dr.update(&[host(2)]));
     bench.run_for(millis(500));
     assert_eq!(acks(&bench, start), [(ALL_SPF_ROUTERS, 100)]);
+    // From another it is an acknowledgement, and not acknowledged.
+    bench.receive(dr, &dr.update(&[external_lsa(peer_id(50), "10.100.0.2/32", E2)]));
+    bench.run_for(millis(200));
+    let before = bench.sent.iter().flat_map(Sent::acknowledged).count();
+    bench.receive(other, &other.update(&[external_lsa(peer_id(50), "10.100.0.2/32", E2)]));
+    bench.run_for(millis(200));
+    assert_eq!(bench.sent.iter().flat_map(Sent::acknowledged).count(), before);
     // If the designated router fails, the backup's retransmissions reach the others.
     bench.run_for(secs(1));
     let again = bench.instances(1, host_key());
@@ -111,12 +118,23 @@ fn as_backup_only_what_the_designated_router_sends_is_acknowledged() {
 
 #[test]
 fn as_neither_updates_and_acknowledgements_go_to_the_designated_routers() {
-    let (mut bench, [dr, _]) = lan(1, 2, 3);
+    let (mut bench, [dr, backup]) = lan(1, 2, 3);
     let start = bench.now;
     bench.receive(dr, &dr.update(&[host(1)]));
     bench.run_for(millis(500));
     assert!(bench.instances(1, host_key()).is_empty());
     assert_eq!(acks(&bench, start), [(ALL_D_ROUTERS, 100)]);
+    // From the other designated router it comes as an acknowledgement, and is not acknowledged.
+    bench.mute = true;
+    for (nth, one, another) in [(2, dr, backup), (3, backup, dr)] {
+        bench.receive(one, &one.update(&[host(nth)]));
+        bench.run_for(millis(500));
+        let before = acks(&bench, start).len();
+        bench.receive(another, &another.update(&[host(nth)]));
+        bench.run_for(millis(500));
+        assert_eq!(acks(&bench, start).len(), before);
+    }
+    bench.mute = false;
     bench.take();
     let route = bugle_ospf::ExternalRoute { metric: 1, type2: true, tag: 0 };
     bench.input(bugle_ospf::Input::Host(ip("10.100.0.9"), Some(route)));

@@ -10,7 +10,7 @@ use bugle_types::IfIndex;
 use bugle_wire::ospf::{LsaType, RouterFlags};
 
 use crate::bench::{
-    Bench, OWN, Peer, interface, ip, key, neighbor_lsa, peer, router_lsa, secs, stub,
+    Bench, OWN, Peer, interface, ip, key, neighbor_lsa, peer, peer_id, router_lsa, secs, stub,
 };
 
 const LAN: NetworkType = NetworkType::Broadcast;
@@ -178,4 +178,65 @@ fn a_lan_takes_no_more_neighbors_than_a_hello_can_list() {
     let first = peer(1, 2);
     bench.receive(first, &first.hello(&[OWN]));
     assert_eq!(bench.state(first), NeighborState::TwoWay, "who is known stays known");
+}
+
+#[test]
+fn who_moves_to_another_address_is_the_same_neighbor_on_a_point_to_point_link() {
+    let first = peer(1, 2);
+    let mut bench =
+        Bench::beside(first, &[neighbor_lsa(first, RouterFlags::NONE, &[stub("10.9.0.0/24", 1)])]);
+    bench.run_for(secs(1));
+    assert_eq!(bench.gateways("10.9.0.0/24"), [first.address]);
+    let moved = Peer { address: ip("10.0.1.77"), ..first };
+    bench.receive(moved, &moved.hello(&[OWN]));
+    assert_eq!(bench.state(first), NeighborState::Full);
+    assert_eq!(bench.gateways("10.9.0.0/24"), [moved.address]);
+}
+
+#[test]
+fn another_router_on_a_point_to_point_link_takes_the_place_of_the_first() {
+    let [first, second] = [peer(1, 2), peer(1, 3)];
+    let mut bench = Bench::beside(first, &[]);
+    bench.meet(second);
+    assert_eq!(bench.state(first), NeighborState::Down);
+    assert_eq!(bench.ospf.state().neighbors().count(), 1);
+}
+
+#[test]
+fn packets_for_others_and_from_strangers_are_not_taken() {
+    let first = peer(1, 2);
+    let mut bench = Bench::beside(first, &[]);
+    let stranger = peer(1, 3);
+    let lsa = router_lsa(peer_id(50), RouterFlags::NONE, &[]);
+    let update = |from: Peer| from.update(std::slice::from_ref(&lsa));
+    let mut hand = |dst: &str, src: Ipv4Addr, bytes: &[u8]| {
+        let before = bench.database().len();
+        let (ifindex, dst) = (IfIndex(1), ip(dst));
+        bench.input(Input::Packet { ifindex, src, dst, bytes });
+        bench.database().len() > before
+    };
+    assert!(!hand("224.0.0.5", stranger.address, &update(stranger)), "no neighbour");
+    assert!(!hand("10.0.1.9", first.address, &update(first)), "for somebody else");
+    assert!(!hand("224.0.0.6", first.address, &update(first)), "for designated routers");
+    assert!(!hand("224.0.0.5", ip("10.0.1.1"), &update(first)), "our own");
+    let elsewhere = Peer { area: bugle_types::AreaId(1), ..first };
+    assert!(!hand("224.0.0.5", first.address, &update(elsewhere)), "of another area");
+    let mut version = update(first);
+    version[0] = 3;
+    assert!(!hand("224.0.0.5", first.address, &version));
+    let mut checksum = update(first);
+    checksum[12] ^= 1;
+    assert!(!hand("224.0.0.5", first.address, &checksum));
+    assert!(hand("10.0.1.1", first.address, &update(first)), "for us");
+}
+
+#[test]
+fn on_a_lan_the_sender_must_be_of_the_network_and_on_a_point_to_point_link_not() {
+    let far = Peer { address: ip("172.31.0.9"), ..peer(1, 2) };
+    for (network_type, expected) in [(LAN, NeighborState::Down), (P2P, NeighborState::ExStart)] {
+        let mut bench = Bench::new();
+        bench.up(1, network_type);
+        bench.meet(far);
+        assert_eq!(bench.state(far), expected);
+    }
 }

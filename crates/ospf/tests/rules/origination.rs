@@ -270,6 +270,24 @@ fn the_first_change_goes_out_at_once_and_the_next_a_second_later_merged() {
 }
 
 #[test]
+fn with_nobody_to_hear_changes_do_not_wait() {
+    let mut bench = Bench::new();
+    bench.up(1, P2P);
+    advertise(&mut bench, 10);
+    advertise(&mut bench, 11);
+    assert_eq!(nth(bench.database()[&host_key()]), 2);
+}
+
+#[test]
+fn a_link_costs_at_least_one() {
+    let mut bench = Bench::new();
+    bench.configure(InterfaceConfig { cost: 0, ..interface(1, P2P) }, 1);
+    let first = peer(1, 2);
+    bench.join(first, &[]);
+    assert_eq!(links(&bench)[0], to_router(first.id, ip("10.0.1.1"), 1));
+}
+
+#[test]
 fn neighbors_that_do_not_hear_do_not_keep_news_from_those_that_do() {
     let (mut bench, peers) = amid(3);
     advertise(&mut bench, 10);

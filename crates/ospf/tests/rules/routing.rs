@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use bugle_ospf::{Config, Input, InterfaceConfig, NetworkType, PathType};
-use bugle_types::{AreaId, IfIndex, RouterId};
+use bugle_types::{AreaId, IfIndex};
 use bugle_wire::ospf::{
     LS_INFINITY, LsaType, RouterFlags, RouterLink, RouterLinkKind, summary_body,
 };
@@ -111,37 +111,52 @@ fn an_external_lsa_may_change_its_mask() {
 
 #[test]
 fn the_end_of_a_stale_network_lsa_does_not_end_the_network() {
+    // The designated router had another router id before, lower or higher, and left this behind.
+    for former in [peer_id(1), peer_id(200)] {
+        let mut bench = Bench::new();
+        bench.configure(InterfaceConfig { priority: 0, ..interface(1, LAN) }, 1);
+        let dr = Peer { dr: ip("10.0.1.2"), ..peer(1, 2) };
+        let to_lan = link(RouterLinkKind::Transit, dr.address, dr.address, 10);
+        let lsas = [
+            router_lsa(dr.id, PLAIN, &[to_lan, stub("10.9.0.0/24", 1)]),
+            network_lsa(dr.address, dr.id, 1, &[dr.id, OWN]),
+            network_lsa(dr.address, former, 1, &[former, OWN]),
+        ];
+        bench.join(dr, &lsas);
+        bench.run_for(secs(1));
+        assert_eq!(bench.gateways("10.9.0.0/24"), [dr.address]);
+        bench.receive(dr, &dr.update_aged(&lsas[2..], 3600));
+        bench.run_for(secs(1));
+        assert_eq!(bench.gateways("10.9.0.0/24"), [dr.address]);
+        bench.receive(dr, &dr.update_aged(&lsas[1..2], 3600));
+        bench.run_for(secs(1));
+        assert!(bench.gateways("10.9.0.0/24").is_empty());
+    }
+}
+
+#[test]
+fn a_router_on_a_lan_is_a_next_hop_as_long_as_we_hear_each_other_even_without_adjacency() {
     let mut bench = Bench::new();
     bench.configure(InterfaceConfig { priority: 0, ..interface(1, LAN) }, 1);
     let dr = Peer { dr: ip("10.0.1.2"), ..peer(1, 2) };
-    let member = |id, address| {
-        link(RouterLinkKind::Transit, dr.address, address, 10).into_lsa(id, "10.9.0.0/24")
-    };
+    let other = Peer { priority: 0, dr: ip("10.0.1.2"), ..peer(1, 3) };
+    let to_lan = |peer: Peer| link(RouterLinkKind::Transit, dr.address, peer.address, 10);
     let lsas = [
-        member(dr.id, dr.address),
-        network_lsa(dr.address, dr.id, 1, &[dr.id, OWN]),
-        // The designated router had another router id before, and left this behind.
-        network_lsa(dr.address, peer_id(200), 1, &[peer_id(200), OWN]),
+        router_lsa(dr.id, PLAIN, &[to_lan(dr)]),
+        router_lsa(other.id, PLAIN, &[to_lan(other), stub("10.9.0.0/24", 1)]),
+        network_lsa(dr.address, dr.id, 1, &[dr.id, other.id, OWN]),
     ];
     bench.join(dr, &lsas);
-    assert_eq!(bench.gateways("10.9.0.0/24"), [dr.address]);
-    bench.receive(dr, &dr.update_aged(&lsas[2..], 3600));
     bench.run_for(secs(1));
-    assert_eq!(bench.gateways("10.9.0.0/24"), [dr.address]);
-    bench.receive(dr, &dr.update_aged(&lsas[1..2], 3600));
-    bench.run_for(secs(1));
+    assert!(bench.gateways("10.9.0.0/24").is_empty(), "we do not hear it");
+    let runs = bench.ospf.state().stats().spf_runs;
+    bench.meet(other);
+    assert_eq!(bench.state(other), bugle_ospf::neighbor::NeighborState::TwoWay);
+    assert_eq!(bench.gateways("10.9.0.0/24"), [other.address]);
+    bench.alive.pop();
+    bench.run_for(secs(5));
     assert!(bench.gateways("10.9.0.0/24").is_empty());
-}
-
-trait IntoLsa {
-    fn into_lsa(self, id: RouterId, network: &str) -> Vec<u8>;
-}
-
-impl IntoLsa for RouterLink {
-    /// The router-LSA of a router with this link and a stub network.
-    fn into_lsa(self, id: RouterId, network: &str) -> Vec<u8> {
-        router_lsa(id, PLAIN, &[self, stub(network, 1)])
-    }
+    assert_eq!(bench.ospf.state().stats().spf_runs, runs, "the topology did not change");
 }
 
 #[test]
@@ -199,7 +214,9 @@ fn an_as_boundary_router_of_another_area_is_reached_through_the_nearest_border_r
     assert_eq!((route.path, route.type2_metric, route.cost), (PathType::External2, 20, 40));
     bench.flood(second, &[boundary(second.id, 1, 30)]);
     assert_eq!(bench.gateways("10.100.0.1/32"), [first.address, second.address]);
+    bench.configure(InterfaceConfig { cost: 11, ..interface(2, P2P) }, 2);
     bench.run_for(secs(2));
+    assert_eq!(bench.gateways("10.100.0.1/32"), [first.address]);
     bench.flood(first, &[boundary(first.id, 2, LS_INFINITY)]);
     assert_eq!(bench.gateways("10.100.0.1/32"), [second.address]);
     let gone = boundary(second.id, 1, 30);
@@ -254,7 +271,8 @@ fn a_forwarding_address_is_reached_by_internal_routes_or_not_at_all() {
     bench.flood(first, &[external_lsa(first.id, "10.100.0.2/32", to("172.16.0.1"))]);
     assert!(bench.gateways("10.100.0.2/32").is_empty(), "no route to it");
     bench.flood(first, &[external_lsa(first.id, "172.16.0.0/16", E2)]);
-    assert!(bench.gateways("10.100.0.2/32").is_empty(), "an external route does not count");
+    bench.flood(first, &[external_lsa(first.id, "10.100.0.5/32", to("172.16.0.1"))]);
+    assert!(bench.gateways("10.100.0.5/32").is_empty(), "an external route does not count");
     bench.flood(first, &[external_lsa(first.id, "10.100.0.3/32", to("10.0.2.200"))]);
     assert_eq!(bench.gateways("10.100.0.3/32"), [ip("10.0.2.200")], "straight to it");
     bench.flood(first, &[external_lsa(first.id, "10.100.0.4/32", to("10.0.2.1"))]);
@@ -411,6 +429,43 @@ fn the_route_does_not_depend_on_the_order_of_arrival() {
         bench.routes
     };
     assert_eq!(routes([0, 1]), routes([1, 0]));
+}
+
+#[test]
+fn every_change_of_topology_keeps_the_back_off_from_calming_down() {
+    let first = peer(1, 2);
+    let mut bench = Bench::with(|config| {
+        config.spf.long = secs(5);
+        config.spf.holddown = secs(10);
+        config.spf.time_to_learn = millis(500);
+    });
+    bench.up(1, P2P);
+    bench.join(first, &[neighbor_lsa(first, PLAIN, &[])]);
+    let far = peer_id(50);
+    let mut nth = 1;
+    let mut change = |bench: &mut Bench| {
+        nth += 1;
+        let metric = u16::try_from(nth).unwrap();
+        let near = [to_router(OWN, first.address, 10), to_router(far, ip("10.5.0.1"), metric)];
+        let back = [to_router(first.id, ip("10.5.0.2"), 1)];
+        bench.flood(
+            first,
+            &[router_lsa_nth(far, nth, PLAIN, &back), router_lsa_nth(first.id, nth, PLAIN, &near)],
+        );
+    };
+    bench.run_for(secs(20));
+    change(&mut bench);
+    bench.run_for(secs(1));
+    change(&mut bench);
+    let runs = bench.ospf.state().stats().spf_runs;
+    bench.run_for(secs(4));
+    change(&mut bench);
+    assert_eq!(bench.ospf.state().stats().spf_runs, runs, "a run is pending");
+    bench.run_for(secs(8));
+    assert_eq!(bench.ospf.state().stats().spf_runs, runs + 1);
+    assert_eq!(bench.ospf.state().backoff(), bugle_lsdb::BackoffState::LongWait);
+    bench.run_for(secs(3));
+    assert_eq!(bench.ospf.state().backoff(), bugle_lsdb::BackoffState::Quiet);
 }
 
 #[test]
