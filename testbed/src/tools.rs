@@ -25,7 +25,7 @@ pub fn require_root() -> Result<()> {
 /// # Errors
 /// [`LabError::Missing`] with all that are not, and what brings them.
 pub fn require<'a>(wanted: impl IntoIterator<Item = &'a str>) -> Result<()> {
-    let (mut all_programs, mut all_remedies) = (Vec::new(), BTreeSet::new());
+    let (mut all_programs, mut all_remedies) = (BTreeSet::new(), BTreeSet::new());
     for program in wanted {
         if let Err(LabError::Missing { programs, remedies }) = find(program) {
             all_programs.extend(programs);
@@ -35,8 +35,10 @@ pub fn require<'a>(wanted: impl IntoIterator<Item = &'a str>) -> Result<()> {
     if all_programs.is_empty() {
         return Ok(());
     }
-    let remedies = all_remedies.into_iter().collect();
-    Err(LabError::Missing { programs: all_programs, remedies })
+    Err(LabError::Missing {
+        programs: all_programs.into_iter().collect(),
+        remedies: all_remedies.into_iter().collect(),
+    })
 }
 
 /// Finds a program: `zebra` and `ospfd` among FRR's daemons, `bugle` and `bugled` where the environment variable of that name
@@ -58,14 +60,14 @@ pub fn find(program: &str) -> Result<PathBuf> {
         "bugle" | "bugled" => std::env::var_os(program.to_uppercase()).map(PathBuf::from),
         _ => None,
     };
-    chosen
-        .into_iter()
-        .chain(places.into_iter().map(|place| place.join(program)))
-        .find(|path| path.is_file())
-        .ok_or_else(|| LabError::Missing {
-            programs: vec![program.to_owned()],
-            remedies: vec![remedy],
-        })
+    let candidates = match chosen {
+        Some(path) => vec![path],
+        None => places.into_iter().map(|place| place.join(program)).collect(),
+    };
+    candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| LabError::Missing {
+        programs: vec![program.to_owned()],
+        remedies: vec![remedy],
+    })
 }
 
 /// Runs a program to its end and returns what it prints.
