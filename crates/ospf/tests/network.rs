@@ -398,6 +398,155 @@ fn random_networks_under_loss_settle_on_equal_databases_and_right_routes() {
 }
 
 #[test]
+fn a_router_that_joins_a_lan_does_not_displace_its_designated_router() {
+    let mut world = World::new(4, 47);
+    let lan = world.join(&[0, 1, 2, 3], LAN, 10);
+    // The last has the highest id, and comes late.
+    world.kill(3);
+    world.run_for(secs(20));
+    world.restart(3);
+    world.run_for(secs(20));
+    for router in 0..4 {
+        let interface = &world.interface(router, lan);
+        assert_eq!((interface.dr, interface.bdr), (lan_address(2), lan_address(1)));
+    }
+}
+
+fn lan_address(router: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 0, router + 1)
+}
+
+/// A segment as the oracle sees it: a LAN or not, and the cost that each member gives it.
+struct Link {
+    lan: bool,
+    costs: BTreeMap<usize, u16>,
+}
+
+/// The shortest distances from a router to all routers and, behind them, to the LANs.
+fn lan_distances(links: &[Link], routers: usize, root: usize) -> Vec<Option<u32>> {
+    let mut distance: Vec<Option<u32>> = vec![None; routers + links.len()];
+    distance[root] = Some(0);
+    for _ in 0..distance.len() {
+        let mut offer = |from: usize, to: usize, cost: u16| {
+            if let Some(through) = distance[from].map(|base| base + u32::from(cost))
+                && distance[to].is_none_or(|known| known > through)
+            {
+                distance[to] = Some(through);
+            }
+        };
+        for (segment, link) in links.iter().enumerate() {
+            for (&from, &cost) in &link.costs {
+                if link.lan {
+                    offer(from, routers + segment, cost);
+                    offer(routers + segment, from, 0);
+                    continue;
+                }
+                for &to in link.costs.keys().filter(|&&to| to != from) {
+                    offer(from, to, cost);
+                }
+            }
+        }
+    }
+    distance
+}
+
+#[test]
+fn random_lans_under_loss_and_change_settle_on_equal_databases_and_right_routes() {
+    for seed in 100..116 {
+        let mut rng = Rng::new(seed);
+        let mut below = |bound: usize| usize::try_from(rng.below(bound as u64)).unwrap();
+        let routers = 5 + below(4);
+        let mut world = World::new(routers, seed);
+        world.loss = 10;
+        // One LAN of some, and everybody else attached to somebody before, by a LAN or a point-to-point link.
+        let mut links: Vec<Link> = Vec::new();
+        let mut attach = |world: &mut World, members: &[usize], lan: bool| {
+            world.join(members, if lan { LAN } else { P2P }, 10);
+            links.push(Link { lan, costs: members.iter().map(|&member| (member, 10)).collect() });
+        };
+        let first: Vec<usize> = (0..3 + below(routers - 3)).collect();
+        attach(&mut world, &first, true);
+        for router in first.len()..routers {
+            let other = below(router);
+            attach(&mut world, &[other, router], below(2) == 0);
+        }
+        attach(&mut world, &[0, routers - 1], below(2) == 0);
+        world.run_for(secs(10));
+        for step in 0..25u32 {
+            let router = below(routers);
+            let segment = below(links.len());
+            match below(6) {
+                0 | 1 => {
+                    let host = Ipv4Addr::new(10, 100, 0, u8::try_from(below(6)).unwrap());
+                    let route = (below(2) == 0).then(|| host_route(1_000 + step));
+                    world.input(router, Input::Host(host, route));
+                }
+                2 => {
+                    world.set_segment(segment, false);
+                    world.run_for(secs(below(8) as u64));
+                    world.set_segment(segment, true);
+                }
+                3 => {
+                    if below(2) == 0 {
+                        world.input(router, Input::Shutdown);
+                        world.run_for(secs(2));
+                    }
+                    world.kill(router);
+                    world.run_for(secs(below(8) as u64));
+                    world.restart(router);
+                }
+                4 | 5 => {
+                    let members: Vec<usize> = links[segment].costs.keys().copied().collect();
+                    let member = members[below(members.len())];
+                    let cost = u16::try_from(1 + below(30)).unwrap();
+                    links[segment].costs.insert(member, cost);
+                    let mut config = world.interface_config(member, segment);
+                    config.cost = cost;
+                    // The first member can always be the designated router.
+                    let least = usize::from(member == members[0]);
+                    config.priority = u8::try_from(least + below(3)).unwrap();
+                    let ifindex = IfIndex(u32::try_from(segment).unwrap() + 1);
+                    if below(3) == 0 {
+                        world.set_interface(member, ifindex, None);
+                        world.run_for(secs(1));
+                    }
+                    world.set_interface(member, ifindex, Some(config));
+                }
+                _ => {}
+            }
+            world.run_for(Duration::from_millis(below(1_500) as u64));
+        }
+        world.run_for(secs(30));
+        world.loss = 0;
+        world.run_for(secs(30));
+        for router in 0..routers {
+            let what = format!("seed {seed} router {router}");
+            assert_eq!(world.database(router), world.database(0), "{what}");
+            let state = world.routers[router].state();
+            assert!(state.neighbors().all(|n| n.retransmit_count() == 0), "{what}");
+            assert!(state.neighbors().all(|n| n.request_count() == 0), "{what}");
+            let distance = lan_distances(&links, routers, router);
+            for (segment, link) in links.iter().enumerate() {
+                let (one, _) = link.costs.first_key_value().unwrap();
+                if !link.costs.contains_key(&router) {
+                    let network = Ipv4Addr::new(10, 0, u8::try_from(segment).unwrap(), 0);
+                    let through =
+                        |(&end, &cost): (&usize, &u16)| Some(distance[end]? + u32::from(cost));
+                    let expected = link.costs.iter().filter_map(through).min();
+                    let route = world.routes[router].get(&Prefix::new(network.into(), 24).unwrap());
+                    assert_eq!(route.map(|route| route.cost), expected, "{what} to {network}");
+                } else if link.lan {
+                    let (ours, its) =
+                        (world.interface(router, segment), world.interface(*one, segment));
+                    assert_eq!((ours.dr, ours.bdr), (its.dr, its.bdr), "{what} on {segment}");
+                    assert!(!ours.dr.is_unspecified());
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn equal_seeds_give_equal_runs() {
     let run = || {
         let mut world = chain(5, 41);

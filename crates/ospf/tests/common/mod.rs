@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use bugle_ospf::interface::Interface;
 use bugle_ospf::{Config, Event, Input, InterfaceConfig, NetworkType, Ospf, Output, Rival, Route};
 use bugle_types::{AreaId, IfIndex, Prefix, Rng, RouterId, Time};
 use bugle_wire::ospf::{LsaKey, Packet};
@@ -112,6 +113,13 @@ impl World {
 
     pub(crate) fn interface_config(&self, router: usize, segment: usize) -> InterfaceConfig {
         self.configs[&(router, IfIndex(u32::try_from(segment).unwrap() + 1))].clone()
+    }
+
+    /// A router's interface on a segment.
+    pub(crate) fn interface(&self, router: usize, segment: usize) -> Interface {
+        let ifindex = IfIndex(u32::try_from(segment).unwrap() + 1);
+        let mut interfaces = self.routers[router].state().interfaces();
+        interfaces.find(|&(index, _)| index == ifindex).unwrap().1.clone()
     }
 
     pub(crate) fn set_interface(
