@@ -154,9 +154,11 @@ impl Ospf {
         }
     }
 
-    /// LSRefreshTime has come (section 12.4).
+    /// LSRefreshTime has come (section 12.4). What is not wanted is about to be flushed anyway, or may still be claimed again.
     pub(crate) fn refresh(&mut self, key: DbKey) {
-        self.originate(key);
+        if self.own.get(&key).is_some_and(|origin| origin.body.is_some()) {
+            self.originate(key);
+        }
     }
 
     /// LSRefreshTime, a little earlier for each LSA at random so that they do not all go out together.
@@ -198,7 +200,7 @@ impl Ospf {
                 flooded: None,
             };
             self.own.entry(key).or_insert(origin);
-            self.postponed.set(key, Some(self.reclaim_until.unwrap_or(self.now + RECLAIM)));
+            self.postponed.set(key, self.reclaim_until);
         } else {
             self.flush(key);
         }
@@ -227,11 +229,21 @@ impl Ospf {
                 return;
             }
             self.router_lsa_held = false;
-            self.reclaim_until = Some(self.now + RECLAIM);
+            self.start_reclaiming();
         }
         let flags = if self.config.boundary { RouterFlags::E } else { RouterFlags::NONE };
         let body = router_body(flags, &links);
         self.want(self.router_lsa_key(), Options::E, Some(body));
+    }
+
+    /// From the first adjacency on there is so much time to say again what a previous run said.
+    fn start_reclaiming(&mut self) {
+        self.reclaim_until = Some(self.now + RECLAIM);
+        for (&key, origin) in &self.own {
+            if origin.body.is_none() {
+                self.postponed.set(key, self.reclaim_until);
+            }
+        }
     }
 
     /// The links of one interface (sections 12.4.1.1 to 12.4.1.4), and the same as the root of our own tree sees them, at their

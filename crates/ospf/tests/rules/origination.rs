@@ -1,6 +1,7 @@
 //! Our own LSAs (RFC 2328 sections 12.4, 13.4, 14.1; RFC 6987).
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use bugle_ospf::neighbor::NeighborState;
 use bugle_ospf::{Event, ExternalRoute, Input, InterfaceConfig, NetworkType};
@@ -261,12 +262,13 @@ fn the_first_change_goes_out_at_once_and_the_next_a_second_later_merged() {
         bench.run_for(millis(100));
     }
     bench.run_for(secs(3));
-    let sent: Vec<(u64, i32)> = bench
+    let sent: Vec<(Duration, i32)> = bench
         .instances(1, host_key())
         .iter()
-        .map(|&(at, lsa)| (u64::try_from(at.since(start).as_millis()).unwrap(), nth(lsa)))
+        .map(|&(at, lsa)| (at.since(start), nth(lsa)))
         .collect();
-    assert_eq!(sent, [(0, 1), (1_000, 2)]);
+    let interval = bench.ospf.state().config().min_ls_interval;
+    assert_eq!(sent, [(Duration::ZERO, 1), (interval, 2)]);
 }
 
 #[test]
@@ -407,4 +409,33 @@ fn stopping_flushes_everything_until_it_is_acknowledged_and_says_goodbye() {
     let last = bench.sent[0].body();
     assert!(matches!(last, Body::Hello(hello) if hello.neighbors.is_empty()));
     assert!(bench.ospf.state().interfaces().next().is_none());
+}
+
+#[test]
+fn what_a_previous_run_said_holds_until_there_was_time_to_say_it_again() {
+    let mut bench = Bench::new();
+    let before = router_lsa_nth(OWN, 33, RouterFlags::NONE, &[stub("10.66.0.0/24", 1)]);
+    let host = external_lsa(OWN, "10.100.0.9/32", Says { nth: 4, ..E2 });
+    let gone = external_lsa(OWN, "10.100.0.8/32", Says { nth: 4, ..E2 });
+    let missing = external_lsa(peer_id(50), "10.100.0.1/32", E2);
+    let first = peer(1, 2);
+    bench.up(1, P2P);
+    bench.meet(first);
+    bench.receive(first, &first.description(FIRST, 5, &[]));
+    let described = [&before, &host, &gone, &missing].map(|lsa| header(lsa));
+    bench.receive(first, &first.description(DdFlags::MASTER, 6, &described));
+    // It would have been refreshed by now, and the exchange takes its time.
+    bench.receive(first, &first.update_aged(&[before, host, gone.clone()], 1_790));
+    bench.run_for(secs(20));
+    assert_eq!(bench.state(first), NeighborState::Loading);
+    assert!(bench.database().values().all(|lsa| !lsa.is_max_age()));
+    bench.receive(first, &first.update(&[missing]));
+    assert_eq!(bench.state(first), NeighborState::Full);
+    bench.run_for(secs(4));
+    advertise(&mut bench, 10);
+    assert_eq!(nth(bench.database()[&host_key()]), 5);
+    assert!(bench.database().contains_key(&header(&gone).key));
+    bench.run_for(secs(2));
+    assert!(!bench.database().contains_key(&header(&gone).key));
+    assert_eq!(nth(bench.database()[&router_key()]), 34);
 }
