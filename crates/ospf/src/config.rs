@@ -24,8 +24,8 @@ pub struct Config {
     pub max_paths: usize,
     /// When SPF runs (RFC 8405).
     pub spf: BackoffConfig,
-    /// The least time between two instances of one LSA of ours. RFC 2328 says 5 s (MinLSInterval); a receiver drops what
-    /// comes within 1 s (MinLSArrival), so 1 s is the shortest that every router accepts.
+    /// The least time between two instances of one LSA of ours. RFC 2328 says 5 s (MinLSInterval). A receiver drops what comes within
+    /// 1 s (MinLSArrival) of the last as it saw them, so it is 1 s and a little for what either was delayed.
     pub min_ls_interval: Duration,
     /// MinLSArrival: instances of one LSA that come faster than this are accepted only from a small reserve
     /// ([`bugle_lsdb::ArrivalGate`]).
@@ -44,7 +44,7 @@ impl Config {
             listen_first: false,
             max_paths: 16,
             spf: BackoffConfig::default(),
-            min_ls_interval: Duration::from_secs(1),
+            min_ls_interval: Duration::from_millis(1050),
             min_ls_arrival: Duration::from_secs(1),
         }
     }

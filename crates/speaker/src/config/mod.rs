@@ -169,7 +169,7 @@ pub struct Ospf {
     /// `max-ecmp`: at most so many equal-cost nexthops for a route. Default: 16.
     pub max_ecmp: u8,
     /// `lsa-min-interval`: at least so long between two originations of one LSA; what changes meanwhile is coalesced
-    /// (`MinLSInterval`, RFC 2328 appendix B, there 5 s). Default: `1s`, since receivers ignore what comes sooner.
+    /// (`MinLSInterval`, RFC 2328 appendix B, there 5 s). Default: `1050ms`, since receivers ignore what comes within a second.
     pub lsa_min_interval: Duration,
     /// `lsa-min-arrival`: the rate at which new instances of one LSA are accepted in the long run (`MinLSArrival`, RFC 2328
     /// appendix B); short bursts pass. Default: `1s`.
@@ -199,7 +199,7 @@ impl Default for Ospf {
         Self {
             stub_router: true,
             max_ecmp: 16,
-            lsa_min_interval: Duration::from_secs(1),
+            lsa_min_interval: Duration::from_millis(1050),
             lsa_min_arrival: Duration::from_secs(1),
             spf_delay: SpfDelay::default(),
             interfaces: Vec::new(),
