@@ -1,9 +1,10 @@
 //! bugle in a node.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::Ipv4Addr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use bugle_types::Mac;
 use serde_json::Value;
@@ -21,6 +22,7 @@ pub struct Bugled {
     lab: Lab,
     node: Node,
     pub(crate) process: Process,
+    connection: Mutex<Option<BufReader<UnixStream>>>,
 }
 
 impl Bugled {
@@ -36,7 +38,8 @@ impl Bugled {
         let socket = socket(node);
         let text = format!("{config}\n[api]\nsocket = \"{}\"\n", socket.display());
         node.write("bugled.toml", &text)?;
-        Ok(Self { lab: lab.clone(), node: node.clone(), process: start(lab, node)? })
+        let process = start(lab, node)?;
+        Ok(Self { lab: lab.clone(), node: node.clone(), process, connection: Mutex::default() })
     }
 
     /// The API's socket.
@@ -68,7 +71,7 @@ impl Bugled {
     pub fn add_host(&self, address: Ipv4Addr, port: &str, mac: Mac) -> Result<()> {
         let body = serde_json::json!({ "address": address, "port": port, "mac": mac }).to_string();
         self.request(&format!(
-            "POST /v1/hosts HTTP/1.1\r\nHost: bugle\r\nConnection: close\r\n\
+            "POST /v1/hosts HTTP/1.1\r\nHost: bugle\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         ))
@@ -79,23 +82,25 @@ impl Bugled {
     /// # Errors
     /// If bugled does not answer, or refuses.
     pub fn remove_host(&self, address: Ipv4Addr) -> Result<()> {
-        self.request(&format!(
-            "DELETE /v1/hosts/{address} HTTP/1.1\r\nHost: bugle\r\nConnection: close\r\n\r\n"
-        ))
+        self.request(&format!("DELETE /v1/hosts/{address} HTTP/1.1\r\nHost: bugle\r\n\r\n"))
     }
 
-    /// Sends a request to the API.
+    /// Sends a request to the API, over the connection of the last one if there was any, as an orchestrator's agent does.
     fn request(&self, request: &str) -> Result<()> {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let asking = || LabError::io(format!("asking {}", self.socket().display()));
-        let mut stream = UnixStream::connect(self.socket()).map_err(asking())?;
-        stream.set_read_timeout(Some(DAEMON)).map_err(asking())?;
-        stream.write_all(request.as_bytes()).map_err(asking())?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).map_err(asking())?;
-        if answer.starts_with("HTTP/1.1 2") {
+        let mut stream = match connection.take() {
+            Some(stream) => stream,
+            None => BufReader::new(UnixStream::connect(self.socket()).map_err(asking())?),
+        };
+        stream.get_ref().set_read_timeout(Some(DAEMON)).map_err(asking())?;
+        stream.get_ref().write_all(request.as_bytes()).map_err(asking())?;
+        let (status, body) = answer(&mut stream).map_err(asking())?;
+        *connection = Some(stream);
+        if status.starts_with("HTTP/1.1 2") {
             return Ok(());
         }
-        Err(LabError::Unexpected { what: request.to_owned(), found: answer })
+        Err(LabError::Unexpected { what: request.to_owned(), found: format!("{status} {body}") })
     }
 
     /// The OSPF neighbours.
@@ -129,9 +134,27 @@ impl Bugled {
     /// If it does not answer within 10 s.
     pub fn restart(&mut self) -> Result<()> {
         self.kill();
+        self.connection = Mutex::default();
         self.process = start(&self.lab, &self.node)?;
         Ok(())
     }
+}
+
+/// Reads an answer: its status line and its body.
+fn answer(stream: &mut impl BufRead) -> io::Result<(String, String)> {
+    let (mut status, mut length) = (String::new(), 0);
+    stream.read_line(&mut status)?;
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line)?;
+        let Some((name, value)) = line.split_once(':') else { break };
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().unwrap_or(0);
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }
 
 fn start(lab: &Lab, node: &Node) -> Result<Process> {
