@@ -240,3 +240,29 @@ fn on_a_lan_the_sender_must_be_of_the_network_and_on_a_point_to_point_link_not()
         assert_eq!(bench.state(far), expected);
     }
 }
+
+#[test]
+fn only_changes_that_neighbors_must_agree_with_or_notice_end_adjacencies() {
+    type Change = fn(&mut InterfaceConfig);
+    let changes: [(&str, bool, Change); 11] = [
+        ("cost", true, |c| c.cost = 77),
+        ("priority", true, |c| c.priority = 7),
+        ("retransmit", true, |c| c.retransmit = secs(3)),
+        ("mtu-ignore", true, |c| c.mtu_ignore = true),
+        ("stubs", true, |c| c.stubs.push("10.50.0.0/24".parse().unwrap())),
+        ("hello, by less than Hellos tell", true, |c| c.hello = Duration::from_millis(1_500)),
+        ("hello", false, |c| c.hello = secs(2)),
+        ("dead", false, |c| c.dead = secs(5)),
+        ("mtu", false, |c| c.mtu = 1400),
+        ("address", false, |c| c.address = ip("10.0.1.9")),
+        ("type", false, |c| c.network_type = LAN),
+    ];
+    for (what, survives, change) in changes {
+        let first = peer(1, 2);
+        let mut bench = Bench::beside(first, &[]);
+        let mut config = interface(1, P2P);
+        change(&mut config);
+        bench.configure(config, 1);
+        assert_eq!(bench.state(first) == NeighborState::Full, survives, "{what}");
+    }
+}

@@ -439,3 +439,30 @@ fn what_a_previous_run_said_holds_until_there_was_time_to_say_it_again() {
     assert!(!bench.database().contains_key(&header(&gone).key));
     assert_eq!(nth(bench.database()[&router_key()]), 34);
 }
+
+#[test]
+fn a_neighbor_that_starts_over_keeps_its_link_for_two_seconds() {
+    let (mut bench, peers) = amid(2);
+    let first = peers[0];
+    let linked = |bench: &Bench| links(bench)[0] == to_router(first.id, ip("10.0.1.1"), 10);
+    bench.receive(first, &first.description(FIRST, 2_000, &[]));
+    assert_eq!(bench.state(first), NeighborState::ExStart);
+    bench.run_for(millis(1_900));
+    assert!(linked(&bench));
+    bench.run_for(millis(200));
+    assert!(!linked(&bench));
+    bench.exchange(first, &[]);
+    bench.run_for(secs(2));
+    assert!(linked(&bench));
+    // In time nobody else hears of it.
+    bench.take();
+    bench.receive(first, &first.description(FIRST, 3_000, &[]));
+    bench.run_for(secs(1));
+    bench.exchange(first, &[]);
+    bench.run_for(secs(3));
+    assert!(linked(&bench));
+    assert!(bench.instances(2, router_key()).is_empty());
+    // One that does not hear us any more loses it at once.
+    bench.receive(first, &first.hello(&[]));
+    assert!(!linked(&bench));
+}
