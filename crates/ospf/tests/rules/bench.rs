@@ -62,8 +62,9 @@ pub(crate) struct Peer {
     pub(crate) priority: u8,
     pub(crate) dr: Ipv4Addr,
     pub(crate) bdr: Ipv4Addr,
-    /// What its database descriptions say it is capable of.
+    /// What its database descriptions say it is capable of; Hellos say the same without the O bit.
     pub(crate) options: Options,
+    pub(crate) auth: Auth,
     pub(crate) mtu: u16,
     pub(crate) area: AreaId,
 }
@@ -77,6 +78,7 @@ pub(crate) fn peer(ifindex: u32, n: u8) -> Peer {
         dr: Ipv4Addr::UNSPECIFIED,
         bdr: Ipv4Addr::UNSPECIFIED,
         options: Options::E | Options::O,
+        auth: Auth::Null,
         mtu: 1500,
         area: AreaId::BACKBONE,
     }
@@ -88,14 +90,14 @@ pub(crate) fn peer_id(n: u8) -> RouterId {
 
 impl Peer {
     fn header(self) -> Header {
-        Header { router_id: self.id, area: self.area, auth: Auth::Null }
+        Header { router_id: self.id, area: self.area, auth: self.auth }
     }
 
     pub(crate) fn hello(self, heard: &[RouterId]) -> Vec<u8> {
         let fields = HelloFields {
             mask: Ipv4Addr::new(255, 255, 255, 0),
             hello_interval: 1,
-            options: Options::E,
+            options: self.options.without(Options::O),
             priority: self.priority,
             dead_interval: 4,
             dr: self.dr,

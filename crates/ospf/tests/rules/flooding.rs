@@ -400,3 +400,17 @@ fn a_neighbor_being_loaded_gets_what_is_newer_than_it_asked_for() {
     bench.receive(second, &second.update(&[last]));
     assert_eq!(bench.state(second), NeighborState::Full);
 }
+
+#[test]
+fn before_exchange_neither_updates_nor_acknowledgements_count() {
+    let neighbor = peer(1, 2);
+    let mut bench = Bench::beside(neighbor, &[]);
+    bench.receive(neighbor, &neighbor.hello(&[]));
+    assert_eq!(bench.state(neighbor), NeighborState::Init);
+    bench.take();
+    bench.receive(neighbor, &neighbor.update(&[host(1)]));
+    bench.receive(neighbor, &neighbor.update_aged(&[host(1)], MAX_AGE));
+    bench.receive(neighbor, &neighbor.ack(&[header(&host(1))]));
+    assert!(!bench.database().contains_key(&host_key()));
+    assert!(bench.sent.is_empty());
+}

@@ -7,7 +7,7 @@ use bugle_ospf::interface::InterfaceState;
 use bugle_ospf::neighbor::NeighborState;
 use bugle_ospf::{Input, InterfaceConfig, NetworkType};
 use bugle_types::IfIndex;
-use bugle_wire::ospf::{LsaType, RouterFlags};
+use bugle_wire::ospf::{Auth, LsaType, Options, RouterFlags};
 
 use crate::bench::{
     Bench, OWN, Peer, interface, ip, key, neighbor_lsa, peer, peer_id, router_lsa, secs, stub,
@@ -227,7 +227,26 @@ fn packets_for_others_and_from_strangers_are_not_taken() {
     let mut checksum = update(first);
     checksum[12] ^= 1;
     assert!(!hand("224.0.0.5", first.address, &checksum));
+    let secret = Peer { auth: Auth::Simple(*b"password"), ..first };
+    assert!(!hand("224.0.0.5", first.address, &update(secret)), "with a password");
     assert!(hand("10.0.1.1", first.address, &update(first)), "for us");
+    let drops = bench.interface_state(1).drops;
+    for reason in ["not-a-neighbor", "area-mismatch", "authentication-mismatch"] {
+        assert_eq!(drops[reason], 1, "{reason}");
+    }
+}
+
+#[test]
+fn a_neighbor_in_a_stub_area_is_none() {
+    let stub = Peer { options: Options::NONE, ..peer(1, 2) };
+    let mut bench = Bench::new();
+    bench.up(1, P2P);
+    bench.meet(stub);
+    assert_eq!(bench.state(stub), NeighborState::Down);
+    assert_eq!(bench.interface_state(1).drops["area-type-mismatch"], 1);
+    let other = Peer { options: Options(0xbf), ..stub };
+    bench.meet(other);
+    assert_eq!(bench.state(other), NeighborState::ExStart, "other bits do not matter");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use bugle_ospf::{Config, Input, InterfaceConfig, NetworkType, PathType};
 use bugle_types::{AreaId, IfIndex};
 use bugle_wire::ospf::{
-    LS_INFINITY, LsaType, RouterFlags, RouterLink, RouterLinkKind, summary_body,
+    Body, LS_INFINITY, LsaType, RouterFlags, RouterLink, RouterLinkKind, summary_body,
 };
 
 use crate::bench::{
@@ -341,6 +341,14 @@ fn an_unnumbered_link_has_its_index_as_data_and_leads_to_the_neighbors_address()
     let links = [to_router(OWN, ip("0.0.0.5"), 10), stub("172.31.0.2/32", 0)];
     bench.join(far, &[router_lsa(far.id, PLAIN, &links)]);
     bench.run_for(secs(2));
+    let mask = bench.sent.iter().find_map(|sent| match sent.body() {
+        Body::Hello(hello) => Some(hello.fields.mask),
+        Body::DatabaseDescription(_)
+        | Body::LinkStateRequest(_)
+        | Body::LinkStateUpdate(_)
+        | Body::LinkStateAck(_) => None,
+    });
+    assert_eq!(mask, Some(Ipv4Addr::UNSPECIFIED));
     assert_eq!(bench.gateways("172.31.0.2/32"), [far.address]);
     let own = key(LsaType::ROUTER, ip("10.10.10.10"), OWN);
     let expected = router_lsa(OWN, ASBR, &[to_router(far.id, ip("0.0.0.1"), 10)]);
@@ -466,6 +474,23 @@ fn every_change_of_topology_keeps_the_back_off_from_calming_down() {
     assert_eq!(bench.ospf.state().backoff(), bugle_lsdb::BackoffState::LongWait);
     bench.run_for(secs(3));
     assert_eq!(bench.ospf.state().backoff(), bugle_lsdb::BackoffState::Quiet);
+}
+
+#[test]
+fn a_stub_router_elsewhere_is_the_last_resort() {
+    let far = peer_id(50);
+    let through = |metric| [to_router(far, ip("10.5.0.1"), metric)];
+    let (mut bench, [first, second]) =
+        between([PLAIN, PLAIN], [&through(0xffff), &through(60_000)]);
+    let back = [to_router(first.id, ip("10.5.0.2"), 1), to_router(second.id, ip("10.6.0.2"), 1)];
+    let links = [&back[..], &[stub("10.9.0.0/24", 1)]].concat();
+    bench.flood(first, &[router_lsa(far, PLAIN, &links)]);
+    bench.run_for(secs(1));
+    assert_eq!(bench.gateways("10.9.0.0/24"), [second.address]);
+    bench.input(Input::Interface(IfIndex(2), None));
+    bench.run_for(secs(1));
+    assert_eq!(bench.gateways("10.9.0.0/24"), [first.address]);
+    assert_eq!(bench.routes[&prefix("10.9.0.0/24")].cost, 10 + 0xffff + 1);
 }
 
 #[test]
