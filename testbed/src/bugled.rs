@@ -89,13 +89,19 @@ impl Bugled {
     fn request(&self, request: &str) -> Result<()> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let asking = || LabError::io(format!("asking {}", self.socket().display()));
-        let mut stream = match connection.take() {
-            Some(stream) => stream,
-            None => BufReader::new(UnixStream::connect(self.socket()).map_err(asking())?),
+        let ask = |mut stream: BufReader<UnixStream>| {
+            stream.get_ref().set_read_timeout(Some(DAEMON))?;
+            stream.get_ref().write_all(request.as_bytes())?;
+            answer(&mut stream).map(|(status, body)| (stream, status, body))
         };
-        stream.get_ref().set_read_timeout(Some(DAEMON)).map_err(asking())?;
-        stream.get_ref().write_all(request.as_bytes()).map_err(asking())?;
-        let (status, body) = answer(&mut stream).map_err(asking())?;
+        // The daemon closes a connection that has been idle for long: then, as any client does, once more over a new one.
+        let kept = connection.take().and_then(|stream| ask(stream).ok());
+        let (stream, status, body) = match kept {
+            Some(answered) => answered,
+            None => UnixStream::connect(self.socket())
+                .and_then(|stream| ask(BufReader::new(stream)))
+                .map_err(asking())?,
+        };
         *connection = Some(stream);
         if status.starts_with("HTTP/1.1 2") {
             return Ok(());
@@ -143,7 +149,9 @@ impl Bugled {
 /// Reads an answer: its status line and its body.
 fn answer(stream: &mut impl BufRead) -> io::Result<(String, String)> {
     let (mut status, mut length) = (String::new(), 0);
-    stream.read_line(&mut status)?;
+    if stream.read_line(&mut status)? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     loop {
         let mut line = String::new();
         stream.read_line(&mut line)?;
