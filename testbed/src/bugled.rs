@@ -85,7 +85,7 @@ impl Bugled {
         self.request(&format!("DELETE /v1/hosts/{address} HTTP/1.1\r\nHost: bugle\r\n\r\n"))
     }
 
-    /// Sends a request to the API, over the connection of the last one if there was any, as an orchestrator's agent does.
+    /// Sends a request to the API, over the connection of the last one if that is still open.
     fn request(&self, request: &str) -> Result<()> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let asking = || LabError::io(format!("asking {}", self.socket().display()));

@@ -143,7 +143,7 @@ fn report(contenders: &[Contender]) {
     ];
     say(&table(&header, &rows));
     say(&format!(
-        "told: what told routing has returned: bugle's API over a kept connection, or the kernel for FRR and BIRD.\n\
+        "told: what told routing has returned: bugle's API, or the kernel for FRR and BIRD.\n\
          rerouted: from before that until the spine's kernel sends to the new hypervisor alone; given up after {} s.\n\
          outage: until the first packet from which on all reached the machine at its new place.",
         GIVE_UP.as_secs()
