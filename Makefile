@@ -35,7 +35,7 @@ bench: root setup binaries
 
 # The labs run the daemon and the command line, so these are built first. The test runner comes last: its summary ends the output.
 test: lint
-	@command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest@0.9.128
+	@command -v cargo-nextest >/dev/null || cargo install --locked --debug cargo-nextest@0.9.128
 	cargo build --workspace --bins --tests
 	cargo test --workspace --doc --quiet
 	cargo nextest run --workspace
