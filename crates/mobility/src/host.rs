@@ -431,12 +431,14 @@ impl Host {
         true
     }
 
-    /// Counts a move; returns whether it is one too many.
+    /// Counts a move; returns whether it is one too many. What an operator or an orchestrator says is never too much: they move a
+    /// machine as often as they like, and only frames can tell of two machines with one address.
     fn count_move(&mut self, cx: &Context<'_>) -> bool {
         let damping = cx.config.damping;
         self.moves.retain(|at| *at + damping.window > cx.now);
         self.moves.push(cx.now);
-        self.moves.len() >= damping.moves
+        let told = self.binding.as_ref().is_some_and(|binding| binding.class >= Class::Registered);
+        self.moves.len() >= damping.moves && !told
     }
 
     fn freeze(&mut self, cx: &mut Context<'_>) -> Time {

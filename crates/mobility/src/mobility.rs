@@ -37,7 +37,8 @@ use crate::state::HostView;
 /// name may serve another host by then.
 ///
 /// **Duplicates.** [`Damping`](crate::Damping) counts moves to and from other routers. The one too many is not made (coming) or is the
-/// last (going): the address is frozen here, so the other router keeps it.
+/// last (going): the address is frozen here, so the other router keeps it. Only hosts that
+/// frames show are frozen: an operator or an orchestrator moves a machine as often as it likes.
 ///
 /// **Classes.** A lower class never displaces a higher one on this machine. The network does not carry classes, so across
 /// machines the newest claim wins whatever its class.

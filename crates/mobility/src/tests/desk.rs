@@ -45,6 +45,11 @@ pub(super) fn claim() -> Claim {
     }
 }
 
+/// The same, seen in frames.
+pub(super) fn seen() -> Claim {
+    Claim { class: Class::Learned, ..claim() }
+}
+
 /// What others advertise for a prefix that begins to be watched.
 pub(super) enum Answer {
     Later,

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bugle_types::{Prefix, Rng, RouterId, Time};
 use proptest::prelude::*;
 
-use super::desk::{Answer, Desk, HOST, claim, config};
+use super::desk::{Answer, Desk, HOST, claim, config, seen};
 use crate::host::HOLD;
-use crate::{Damping, HostState, HostsConfig, Input, LocalTarget, Others, Output};
+use crate::{Claim, Damping, HostState, HostsConfig, Input, LocalTarget, Mode, Others, Output};
 
 /// The longest that an advertisement takes from one router to another.
 const MAX_DELAY: Duration = Duration::from_millis(50);
@@ -39,13 +39,16 @@ struct Network {
     touched: Vec<Time>,
     /// Somebody has claimed the host, and from then on somebody must advertise it.
     never_silent: bool,
+    /// How the host is claimed.
+    claim: Claim,
 }
 
 impl Network {
     fn new(routers: usize, seed: u64, damping: Damping) -> Self {
         let desk = |index: usize| {
             let router_id = RouterId(u32::try_from(index).unwrap() + 1);
-            let mut desk = Desk::new(HostsConfig { router_id, damping, ..config() });
+            let mut desk =
+                Desk::new(HostsConfig { router_id, damping, mode: Mode::Learned, ..config() });
             desk.answer = Answer::Later;
             desk
         };
@@ -60,6 +63,7 @@ impl Network {
             may_touch: vec![false; routers.len()],
             touched: vec![Time::ZERO; routers.len()],
             never_silent: false,
+            claim: claim(),
             routers,
         }
     }
@@ -158,7 +162,7 @@ impl Network {
             mac: None,
         };
         let input = match action {
-            Action::Claim => Input::Claim(claim()),
+            Action::Claim => Input::Claim(self.claim.clone()),
             Action::Release => Input::Release { address: HOST, request: None },
             Action::PortDown => port(false),
             Action::PortUp => port(true),
@@ -269,6 +273,7 @@ proptest! {
         gap in 60..4000u64,
     ) {
         let mut network = Network::new(2, seed, Damping::default());
+        network.claim = seen();
         let mut late = 0;
         for turn in 0..60 {
             network.wait(Duration::from_millis(gap));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bugle_types::{IfIndex, Mac, Prefix};
 
-use super::desk::{Answer, Desk, HOST, claim, config, mac, other};
+use super::desk::{Answer, Desk, HOST, claim, config, mac, other, seen};
 use crate::host::{HOLD, QUIET, RESUME};
 use crate::{
     Claim, Class, Event, Families, HostState, HostsConfig, Input, LocalTarget, Mode, Output,
@@ -480,28 +480,46 @@ fn a_new_metric_of_rest_is_taken_up() {
     assert_eq!(desk.metric(), Some(5_000));
 }
 
+/// An engine that takes frames' word for where hosts are.
+fn learning() -> Desk {
+    Desk::new(HostsConfig { mode: Mode::Learned, ..config() })
+}
+
 #[test]
 fn the_fifth_move_within_three_minutes_freezes_the_address() {
-    let mut desk = desk();
+    let mut desk = learning();
     desk.answer = Answer::Other(other(10_000, 9));
     for metric in [9_998, 9_996] {
-        assert_eq!(ask(&mut desk, claim()), Ok(()));
+        assert_eq!(ask(&mut desk, seen()), Ok(()));
         desk.wait(Duration::from_secs(10));
         desk.hear(metric, 9);
         desk.wait(Duration::from_secs(10));
     }
     let until = desk.now + Duration::from_secs(1800);
     let frozen = Err(Refused::Frozen { address: HOST, until });
-    assert_eq!(ask(&mut desk, claim()), frozen);
+    assert_eq!(ask(&mut desk, seen()), frozen);
     assert_eq!((desk.metric(), desk.state()), (None, Some(HostState::Frozen)));
     assert!(desk.events.contains(&Event::Frozen { address: HOST, until }));
 
     desk.hear_nobody();
     desk.wait(Duration::from_secs(1799));
-    assert_eq!(ask(&mut desk, claim()), frozen);
+    assert_eq!(ask(&mut desk, seen()), frozen);
     desk.wait(Duration::from_secs(1));
     assert!(desk.events.contains(&Event::Unfrozen { address: HOST }));
-    assert_eq!(desk.metric(), Some(10_000), "it is registered, its port is up, nobody has it");
+    assert_eq!(ask(&mut desk, seen()), Ok(()));
+    assert_eq!(desk.metric(), Some(10_000));
+}
+
+#[test]
+fn an_orchestrator_moves_a_host_as_often_as_it_likes() {
+    let mut desk = desk();
+    desk.answer = Answer::Other(other(10_000, 9));
+    for _ in 0..20 {
+        assert_eq!(ask(&mut desk, claim()), Ok(()));
+        desk.wait(Duration::from_secs(2));
+        desk.hear(1_000, 9);
+        desk.hear(10_000, 9);
+    }
 }
 
 #[test]
@@ -519,10 +537,10 @@ fn moves_that_are_far_apart_do_not_freeze() {
 
 #[test]
 fn a_frozen_address_can_be_unfrozen_by_request() {
-    let mut desk = desk();
+    let mut desk = learning();
     desk.answer = Answer::Other(other(10_000, 9));
     for _ in 0..4 {
-        desk.tell(Input::Claim(claim()));
+        desk.tell(Input::Claim(seen()));
         desk.hear(1_000, 9);
         desk.hear(10_000, 9);
         desk.wait(Duration::from_secs(5));
@@ -530,7 +548,7 @@ fn a_frozen_address_can_be_unfrozen_by_request() {
     assert_eq!(desk.state(), Some(HostState::Frozen));
     desk.tell(Input::Unfreeze { address: HOST, request: Some(1) });
     assert_eq!(desk.replies, [(1, Ok(()))]);
-    assert_eq!(ask(&mut desk, claim()), Ok(()));
+    assert_eq!(ask(&mut desk, seen()), Ok(()));
     assert_eq!(desk.metric(), Some(9_999));
     let nobody: IpAddr = "10.1.9.9".parse().unwrap();
     desk.tell(Input::Unfreeze { address: nobody, request: Some(2) });

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::desk::{Answer, Desk, HOST, claim, config, mac, other};
-use crate::{Claim, Class, Damping, HostsConfig, Input, LocalTarget};
+use super::desk::{Answer, Desk, HOST, claim, config, mac, other, seen};
+use crate::{Claim, Class, Damping, HostsConfig, Input, LocalTarget, Mode};
 
 const SITUATIONS: [&str; 13] = [
     "absent",
@@ -67,9 +67,12 @@ fn situation(name: &str) -> Desk {
             desk.release();
         }
         "frozen" => {
-            desk = situation("live");
+            let mode = Mode::Learned;
+            desk = Desk::new(HostsConfig { mode, damping, ..config() });
+            desk.answer = Answer::Other(other(10_000, 9));
+            desk.tell(Input::Claim(seen()));
             desk.hear(9_998, 9);
-            claimed(&mut desk);
+            desk.tell(Input::Claim(seen()));
             desk.wait(Duration::from_secs(5));
         }
         "gone" => {

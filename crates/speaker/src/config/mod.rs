@@ -352,7 +352,7 @@ impl Default for Hosts {
     }
 }
 
-/// `[vrf.NAME.hosts.damping]`: when an address that keeps moving is taken for a duplicate and frozen, as in RFC 7432
+/// `[vrf.NAME.hosts.damping]`: when an address that frames show to keep moving is taken for a duplicate and frozen, as in RFC 7432
 /// section 15.1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Damping {
