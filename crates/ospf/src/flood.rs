@@ -22,6 +22,9 @@ const ACKS_PER_PACKET: usize = 72;
 /// Retransmissions to one neighbour at one time, so that a slow one is not buried (RFC 4222).
 const RETRANSMIT_BATCH: usize = 200;
 
+/// How long an LSA that was flushed is remembered, so that a late copy does not bring it back.
+const LATE: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// How far an LSA is flooded (RFC 2328 section 13.3, RFC 5250 section 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
@@ -197,7 +200,11 @@ impl Ospf {
         // (4)
         if header.age == MAX_AGE && known.is_none() && !self.is_exchanging() {
             direct.push(header);
-            self.request_answered(id, header.key);
+            self.bury(key, header);
+            return;
+        }
+        if known.is_none() && self.is_late(&key, &header) {
+            self.on_late_copy(id, key, lsa);
             return;
         }
         let order = known.map_or(std::cmp::Ordering::Greater, |(_, old)| header.recency(&old));
@@ -208,10 +215,8 @@ impl Ospf {
         }
         let Some((entry, old)) = known else { return };
         // (6)
-        let requested = self
-            .neighbors
-            .get(&id)
-            .is_some_and(|neighbor| neighbor.requests.contains_key(&header.key));
+        let requested =
+            self.neighbors.get(&id).is_some_and(|n| n.requests.contains_key(&header.key));
         if requested {
             self.neighbor_event(id, NeighborEvent::BadLsReq);
             return;
@@ -563,10 +568,44 @@ impl Ospf {
             if listed || !self.dying.remove(&entry) {
                 continue;
             }
-            let Some((key, _)) = self.db.remove(entry) else { continue };
+            let Some((key, stored)) = self.db.remove(entry) else { continue };
             self.changed.insert(key);
-            self.on_removed(key);
+            if self.is_own(&key) {
+                self.on_removed(key);
+            } else {
+                self.bury(key, stored.header(self.now));
+            }
         }
+    }
+
+    /// Notes that an LSA was flushed, and how.
+    fn bury(&mut self, key: DbKey, header: LsaHeader) {
+        while let Some(key) = self.buried_until.pop_due(self.now) {
+            self.buried.remove(&key);
+        }
+        self.buried.insert(key, header);
+        self.buried_until.set(key, Some(self.now + LATE));
+    }
+
+    /// A copy of an LSA comes after its flush, which has left the database already. Not in the RFC: packets can overtake each other,
+    /// as a flood to a group and a retransmission to one router; an acknowledgement of the flush may be under way while the copy
+    /// is asked for. The copy would stay for an hour, as nobody owes the flush to us any more. It is taken as what it was flushed
+    /// to, and its sender is told so.
+    fn on_late_copy(&mut self, id: NeighborId, key: DbKey, lsa: Lsa<'_>) {
+        let mut stored = StoredLsa::new(lsa, self.now, ArrivalGate::new(self.now));
+        stored.header.age = MAX_AGE;
+        let entry = self.install(key, stored);
+        self.request_answered(id, key.lsa);
+        self.retransmit_to(id, entry);
+    }
+
+    /// Whether an LSA is a copy of the very instance that was flushed a moment ago.
+    fn is_late(&self, key: &DbKey, header: &LsaHeader) -> bool {
+        let fresh = self.buried_until.deadline(*key).is_some_and(|until| self.now < until);
+        let same = |buried: &LsaHeader| {
+            (buried.sequence, buried.checksum) == (header.sequence, header.checksum)
+        };
+        fresh && header.age < MAX_AGE && self.buried.get(key).is_some_and(same)
     }
 
     /// Whether any neighbour is in Exchange or Loading.

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use bugle_lsdb::{Backoff, Database, EntryId, TimerQueue};
 use bugle_types::{IfIndex, Rng, RouterId, Time};
-use bugle_wire::ospf::{ALL_D_ROUTERS, ALL_SPF_ROUTERS, Auth, Body, Header, Packet};
+use bugle_wire::ospf::{ALL_D_ROUTERS, ALL_SPF_ROUTERS, Auth, Body, Header, LsaHeader, Packet};
 
 use crate::config::{Config, NetworkType};
 use crate::flood::{DbKey, StoredLsa};
@@ -85,6 +85,9 @@ pub struct Ospf {
     pub(crate) dying: BTreeSet<EntryId>,
     /// Those of them that may be on no retransmission list any more.
     pub(crate) unlisted: BTreeSet<EntryId>,
+    /// LSAs of others that left at MaxAge a moment ago, and until when that is remembered.
+    pub(crate) buried: BTreeMap<DbKey, LsaHeader>,
+    pub(crate) buried_until: TimerQueue<DbKey>,
     /// Some interface has LSAs to flood.
     pub(crate) flooding: bool,
     /// LSAs whose content changed in this step, for the routing table.
@@ -129,6 +132,8 @@ impl Ospf {
             reclaim_until: None,
             dying: BTreeSet::new(),
             unlisted: BTreeSet::new(),
+            buried: BTreeMap::new(),
+            buried_until: TimerQueue::default(),
             flooding: false,
             changed: BTreeSet::new(),
             answered: BTreeSet::new(),
@@ -188,6 +193,9 @@ impl Ospf {
     }
 
     fn on_tick(&mut self) {
+        // News first: what it replaces need not be sent again.
+        self.on_originate_timer();
+        self.on_age_timer();
         while let Some(timer) = self.timers.pop_due(self.now) {
             match timer {
                 Timer::Hello(ifindex) => {
@@ -205,8 +213,6 @@ impl Ospf {
                 Timer::Originate | Timer::Age | Timer::Spf => {}
             }
         }
-        self.on_originate_timer();
-        self.on_age_timer();
         if self.backoff.pop_due(self.now) {
             self.run_spf();
         }

@@ -414,3 +414,34 @@ fn before_exchange_neither_updates_nor_acknowledgements_count() {
     assert!(!bench.database().contains_key(&host_key()));
     assert!(bench.sent.is_empty());
 }
+
+#[test]
+fn a_copy_that_was_overtaken_by_its_flush_does_not_bring_an_lsa_back() {
+    let neighbor = peer(1, 2);
+    let mut bench = Bench::beside(neighbor, &[]);
+    // The copy may come after the flush of something never seen, or of something seen before.
+    for nth in [1, 2] {
+        let start = bench.now;
+        if nth == 2 {
+            bench.receive(neighbor, &neighbor.update(&[host(nth)]));
+            bench.run_for(millis(200));
+        }
+        bench.take();
+        bench.receive(neighbor, &neighbor.update_aged(&[host(nth)], MAX_AGE));
+        bench.receive(neighbor, &neighbor.update(&[host(nth)]));
+        let told: Vec<bool> =
+            bench.instances(1, host_key()).iter().map(|(_, lsa)| lsa.is_max_age()).collect();
+        assert_eq!(told, [true], "its sender hears of the flush");
+        assert_eq!(bench.retransmissions(neighbor), 1, "until it acknowledges that");
+        bench.run_for(millis(500));
+        assert!(!bench.database().contains_key(&host_key()));
+        assert_eq!(acks(&bench, start).len(), 1, "the flush is acknowledged");
+    }
+    // A newer instance is another matter, and so is the same one a good while later.
+    bench.receive(neighbor, &neighbor.update(&[host(3)]));
+    assert!(bench.database().contains_key(&host_key()));
+    bench.receive(neighbor, &neighbor.update_aged(&[host(3)], MAX_AGE));
+    bench.run_for(secs(1));
+    bench.receive(neighbor, &neighbor.update(&[host(3)]));
+    assert!(bench.database().contains_key(&host_key()));
+}

@@ -466,3 +466,18 @@ fn a_neighbor_that_starts_over_keeps_its_link_for_two_seconds() {
     bench.receive(first, &first.hello(&[]));
     assert!(!linked(&bench));
 }
+
+#[test]
+fn what_is_to_be_sent_again_and_flushed_at_the_same_time_is_flushed() {
+    let (mut bench, _) = amid(1);
+    let retransmit = interface(1, P2P).retransmit;
+    assert_eq!(bench.ospf.state().config().min_ls_interval, retransmit, "by default");
+    bench.mute = true;
+    advertise(&mut bench, 10);
+    bench.input(Input::Host(HOST, None));
+    bench.take();
+    bench.run_for(retransmit);
+    let sent: Vec<bool> =
+        bench.instances(1, host_key()).iter().map(|(_, lsa)| lsa.is_max_age()).collect();
+    assert_eq!(sent, [true]);
+}
