@@ -204,7 +204,7 @@ impl Ospf {
             return;
         }
         if known.is_none() && self.is_late(&key, &header) {
-            self.on_late_copy(id, key, lsa);
+            self.on_late_copy(key, lsa);
             return;
         }
         let order = known.map_or(std::cmp::Ordering::Greater, |(_, old)| header.recency(&old));
@@ -590,13 +590,12 @@ impl Ospf {
     /// A copy of an LSA comes after its flush, which has left the database already. Not in the RFC: packets can overtake each other,
     /// as a flood to a group and a retransmission to one router; an acknowledgement of the flush may be under way while the copy
     /// is asked for. The copy would stay for an hour, as nobody owes the flush to us any more. It is taken as what it was flushed
-    /// to, and its sender is told so.
-    fn on_late_copy(&mut self, id: NeighborId, key: DbKey, lsa: Lsa<'_>) {
+    /// to, and its sender and everybody else are told so again.
+    fn on_late_copy(&mut self, key: DbKey, lsa: Lsa<'_>) {
         let mut stored = StoredLsa::new(lsa, self.now, ArrivalGate::new(self.now));
         stored.header.age = MAX_AGE;
         let entry = self.install(key, stored);
-        self.request_answered(id, key.lsa);
-        self.retransmit_to(id, entry);
+        self.flood(entry, None);
     }
 
     /// Whether an LSA is a copy of the very instance that was flushed a moment ago.
