@@ -598,13 +598,14 @@ impl Ospf {
         self.flood(entry, None);
     }
 
-    /// Whether an LSA is a copy of the very instance that was flushed a moment ago.
+    /// Whether an LSA is a copy of the very instance that was flushed a moment ago, or of the one before it.
     fn is_late(&self, key: &DbKey, header: &LsaHeader) -> bool {
         let fresh = self.buried_until.deadline(*key).is_some_and(|until| self.now < until);
-        let same = |buried: &LsaHeader| {
-            (buried.sequence, buried.checksum) == (header.sequence, header.checksum)
+        let copied = |buried: &LsaHeader| {
+            let same = (buried.sequence, buried.checksum) == (header.sequence, header.checksum);
+            same || header.sequence.next() == Some(buried.sequence)
         };
-        fresh && header.age < MAX_AGE && self.buried.get(key).is_some_and(same)
+        fresh && header.age < MAX_AGE && self.buried.get(key).is_some_and(copied)
     }
 
     /// Whether any neighbour is in Exchange or Loading.
