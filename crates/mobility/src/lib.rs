@@ -23,5 +23,5 @@ mod tests;
 pub use config::{Damping, Families, HostsConfig, Mode, StaticHost};
 pub use io::{Claim, Class, Event, Input, LocalTarget, Others, Output, Timer, Why};
 pub use mobility::{Mobility, State};
-pub use refused::Refused;
+pub use refused::{Refused, reserved};
 pub use state::{HostState, HostView, Timeline};

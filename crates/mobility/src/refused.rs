@@ -101,7 +101,8 @@ fn list(prefixes: &[Prefix]) -> String {
 }
 
 /// What kind of address this is, if no host can have it.
-pub(crate) fn reserved(address: IpAddr) -> Option<&'static str> {
+#[must_use]
+pub fn reserved(address: IpAddr) -> Option<&'static str> {
     let kinds: [(bool, &'static str); 7] = match address {
         IpAddr::V4(v4) => [
             (v4.is_unspecified(), "the unspecified address"),

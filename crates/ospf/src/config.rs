@@ -154,3 +154,27 @@ impl InterfaceConfig {
         u32::try_from(self.dead.as_secs()).unwrap_or(u32::MAX).max(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fast_hellos_carry_0_and_a_dead_interval_of_a_second() {
+        let config = InterfaceConfig {
+            name: "eth0".to_owned(),
+            address: Ipv4Addr::new(10, 0, 0, 1),
+            prefix_length: 24,
+            stubs: Vec::new(),
+            mtu: 1500,
+            network_type: NetworkType::PointToPoint,
+            cost: 10,
+            hello: Duration::from_millis(250),
+            dead: Duration::from_secs(1),
+            retransmit: Duration::from_secs(5),
+            priority: 1,
+            mtu_ignore: false,
+        };
+        assert_eq!((config.hello_seconds(), config.dead_seconds()), (0, 1));
+    }
+}

@@ -1,6 +1,6 @@
 //! Which interfaces OSPF runs on, and how: the configuration applied to what the machine has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use bugle_ospf::{InterfaceConfig, NetworkType};
@@ -32,10 +32,9 @@ impl Machine {
         self.addresses.retain(|address| address.ifindex != ifindex);
     }
 
-    /// Forgets what a resynchronisation did not report again.
-    pub(crate) fn retain(&mut self, links: &[IfIndex], addresses: &[Address]) {
-        self.links.retain(|ifindex, _| links.contains(ifindex));
-        self.addresses.retain(|address| addresses.contains(address));
+    /// Forgets addresses that a resynchronisation did not report again.
+    pub(crate) fn retain_addresses(&mut self, reported: &BTreeSet<Address>) {
+        self.addresses.retain(|address| reported.contains(address));
     }
 
     /// An interface's name; its number in words if it is gone.

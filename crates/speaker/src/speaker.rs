@@ -10,11 +10,11 @@ use bugle_rib::fib::FibSnapshot;
 use bugle_rib::{self as rib, Protocol, Rib};
 use bugle_types::{Address, IfIndex, Link, Rng, RouterId, TableId, Time, VrfId};
 
-use crate::config::{Config, VrfName};
+use crate::config::{self, Config, VrfName};
 use crate::event::{Event, What};
 use crate::io::{HostChange, Input, Output};
 use crate::ports::Machine;
-use crate::vrf::Vrf;
+use crate::vrf::{Context, Vrf};
 
 /// How long after the first routes came what a previous run left in the kernel may stay: time for the other adjacencies.
 const SWEEP_AFTER_ROUTES: Duration = Duration::from_secs(3);
@@ -54,7 +54,7 @@ pub struct Speaker {
     /// Changes to the hosts that came before the machine was known.
     early: Vec<(u64, HostChange)>,
     /// What a resynchronisation has reported so far.
-    reported: Option<(Vec<IfIndex>, Vec<Address>)>,
+    reported: Option<(BTreeSet<IfIndex>, BTreeSet<Address>)>,
     pub(crate) vrfs: BTreeMap<VrfName, Vrf>,
     next_vrf: u32,
     pub(crate) rib: Rib,
@@ -100,7 +100,7 @@ impl Speaker {
             Input::LinkGone(ifindex) => self.on_link_gone(ifindex),
             Input::Address(address) => {
                 if let Some((_, addresses)) = &mut self.reported {
-                    addresses.push(address);
+                    addresses.insert(address);
                 }
                 self.machine.add_address(address);
                 self.apply();
@@ -109,7 +109,7 @@ impl Speaker {
                 self.machine.remove_address(address);
                 self.apply();
             }
-            Input::Resync => self.reported = Some((Vec::new(), Vec::new())),
+            Input::Resync => self.reported = Some(Default::default()),
             Input::Synced => self.on_synced(),
             Input::Ospf { ifindex, src, dst, bytes } => {
                 // An interface runs in one VRF: the first that took it.
@@ -207,14 +207,9 @@ impl Speaker {
     /// A VRF is configured no more: what it said is taken back.
     fn end_vrf(&mut self, name: &VrfName) {
         let Some(mut vrf) = self.vrfs.remove(name) else { return };
-        vrf.end_ospf(self.now);
-        for ifindex in vrf.interfaces.keys() {
-            self.out.push_back(Output::CloseOspf(*ifindex));
-        }
-        vrf.pump_ospf(self.now, name, &self.machine, &mut self.rib, &mut self.out);
-        for protocol in Protocol::ALL {
-            self.rib.handle(self.now, rib::Input::Clear { vrf: vrf.id, protocol });
-        }
+        let Self { now, machine, rib, out, .. } = self;
+        vrf.end_ospf(&mut Context { now: *now, name, machine, rib, out });
+        rib.handle(*now, rib::Input::Clear { vrf: vrf.id, protocol: Protocol::Host });
         for host in vrf.mobility.state().hosts() {
             if let Some(link) = host.port.and_then(|port| self.machine.by_name(port)) {
                 let ifindex = link.ifindex;
@@ -228,7 +223,7 @@ impl Speaker {
     fn on_link(&mut self, link: Link) {
         let ifindex = link.ifindex;
         if let Some((links, _)) = &mut self.reported {
-            links.push(ifindex);
+            links.insert(ifindex);
         }
         self.rib.handle(self.now, rib::Input::Link { ifindex, usable: link.is_up() });
         let old = self.machine.links.insert(ifindex, link);
@@ -268,7 +263,7 @@ impl Speaker {
             for ifindex in gone {
                 self.on_link_gone(ifindex);
             }
-            self.machine.retain(&links, &addresses);
+            self.machine.retain_addresses(&addresses);
             if self.synced {
                 // What the kernel did to routes meanwhile was lost too.
                 self.rib.handle(self.now, rib::Input::Disturbed);
@@ -322,29 +317,22 @@ impl Speaker {
                 self.rib.handle(self.now, rib::Input::Vrf { vrf: vrf.id, table });
             }
         }
-        // Before the first full report there would be adjacencies without hosts, and hosts without ports; before the kernel was
+        // While the machine is being reported, once at the end is enough. Before the first full report there would be adjacencies without hosts, and hosts without ports; before the kernel was
         // read it is not known whether this is a restart.
-        if !self.is_ready() || self.stopping {
+        if !self.is_ready() || self.reported.is_some() || self.stopping {
             return;
         }
         let infrastructure = self.infrastructure();
+        let router_id = self.router_id();
         let mut taken: BTreeSet<IfIndex> = BTreeSet::new();
-        for (name, config) in &self.config.vrfs {
-            let Some(vrf) = self.vrfs.get_mut(name) else { continue };
-            let mut interfaces = self.machine.ospf_interfaces(name, config);
+        let Self { now, config, machine, vrfs, rib, out, rng, .. } = self;
+        for (name, config) in &config.vrfs {
+            let Some(vrf) = vrfs.get_mut(name) else { continue };
+            let mut interfaces = machine.ospf_interfaces(name, config);
             interfaces.retain(|ifindex, _| taken.insert(*ifindex));
-            let router_id = self
-                .config
-                .router_id
-                .or_else(|| self.machine.loopback_address().map(RouterId::from));
-            let told = vrf.configure(self.now, router_id, config, &infrastructure, &mut self.rng);
-            if let Some(text) = told {
-                let what = What::Notice(text);
-                let vrf = Some(name.to_string());
-                let event = Event { time: self.now, vrf, interface: None, what };
-                self.out.push_back(Output::Event(event));
-            }
-            vrf.set_interfaces(self.now, interfaces, &mut self.out);
+            let mut cx = Context { now: *now, name, machine, rib, out };
+            vrf.configure(&mut cx, router_id, config, &infrastructure, rng);
+            vrf.set_interfaces(&mut cx, interfaces);
         }
         for (request, change) in std::mem::take(&mut self.early) {
             self.on_host_change(request, change);
@@ -354,6 +342,11 @@ impl Speaker {
     /// Whether the machine's interfaces, and what a previous run left in its kernel, are known.
     fn is_ready(&self) -> bool {
         self.synced && (self.read || !self.config.fib.enabled)
+    }
+
+    /// The identity in force: the one configured, else the highest address of a loopback.
+    pub(crate) fn router_id(&self) -> Option<RouterId> {
+        self.config.router_id.or_else(|| self.machine.loopback_address().map(RouterId::from))
     }
 
     /// Addresses that no host may have: the machine's own, and the routers'.
@@ -445,20 +438,22 @@ impl Speaker {
         loop {
             let mut any = false;
             for (name, vrf) in vrfs.iter_mut() {
-                any |= vrf.pump_ospf(*now, name, machine, rib, out);
+                any |= vrf.pump_ospf(&mut Context { now: *now, name, machine, rib, out });
             }
             for (name, vrf) in vrfs.iter_mut() {
-                any |= vrf.pump_hosts(*now, name, rib, out);
+                any |= vrf.pump_hosts(&mut Context { now: *now, name, machine, rib, out });
             }
             any |= pump_rib(*now, config.fib.enabled, rib, asked, out);
             if !any {
                 break;
             }
         }
-        let routed = |vrf: &Vrf| vrf.ospf.is_none() || vrf.has_routes;
+        let routed = |(name, config): (&VrfName, &config::Vrf)| {
+            config.ospf.is_none() || self.vrfs.get(name).is_some_and(|vrf| vrf.has_routes)
+        };
         if let Some(sweep) = self.sweep
-            && !self.vrfs.is_empty()
-            && self.vrfs.values().all(routed)
+            && self.is_ready()
+            && self.config.vrfs.iter().all(routed)
         {
             self.sweep = Some(sweep.min(self.now + SWEEP_AFTER_ROUTES));
         }

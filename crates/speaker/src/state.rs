@@ -54,7 +54,7 @@ impl<'a> State<'a> {
     /// The identity in force: the one configured, else the highest address of a loopback.
     #[must_use]
     pub fn router_id(&self) -> Option<RouterId> {
-        self.0.config.router_id.or_else(|| self.0.machine.loopback_address().map(RouterId::from))
+        self.0.router_id()
     }
 
     /// The VRFs, `default` first.

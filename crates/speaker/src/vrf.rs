@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bugle_mobility::{self as mobility, Mobility};
-use bugle_ospf::{self as ospf, BackoffConfig, ExternalRoute, InterfaceConfig, Ospf};
+use bugle_ospf::{self as ospf, ExternalRoute, InterfaceConfig, Ospf};
 use bugle_rib::fib::{FibSnapshot, RouteTarget};
 use bugle_rib::{self as rib, Protocol, Rib, RouteChange};
 use bugle_types::{IfIndex, Mac, Nexthop, Prefix, Rng, RouterId, TableId, Time, VrfId};
@@ -18,6 +18,22 @@ use crate::ports::Machine;
 
 /// How long hosts wait at the start for the databases to be in step.
 const SETTLE: Duration = Duration::from_secs(2);
+
+/// What is around a VRF while it handles something.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Time,
+    pub(crate) name: &'a VrfName,
+    pub(crate) machine: &'a Machine,
+    pub(crate) rib: &'a mut Rib,
+    pub(crate) out: &'a mut VecDeque<Output>,
+}
+
+impl Context<'_> {
+    fn tell(&mut self, interface: Option<String>, what: What) {
+        let vrf = Some(self.name.to_string());
+        self.out.push_back(Output::Event(Event { time: self.now, vrf, interface, what }));
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Vrf {
@@ -64,31 +80,30 @@ impl Vrf {
         }
     }
 
-    /// Applies the configuration. What it cannot do it says.
+    /// Applies the configuration.
     pub(crate) fn configure(
         &mut self,
-        now: Time,
+        cx: &mut Context<'_>,
         router_id: Option<RouterId>,
         config: &config::Vrf,
         infrastructure: &BTreeSet<IpAddr>,
         rng: &mut Rng,
-    ) -> Option<String> {
-        let mut told = None;
+    ) {
         match (&config.ospf, router_id) {
-            (Some(wanted), Some(router_id)) => self.configure_ospf(now, router_id, wanted, rng),
+            (Some(wanted), Some(router_id)) => self.configure_ospf(cx, router_id, wanted, rng),
             (Some(_), None) => {
-                self.end_ospf(now);
+                self.end_ospf(cx);
                 if self.hosts_config.is_none() {
                     let text =
                         "OSPF waits for a router id: set `router-id`, or give `lo` an address";
-                    told = Some(text.to_owned());
+                    cx.tell(None, What::Notice(text.to_owned()));
                 }
             }
-            (None, _) => self.end_ospf(now),
+            (None, _) => self.end_ospf(cx),
         }
         if self.infrastructure != *infrastructure {
             self.infrastructure.clone_from(infrastructure);
-            self.mobility.handle(now, mobility::Input::Infrastructure(infrastructure.clone()));
+            self.mobility.handle(cx.now, mobility::Input::Infrastructure(infrastructure.clone()));
         }
         let hosts = hosts_config(router_id, config);
         if self.hosts_config.as_ref() != Some(&hosts)
@@ -96,19 +111,17 @@ impl Vrf {
         {
             self.metric_type = config.hosts.metric_type;
             self.hosts_config = Some(hosts.clone());
-            self.mobility.handle(now, mobility::Input::Config(Box::new(hosts)));
+            self.mobility.handle(cx.now, mobility::Input::Config(Box::new(hosts)));
         }
-        told
     }
 
     fn configure_ospf(
         &mut self,
-        now: Time,
+        cx: &mut Context<'_>,
         router_id: RouterId,
         wanted: &config::Ospf,
         rng: &mut Rng,
     ) {
-        let delay = wanted.spf_delay;
         let config = ospf::Config {
             router_id,
             area: wanted.area(),
@@ -116,13 +129,7 @@ impl Vrf {
             boundary: true,
             listen_first: self.restarted,
             max_paths: wanted.max_ecmp.into(),
-            spf: BackoffConfig {
-                initial: delay.initial,
-                short: delay.short,
-                long: delay.long,
-                holddown: delay.holddown,
-                time_to_learn: delay.time_to_learn,
-            },
+            spf: wanted.spf_delay,
             min_ls_interval: wanted.lsa_min_interval,
             min_ls_arrival: wanted.lsa_min_arrival,
         };
@@ -132,68 +139,70 @@ impl Vrf {
                 return;
             }
             if (known.router_id, known.area) == (config.router_id, config.area) {
-                ospf.handle(now, ospf::Input::Config(config));
+                ospf.handle(cx.now, ospf::Input::Config(config));
                 return;
             }
-            // Another identity: the old one is taken back, as far as one packet does it, and another begins.
-            self.end_ospf(now);
+            // Another identity is another router.
+            self.end_ospf(cx);
         }
         let mut instance = Ospf::new(config, rng.next_u64());
         for host in self.mobility.state().hosts() {
-            if let (Some(metric), IpAddr::V4(address)) = (host.metric, host.address) {
+            let IpAddr::V4(address) = host.address else { continue };
+            instance.handle(cx.now, ospf::Input::Watch(address, true));
+            // What others advertise is another question to another database.
+            self.unanswered.insert(Prefix::host(host.address));
+            if let Some(metric) = host.metric {
                 let route = Some(self.external_route(metric));
-                instance.handle(now, ospf::Input::Host(address, route));
-                instance.handle(now, ospf::Input::Watch(address, true));
+                instance.handle(cx.now, ospf::Input::Host(address, route));
             }
         }
         self.ospf = Some(instance);
-        self.settle = Some(now + SETTLE);
+        self.settle = Some(cx.now + SETTLE);
     }
 
-    /// OSPF runs here no more.
-    pub(crate) fn end_ospf(&mut self, now: Time) {
-        if let Some(ospf) = &mut self.ospf
-            && !ospf.is_stopped()
-        {
-            ospf.handle(now, ospf::Input::Shutdown);
+    /// OSPF runs here no more: what it said is taken back, as far as one packet does it, and its routes, interfaces and sockets
+    /// go.
+    pub(crate) fn end_ospf(&mut self, cx: &mut Context<'_>) {
+        let Some(mut ospf) = self.ospf.take() else { return };
+        ospf.handle(cx.now, ospf::Input::Shutdown);
+        while let Some(output) = ospf.poll_output() {
+            self.on_ospf_output(cx, output);
         }
+        for (ifindex, config) in std::mem::take(&mut self.interfaces) {
+            if speaks(&config) {
+                cx.out.push_back(Output::CloseOspf(ifindex));
+            }
+        }
+        cx.rib.handle(cx.now, rib::Input::Clear { vrf: self.id, protocol: Protocol::Ospf });
     }
 
     /// Gives OSPF its interfaces, and has sockets opened and closed for them.
     pub(crate) fn set_interfaces(
         &mut self,
-        now: Time,
-        mut wanted: BTreeMap<IfIndex, InterfaceConfig>,
-        out: &mut VecDeque<Output>,
+        cx: &mut Context<'_>,
+        wanted: BTreeMap<IfIndex, InterfaceConfig>,
     ) {
-        if self.ospf.is_none() {
-            wanted.clear();
-        }
-        let speaks = |config: &InterfaceConfig| config.network_type != ospf::NetworkType::Passive;
+        let Some(ospf) = &mut self.ospf else { return };
         let gone: Vec<IfIndex> =
             self.interfaces.keys().copied().filter(|i| !wanted.contains_key(i)).collect();
         for ifindex in gone {
             let old = self.interfaces.remove(&ifindex);
-            if let Some(ospf) = &mut self.ospf {
-                ospf.handle(now, ospf::Input::Interface(ifindex, None));
-            }
+            ospf.handle(cx.now, ospf::Input::Interface(ifindex, None));
             if old.as_ref().is_some_and(speaks) {
-                out.push_back(Output::CloseOspf(ifindex));
+                cx.out.push_back(Output::CloseOspf(ifindex));
             }
         }
         for (ifindex, config) in wanted {
             let old = self.interfaces.insert(ifindex, config.clone());
             let (spoke, speaks) = (old.as_ref().is_some_and(speaks), speaks(&config));
             if speaks && !spoke {
-                out.push_back(Output::OpenOspf(ifindex));
+                cx.out.push_back(Output::OpenOspf(ifindex));
             }
-            if old.as_ref() != Some(&config)
-                && let Some(ospf) = &mut self.ospf
-            {
-                ospf.handle(now, ospf::Input::Interface(ifindex, Some(config)));
+            if old.as_ref() != Some(&config) {
+                ospf.handle(cx.now, ospf::Input::Interface(ifindex, Some(config)));
             }
             if spoke && !speaks {
-                out.push_back(Output::CloseOspf(ifindex));
+                cx.out.push_back(Output::CloseOspf(ifindex));
             }
         }
     }
@@ -206,22 +215,22 @@ impl Vrf {
     /// claimed as soon as it is known that nobody else has claimed them meanwhile.
     pub(crate) fn adopt_hosts(&mut self, now: Time, machine: &Machine, snapshot: &FibSnapshot) {
         self.restarted = snapshot.routes.iter().any(|(key, _)| Some(key.table) == self.table);
+        let nexthops: BTreeMap<_, _> = snapshot.nexthops.iter().copied().collect();
+        let macs: BTreeMap<_, _> = snapshot
+            .neighbors
+            .iter()
+            .map(|&(ifindex, address, mac)| ((ifindex, address), mac))
+            .collect();
         for (key, target) in &snapshot.routes {
             let host = Some(key.table) == self.table
                 && key.metric == Protocol::Host.kernel_metric()
                 && key.prefix.is_host();
-            let Some(RouteTarget::Nexthop(id)) = target.filter(|_| host) else { continue };
-            let nexthop = snapshot.nexthops.iter().find(|(known, _)| *known == id);
-            let Some((_, nexthop)) = nexthop.filter(|(_, nexthop)| nexthop.gateway.is_none())
-            else {
+            let Some(RouteTarget::Nexthop(id)) = target.as_ref().filter(|_| host) else { continue };
+            let Some(nexthop) = nexthops.get(id).filter(|nexthop| nexthop.gateway.is_none()) else {
                 continue;
             };
             let address = key.prefix.address();
-            let mac = snapshot
-                .neighbors
-                .iter()
-                .find(|(ifindex, neighbor, _)| (*ifindex, *neighbor) == (nexthop.ifindex, address))
-                .map(|(.., mac)| *mac);
+            let mac = macs.get(&(nexthop.ifindex, address)).copied();
             self.found.push((address, nexthop.ifindex, mac));
         }
         if self.settle.is_none() {
@@ -267,37 +276,24 @@ impl Vrf {
     }
 
     /// Carries OSPF's outputs to where they belong. Whether there were any.
-    pub(crate) fn pump_ospf(
-        &mut self,
-        now: Time,
-        name: &VrfName,
-        machine: &Machine,
-        rib: &mut Rib,
-        out: &mut VecDeque<Output>,
-    ) -> bool {
+    pub(crate) fn pump_ospf(&mut self, cx: &mut Context<'_>) -> bool {
         let mut any = false;
         while let Some(output) = self.ospf.as_mut().and_then(Ospf::poll_output) {
             any = true;
-            self.on_ospf_output(now, name, machine, output, rib, out);
+            self.on_ospf_output(cx, output);
         }
         if self.settle.is_some() && self.hosts_config.is_some() && self.in_step() {
-            self.settled(now, machine);
+            self.settled(cx.now, cx.machine);
         }
         any
     }
 
     /// Carries the hosts' outputs to where they belong. Whether there were any.
-    pub(crate) fn pump_hosts(
-        &mut self,
-        now: Time,
-        name: &VrfName,
-        rib: &mut Rib,
-        out: &mut VecDeque<Output>,
-    ) -> bool {
+    pub(crate) fn pump_hosts(&mut self, cx: &mut Context<'_>) -> bool {
         let mut any = false;
         while let Some(output) = self.mobility.poll_output() {
             any = true;
-            self.on_host_output(now, name, output, rib, out);
+            self.on_host_output(cx, output);
         }
         any
     }
@@ -310,21 +306,13 @@ impl Vrf {
         states.peek().is_some() && states.all(|state| matches!(state, S::TwoWay | S::Full))
     }
 
-    fn on_ospf_output(
-        &mut self,
-        now: Time,
-        name: &VrfName,
-        machine: &Machine,
-        output: ospf::Output,
-        rib: &mut Rib,
-        out: &mut VecDeque<Output>,
-    ) {
+    fn on_ospf_output(&mut self, cx: &mut Context<'_>, output: ospf::Output) {
         match output {
             ospf::Output::Send { ifindex, src, dst, bytes } => {
-                out.push_back(Output::SendOspf { ifindex, src, dst, bytes });
+                cx.out.push_back(Output::SendOspf { ifindex, src, dst, bytes });
             }
             ospf::Output::AllDRouters { ifindex, join } => {
-                out.push_back(Output::AllDRouters { ifindex, join });
+                cx.out.push_back(Output::AllDRouters { ifindex, join });
             }
             ospf::Output::Routes(changes) => {
                 self.has_routes = true;
@@ -339,13 +327,14 @@ impl Vrf {
                     })
                     .collect();
                 let vrf = self.id;
-                rib.handle(now, rib::Input::Routes { vrf, protocol: Protocol::Ospf, changes });
+                cx.rib
+                    .handle(cx.now, rib::Input::Routes { vrf, protocol: Protocol::Ospf, changes });
             }
             ospf::Output::Rival(address, rival) => {
                 if self.settle.is_none() {
                     let prefix = Prefix::host(address.into());
                     let others = rival.map(others);
-                    self.mobility.handle(now, mobility::Input::Others { prefix, others });
+                    self.mobility.handle(cx.now, mobility::Input::Others { prefix, others });
                 }
             }
             ospf::Output::Event(event) => {
@@ -354,41 +343,32 @@ impl Vrf {
                     | ospf::Event::DesignatedRouter { ifindex, .. }
                     | ospf::Event::NeighborState { ifindex, .. }
                     | ospf::Event::Mismatch { ifindex, .. }
-                    | ospf::Event::Dropped { ifindex, .. } => Some(machine.name(*ifindex)),
+                    | ospf::Event::Dropped { ifindex, .. } => Some(cx.machine.name(*ifindex)),
                     ospf::Event::Originated { .. }
                     | ospf::Event::SelfOriginatedReceived { .. }
                     | ospf::Event::SpfRun { .. } => None,
                 };
-                let what = What::Ospf(event);
-                let vrf = Some(name.to_string());
-                out.push_back(Output::Event(Event { time: now, vrf, interface, what }));
+                cx.tell(interface, What::Ospf(event));
             }
         }
     }
 
-    fn on_host_output(
-        &mut self,
-        now: Time,
-        name: &VrfName,
-        output: mobility::Output,
-        rib: &mut Rib,
-        out: &mut VecDeque<Output>,
-    ) {
+    fn on_host_output(&mut self, cx: &mut Context<'_>, output: mobility::Output) {
         match output {
             mobility::Output::Watch { prefix, on } => {
                 if let (Some(ospf), Some(address)) = (&mut self.ospf, prefix.ipv4()) {
-                    ospf.handle(now, ospf::Input::Watch(address, on));
+                    ospf.handle(cx.now, ospf::Input::Watch(address, on));
                 }
                 if !on {
                     self.unanswered.remove(&prefix);
                 } else if self.settle.is_some() {
                     self.unanswered.insert(prefix);
                 } else {
-                    self.answer(now, prefix);
+                    self.answer(cx.now, prefix);
                 }
             }
             mobility::Output::Neighbor { ifindex, address, mac } => {
-                rib.handle(now, rib::Input::Neighbor { ifindex, address, mac });
+                cx.rib.handle(cx.now, rib::Input::Neighbor { ifindex, address, mac });
             }
             mobility::Output::LocalRoute { prefix, target } => {
                 let route = target.map(|target| {
@@ -401,30 +381,32 @@ impl Vrf {
                     rib::Route { metric: 0, nexthops }
                 });
                 let (vrf, changes) = (self.id, vec![(prefix, route)]);
-                rib.handle(now, rib::Input::Routes { vrf, protocol: Protocol::Host, changes });
+                cx.rib
+                    .handle(cx.now, rib::Input::Routes { vrf, protocol: Protocol::Host, changes });
             }
             mobility::Output::Advertise { prefix, metric } => {
                 let route = Some(self.external_route(metric));
                 if let (Some(ospf), Some(address)) = (&mut self.ospf, prefix.ipv4()) {
-                    ospf.handle(now, ospf::Input::Host(address, route));
+                    ospf.handle(cx.now, ospf::Input::Host(address, route));
                 }
             }
             mobility::Output::Withdraw { prefix } => {
                 if let (Some(ospf), Some(address)) = (&mut self.ospf, prefix.ipv4()) {
-                    ospf.handle(now, ospf::Input::Host(address, None));
+                    ospf.handle(cx.now, ospf::Input::Host(address, None));
                 }
             }
             mobility::Output::Reply { request, result } => {
                 let result = result.map_err(|refused| refused.to_string());
-                out.push_back(Output::Reply { request, result });
+                cx.out.push_back(Output::Reply { request, result });
             }
-            mobility::Output::Event(event) => {
-                let what = What::Host(event);
-                let vrf = Some(name.to_string());
-                out.push_back(Output::Event(Event { time: now, vrf, interface: None, what }));
-            }
+            mobility::Output::Event(event) => cx.tell(None, What::Host(event)),
         }
     }
+}
+
+/// Whether OSPF is spoken on an interface, which takes a socket.
+fn speaks(config: &InterfaceConfig) -> bool {
+    config.network_type != ospf::NetworkType::Passive
 }
 
 fn others(rival: ospf::Rival) -> mobility::Others {
@@ -438,11 +420,7 @@ fn hosts_config(router_id: Option<RouterId>, config: &config::Vrf) -> mobility::
         router_id: router_id.unwrap_or_default(),
         ports: hosts.ports.clone(),
         max_hosts: hosts.max_hosts,
-        damping: mobility::Damping {
-            moves: hosts.damping.moves,
-            window: hosts.damping.window,
-            recovery: hosts.damping.recovery,
-        },
+        damping: hosts.damping,
         prefixes: hosts.prefixes.clone(),
         metric: hosts.metric,
         carried: mobility::Families { ipv4: config.ospf.is_some(), ipv6: false },

@@ -264,6 +264,58 @@ fn a_new_cost_takes_effect_without_losing_the_adjacency() {
 }
 
 #[test]
+fn routes_of_a_previous_run_stay_until_others_are_known() {
+    let mut world = settled(2);
+    let other = Ipv4Addr::new(10, 100, 0, 77);
+    world.host(2, add(other)).unwrap();
+    world.run_for(secs(5));
+    world.kill(1);
+    world.cut(1);
+    world.start(1);
+    world.run_for(secs(100));
+    assert_eq!(world.machines[1].kernel.lookup(other), to_spine(1), "nobody was heard yet");
+    world.run_for(secs(30));
+    assert_eq!(world.machines[1].kernel.lookup(other), Way::None, "nobody will be");
+}
+
+#[test]
+fn a_new_router_id_takes_over_hosts_and_adjacencies() {
+    let mut world = settled(2);
+    world.host(1, add(HOST)).unwrap();
+    world.run_for(secs(3));
+    world.configure(1, &hypervisor_config("192.0.2.11"));
+    world.run_for(secs(8));
+    assert_eq!(world.advertised(2, HOST), metrics(&[("192.0.2.11", 10_000)]));
+    assert_eq!(world.machines[0].kernel.lookup(HOST), towards(1));
+    assert_eq!(world.machines[1].kernel.lookup(HOST), local());
+    let state = world.machines[1].speaker.state();
+    let route = state.vrf("default").unwrap().lookup("10.0.2.9".parse().unwrap());
+    assert!(route.is_some(), "it has routes again");
+}
+
+#[test]
+fn ospf_can_be_configured_away_and_back() {
+    let mut world = settled(2);
+    let far = "10.0.2.9".parse().unwrap();
+    world.host(1, add(HOST)).unwrap();
+    world.run_for(secs(3));
+    world.configure(1, "router-id = \"192.0.2.1\"\n");
+    world.run_for(secs(6));
+    assert_eq!(world.machines[0].kernel.lookup(HOST), Way::None);
+    let route = |world: &World| {
+        let state = world.machines[1].speaker.state();
+        state.vrf("default").unwrap().lookup(far).is_some()
+    };
+    assert!(!route(&world), "without OSPF there are no routes of OSPF");
+    world.configure(1, &hypervisor_config("192.0.2.1"));
+    world.run_for(secs(8));
+    assert!(route(&world));
+    world.host(1, add(HOST)).unwrap();
+    world.run_for(secs(3));
+    assert_eq!(world.machines[0].kernel.lookup(HOST), towards(1));
+}
+
+#[test]
 fn a_thousand_hosts_come_and_go() {
     let mut world = settled(2);
     let host = |n: u32| Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 100, 0, 0)) + 256 + n);

@@ -22,6 +22,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bugle_mobility::{Damping, reserved};
+use bugle_ospf::BackoffConfig;
 use bugle_types::{AreaId, Mac, NamePattern, Prefix, RouterId, TableId};
 
 pub use error::{ConfigError, ConfigErrors, Problem};
@@ -174,8 +176,8 @@ pub struct Ospf {
     /// `lsa-min-arrival`: the rate at which new instances of one LSA are accepted in the long run (`MinLSArrival`, RFC 2328
     /// appendix B); short bursts pass. Default: `1s`.
     pub lsa_min_arrival: Duration,
-    /// `spf-delay`: the back-off of route computation.
-    pub spf_delay: SpfDelay,
+    /// `[vrf.NAME.ospf.spf-delay]`: how long route computation waits after an event.
+    pub spf_delay: BackoffConfig,
     /// `[[vrf.NAME.ospf.interface]]`, in the order of the file: the first whose pattern matches an interface applies to it.
     pub interfaces: Vec<OspfInterface>,
 }
@@ -201,35 +203,8 @@ impl Default for Ospf {
             max_ecmp: 16,
             lsa_min_interval: Duration::from_millis(1050),
             lsa_min_arrival: Duration::from_secs(1),
-            spf_delay: SpfDelay::default(),
+            spf_delay: BackoffConfig::default(),
             interfaces: Vec::new(),
-        }
-    }
-}
-
-/// `[vrf.NAME.ospf.spf-delay]`: how long route computation waits after an event (RFC 8405).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SpfDelay {
-    /// `initial`: the delay while the network is quiet (`INITIAL_SPF_DELAY`). Default: `0ms`.
-    pub initial: Duration,
-    /// `short`: the delay while one failure is being learnt (`SHORT_SPF_DELAY`). Default: `10ms`.
-    pub short: Duration,
-    /// `long`: the delay while the network is unstable (`LONG_SPF_DELAY`). Default: `200ms`.
-    pub long: Duration,
-    /// `holddown`: so long without an event means quiet again (`HOLDDOWN_INTERVAL`). Default: `2s`.
-    pub holddown: Duration,
-    /// `time-to-learn`: how long a single failure may take to be learnt (`TIME_TO_LEARN_INTERVAL`). Default: `500ms`.
-    pub time_to_learn: Duration,
-}
-
-impl Default for SpfDelay {
-    fn default() -> Self {
-        Self {
-            initial: Duration::ZERO,
-            short: Duration::from_millis(10),
-            long: Duration::from_millis(200),
-            holddown: Duration::from_secs(2),
-            time_to_learn: Duration::from_millis(500),
         }
     }
 }
@@ -276,18 +251,6 @@ impl OspfInterface {
             mtu_ignore: false,
         }
     }
-
-    /// The `HelloInterval` that Hello packets carry, in seconds: 0 if Hellos are sent several times a second.
-    #[must_use]
-    pub fn hello_field(&self) -> u16 {
-        u16::try_from(self.hello.as_secs()).unwrap_or(u16::MAX)
-    }
-
-    /// The `RouterDeadInterval` that Hello packets carry, in seconds.
-    #[must_use]
-    pub fn dead_field(&self) -> u32 {
-        u32::try_from(self.dead.as_secs()).unwrap_or(u32::MAX)
-    }
 }
 
 /// `type` of an OSPF interface.
@@ -315,7 +278,7 @@ pub struct Hosts {
     pub metric_type: MetricType,
     /// `max-hosts`: at most so many hosts on this machine. Default: 4096.
     pub max_hosts: usize,
-    /// `damping`: when an address that keeps moving is taken for a duplicate.
+    /// `[vrf.NAME.hosts.damping]`: when an address that frames show to keep moving is taken for a duplicate.
     pub damping: Damping,
     /// `[[vrf.NAME.hosts.static]]`: hosts declared in the file, claimed as pinned.
     pub statics: Vec<StaticHost>,
@@ -323,10 +286,10 @@ pub struct Hosts {
 
 impl Hosts {
     /// Whether a host may have this address as far as the configuration goes: it can belong to a host at all
-    /// ([`is_host_address`]), and lies within `prefixes` if there are any.
+    /// ([`reserved`]), and lies within `prefixes` if there are any.
     #[must_use]
     pub fn allows(&self, address: IpAddr) -> bool {
-        is_host_address(address)
+        reserved(address).is_none()
             && (self.prefixes.is_empty()
                 || self.prefixes.iter().any(|prefix| prefix.contains(address)))
     }
@@ -352,24 +315,6 @@ impl Default for Hosts {
     }
 }
 
-/// `[vrf.NAME.hosts.damping]`: when an address that frames show to keep moving is taken for a duplicate and frozen, as in RFC 7432
-/// section 15.1.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Damping {
-    /// `moves`: the move that is one too many, 2 to 100. Default: 5.
-    pub moves: usize,
-    /// `window`: the time within which moves count. Default: `180s`.
-    pub window: Duration,
-    /// `recovery`: how long the address stays frozen. Default: `30m`.
-    pub recovery: Duration,
-}
-
-impl Default for Damping {
-    fn default() -> Self {
-        Self { moves: 5, window: Duration::from_secs(180), recovery: Duration::from_secs(1800) }
-    }
-}
-
 /// `metric-type`: how an AS-external metric compares with path costs (RFC 2328 section 2.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MetricType {
@@ -388,25 +333,6 @@ pub struct StaticHost {
     pub port: Option<String>,
     /// `mac`: the host's link-layer address; needs `port`. Default: not known.
     pub mac: Option<Mac>,
-}
-
-/// Whether an address can belong to a host: not unspecified, loopback, link-local, multicast, broadcast or reserved.
-#[must_use]
-pub fn is_host_address(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            // 0.0.0.0/8 and 240.0.0.0/4 (broadcast included) are nobody's.
-            let [first, ..] = v4.octets();
-            (1..240).contains(&first)
-                && !(v4.is_loopback() || v4.is_link_local() || v4.is_multicast())
-        }
-        IpAddr::V6(v6) => {
-            !(v6.is_unspecified()
-                || v6.is_loopback()
-                || v6.is_multicast()
-                || v6.is_unicast_link_local())
-        }
-    }
 }
 
 /// Whether a router id can identify a router: not 0.0.0.0 and not 255.255.255.255.

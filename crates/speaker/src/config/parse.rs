@@ -6,17 +6,18 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bugle_types::{AreaId, Mac, RouterId, TableId};
+use bugle_mobility::{Damping, reserved};
+use bugle_ospf::BackoffConfig;
+use bugle_types::pattern::is_interface_name;
+use bugle_types::{AreaId, Mac, NamePattern, RouterId, TableId};
 use toml::de::DeTable;
 
 use super::error::{ConfigErrors, Problem};
 use super::reader::{Place, Problems, Table, Value, show_duration};
 use super::{
-    Api, Config, Damping, Fib, Hosts, LinkType, MetricType, Ospf, OspfInterface, SpfDelay,
-    StaticHost, Vrf, VrfName, is_host_address, is_router_id,
+    Api, Config, Fib, Hosts, LinkType, MetricType, Ospf, OspfInterface, StaticHost, Vrf, VrfName,
+    is_router_id,
 };
-use bugle_types::NamePattern;
-use bugle_types::pattern::is_interface_name;
 
 /// `sun_path` holds 108 bytes with its final zero.
 const LONGEST_SOCKET_PATH: usize = 107;
@@ -196,8 +197,8 @@ fn ospf(mut table: Table<'_>) -> Ospf {
     ospf
 }
 
-fn spf_delay(mut table: Table<'_>) -> SpfDelay {
-    let mut delay = SpfDelay::default();
+fn spf_delay(mut table: Table<'_>) -> BackoffConfig {
+    let mut delay = BackoffConfig::default();
     let range = Duration::ZERO..=Duration::from_secs(60);
     let mut read = |key, target: &mut Duration| {
         table.read(key, target, |value| value.duration(range.clone()));
@@ -214,7 +215,7 @@ fn spf_delay(mut table: Table<'_>) -> SpfDelay {
             table.problems().report(table.place(), Problem::Contradiction(message));
         }
     };
-    let SpfDelay { initial, short, long, holddown, time_to_learn } = delay;
+    let BackoffConfig { initial, short, long, holddown, time_to_learn } = delay;
     check(initial <= short, ("initial", initial), "must not be longer than", ("short", short));
     check(short <= long, ("short", short), "must not be longer than", ("long", long));
     check(
@@ -450,7 +451,7 @@ fn host_address(value: &Value<'_>, hosts: &Hosts, router_id: Option<RouterId>) -
         ));
         return None;
     }
-    if !is_host_address(address) {
+    if reserved(address).is_some() {
         value.bad("an address that a host can have", text);
         return None;
     }

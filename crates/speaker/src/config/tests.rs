@@ -238,7 +238,7 @@ fn dead_defaults_to_four_hellos_and_to_a_second_for_fast_ones() {
     assert_eq!(interface("").unwrap().dead, secs(40));
     assert_eq!(interface("hello = '3s'").unwrap().dead, secs(12));
     let fast = interface("hello = '250ms'").unwrap();
-    assert_eq!((fast.dead, fast.hello_field(), fast.dead_field()), (secs(1), 0, 1));
+    assert_eq!((fast.hello, fast.dead), (Duration::from_millis(250), secs(1)));
     assert_eq!(
         interface("hello = '200ms'\ndead = '1s'").unwrap(),
         OspfInterface { hello: Duration::from_millis(200), ..fast }

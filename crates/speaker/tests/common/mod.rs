@@ -257,6 +257,13 @@ impl World {
         self.machines[index].alive = false;
     }
 
+    /// Cuts a hypervisor's wire to the spine. Nobody is told.
+    pub(crate) fn cut(&mut self, index: usize) {
+        if let Some(end) = self.wires.remove(&(index, IfIndex(1))) {
+            self.wires.remove(&end);
+        }
+    }
+
     /// Changes an interface.
     pub(crate) fn set_link(&mut self, index: usize, ifindex: u32, change: impl FnOnce(&mut Link)) {
         let (link, _) = self.machines[index].links.get_mut(&IfIndex(ifindex)).unwrap();
