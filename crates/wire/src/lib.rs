@@ -6,6 +6,7 @@
 //! | [`describe`] | packets as trees of named values, for people and for JSON |
 //! | [`error`] | [`DecodeError`]: where a packet is wrong, and what is wrong there |
 //! | [`ospf`] | OSPFv2 packets and LSAs (RFC 2328 appendix A) |
+//! | [`list`] | [`List`](list::List), fixed-size elements over borrowed bytes |
 //! | [`capture`] | pcap and pcapng files, down to IPv4 datagrams |
 //! | [`checksum`] | the Internet checksum (RFC 1071) and the Fletcher checksum of LSAs (RFC 905 annex B) |
 //!
@@ -21,7 +22,10 @@ pub mod capture;
 pub mod checksum;
 pub mod describe;
 pub mod error;
+mod flags;
+pub mod list;
 pub mod ospf;
 mod reader;
+mod writer;
 
 pub use error::{DecodeError, DecodeErrorKind};

@@ -8,13 +8,13 @@
 
 use bugle_types::RouterId;
 
-use super::list::Element;
 use super::packet::{AUTHENTICATION_AT, CHECKSUM_AT, LENGTH_AT, VERSION};
 use super::{
-    DdFlags, Header, HelloFields, LSA_HEADER, LsaHeader, LsaKey, MAX_PACKET, Options,
+    DdFlags, Element, Header, HelloFields, LSA_HEADER, LsaHeader, LsaKey, MAX_PACKET, Options,
     PACKET_HEADER, PacketType,
 };
 use crate::checksum;
+use crate::writer::patch;
 
 /// A Hello packet.
 #[must_use]
@@ -160,11 +160,4 @@ fn finish(header: &Header, mut packet: Vec<u8>) -> Vec<u8> {
         patch(&mut packet, CHECKSUM_AT, &checksum.to_be_bytes());
     }
     packet
-}
-
-/// Overwrites the bytes at `at`.
-fn patch(packet: &mut [u8], at: usize, field: &[u8]) {
-    if let Some(place) = packet.get_mut(at..).and_then(|tail| tail.get_mut(..field.len())) {
-        place.copy_from_slice(field);
-    }
 }

@@ -6,9 +6,8 @@ use std::net::Ipv4Addr;
 
 use bugle_types::RouterId;
 
-use super::list::Element;
 use super::lsa_body::LsaBody;
-use super::{DO_NOT_AGE, LSA_HEADER, MAX_AGE, MAX_AGE_DIFF, Options};
+use super::{DO_NOT_AGE, Element, LSA_HEADER, MAX_AGE, MAX_AGE_DIFF, Options};
 use crate::checksum;
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::reader::Reader;

@@ -5,9 +5,8 @@ use std::net::Ipv4Addr;
 
 use bugle_types::RouterId;
 
-use super::list::Element;
 use super::lsa::{LsaHeader, LsaKey, LsaType, SequenceNumber};
-use super::{LSA_HEADER, List, MAX_LSA, Options, RouterFlags};
+use super::{Element, LSA_HEADER, List, MAX_LSA, Options, RouterFlags};
 use crate::checksum;
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::reader::Reader;

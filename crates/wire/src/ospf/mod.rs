@@ -8,7 +8,6 @@
 //! | [`emit`] | finished packets, from values and iterators |
 //! | [`consts`] | the architectural constants of RFC 2328 appendix B |
 //! | [`flags`] | [`Options`], [`DdFlags`], [`RouterFlags`] |
-//! | [`list`] | [`List`], fixed-size elements over borrowed bytes |
 //! | [`lls`] | [`Lls`], the link-local signalling block |
 //! | [`tlv`] | [`Tlvs`], type-length-value triplets |
 //!
@@ -17,13 +16,13 @@
 pub mod consts;
 pub mod emit;
 pub mod flags;
-pub mod list;
 pub mod lls;
 pub mod lsa;
 pub mod lsa_body;
 pub mod packet;
 pub mod tlv;
 
+pub use crate::list::{Element, List};
 pub use consts::{
     ALL_D_ROUTERS, ALL_SPF_ROUTERS, CHECK_AGE, DO_NOT_AGE, LS_INFINITY, LS_REFRESH_TIME,
     LSA_HEADER, MAX_AGE, MAX_AGE_DIFF, MAX_LSA, MAX_PACKET, PACKET_HEADER, PROTOCOL,
@@ -33,7 +32,6 @@ pub use emit::{
     emit_link_state_request,
 };
 pub use flags::{DdFlags, Options, RouterFlags};
-pub use list::{Element, List};
 pub use lls::Lls;
 pub use lsa::{Lsa, LsaHeader, LsaKey, LsaType, SequenceNumber};
 pub use lsa_body::{

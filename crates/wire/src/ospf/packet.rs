@@ -5,10 +5,9 @@ use std::net::Ipv4Addr;
 
 use bugle_types::{AreaId, RouterId};
 
-use super::list::Element;
 use super::lls::Lls;
 use super::lsa::{Lsa, LsaHeader, LsaKey};
-use super::{DdFlags, List, Options, PACKET_HEADER};
+use super::{DdFlags, Element, List, Options, PACKET_HEADER};
 use crate::checksum;
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::reader::Reader;

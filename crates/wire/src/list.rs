@@ -30,7 +30,7 @@ pub trait Element: Copy {
 
 impl<'a, T: Element> List<'a, T> {
     /// The elements in `reader`'s remaining bytes.
-    pub(super) fn parse(reader: Reader<'a>) -> Result<Self, DecodeError> {
+    pub(crate) fn parse(reader: Reader<'a>) -> Result<Self, DecodeError> {
         let (size, length) = (T::SIZE, reader.rest().len());
         if !length.is_multiple_of(size) {
             return Err(DecodeErrorKind::BadListLength { size, length }.at(reader.at()));
