@@ -13,6 +13,7 @@ use std::mem;
 use smallvec::SmallVec;
 
 use crate::adjacency::{Adjacency, Arc};
+use crate::journal::Journal;
 
 /// Names a node. The protocol chooses the numbers; to this crate they are opaque.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -95,6 +96,7 @@ pub struct Graph {
     free: Vec<NodeIdx>,
     out_of: Adjacency,
     into: Adjacency,
+    journal: Journal,
 }
 
 #[derive(Clone, Copy)]
@@ -140,6 +142,7 @@ impl Graph {
         self.index.remove(&key);
         self.nodes[node.index()].present = false;
         self.free.push(node);
+        self.note(node);
         changes
     }
 
@@ -194,6 +197,12 @@ impl Graph {
     pub(crate) fn into(&self) -> &Adjacency {
         &self.into
     }
+
+    /// The nodes that have come or gone, that live edges into have changed, or that such edges leave a node whose
+    /// `no_transit` has.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
 }
 
 impl Graph {
@@ -214,7 +223,13 @@ impl Graph {
             NodeIdx(node)
         };
         self.index.insert(key, node);
+        self.note(node);
         Some(node)
+    }
+
+    /// Notes that `node` may be reached otherwise than before.
+    fn note(&mut self, node: NodeIdx) {
+        self.journal.push(node, self.nodes.len());
     }
 
     /// Replaces what `node` advertises by `new`, which is sorted by `(to, tag, cost)`.
@@ -298,6 +313,7 @@ impl Graph {
                 }
                 _ => continue,
             }
+            self.note(to);
             changes.push(EdgeChange { from: from_key, to: to_key, tag, old, new });
         }
     }
@@ -315,6 +331,7 @@ impl Graph {
         }
         let known = changes.len();
         for (arc, &tag) in self.out_of.arcs(node).iter().zip(self.out_of.tags(node)) {
+            self.journal.push(arc.peer(), self.nodes.len());
             let Some(to) = self.key(arc.peer()) else {
                 continue;
             };

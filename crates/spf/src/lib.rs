@@ -5,7 +5,9 @@
 //! | [`graph`] | [`Graph`]: routers and transit networks, fed one node at a time; checks that links are two-way |
 //! | [`spf`] | [`Spf`]: the tree from one root, with every equal-cost path, and what changed since the last run |
 //! | [`nexthop`] | [`FirstHop`] and [`NexthopSetId`]: interned sets of ways out of the root |
+//! | `update` | [`Spf::update`]: only what has changed since the last run |
 //! | `adjacency` | growable arrays of live edges, forward and reverse |
+//! | `journal` | what has changed, for calculations that come later |
 //! | `rank` | the order in which nodes join the tree |
 //! | `queue` | the candidate list |
 //!
@@ -41,10 +43,12 @@ pub mod nexthop;
 pub mod spf;
 
 mod adjacency;
+mod journal;
 mod queue;
 mod rank;
+mod update;
 
 pub use graph::{Edge, EdgeChange, Graph, NodeIdx, NodeKey, NodeKind, NodeUpdate};
 pub use nexthop::{FirstHop, NexthopSetId};
 pub use rank::MAX_PATH;
-pub use spf::{NodeChange, Spf, SpfRun};
+pub use spf::{Fallback, NodeChange, Spf, SpfCounts, SpfKind, SpfRun};

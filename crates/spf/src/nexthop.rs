@@ -111,8 +111,10 @@ impl NexthopSets {
             return;
         }
         let mut swept = Self::new();
+        let mut renumbered = vec![None; self.sets.len()];
         for set in in_use {
-            *set = swept.intern(self.members(*set));
+            let Some(known) = renumbered.get_mut(set.index()) else { continue };
+            *set = *known.get_or_insert_with(|| swept.intern(self.members(*set)));
         }
         swept.kept = swept.sets.len();
         *self = swept;

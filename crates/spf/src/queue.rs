@@ -51,6 +51,13 @@ impl Queue {
         popped
     }
 
+    /// Drops all candidates.
+    pub(crate) fn clear(&mut self) {
+        self.buckets.iter_mut().for_each(Vec::clear);
+        self.occupied = 0;
+        self.last = 0;
+    }
+
     /// Moves the candidates in `bucket`, the lowest in use, to lower ones: those of the smallest rank to the lowest of all.
     fn spread(&mut self, bucket: usize) {
         let mut candidates = std::mem::take(&mut self.buckets[bucket]);

@@ -9,32 +9,93 @@ use crate::nexthop::{FirstHop, NexthopSetId, NexthopSets};
 use crate::queue::Queue;
 use crate::rank::Rank;
 
-/// The shortest paths from a root, as of the last [`run`](Self::run).
+/// The shortest paths from a root, as of the last [`update`](Self::update) or [`run`](Self::run).
 ///
 /// One `Spf` serves one root in one graph and is kept: it reuses its memory, and knows what changed since the run before.
 #[derive(Clone)]
 pub struct Spf {
-    nodes: Vec<NodeState>,
-    /// The run before, to be compared with.
+    pub(crate) nodes: Vec<NodeState>,
+    /// The states that a full run replaces, to be compared with.
     previous: Vec<NodeState>,
-    /// Which node had each index in that run.
-    keys: Vec<Option<NodeKey>>,
+    /// Which node had each index in the run before.
+    pub(crate) keys: Vec<Option<NodeKey>>,
+    /// Where the root was in the run before, if it was there.
+    pub(crate) root: Option<NodeIdx>,
+    /// How much of the graph's journal that run knew.
+    pub(crate) read: u64,
+    /// The nodes that an update may change, as they were before it.
+    pub(crate) touched: Vec<(NodeIdx, NodeState)>,
     sets: NexthopSets,
-    candidates: Queue,
+    pub(crate) candidates: Queue,
     /// The sets that a node's parents pass on.
     inherited: Vec<NexthopSetId>,
     changed: Vec<NodeChange>,
+    counts: SpfCounts,
 }
 
 /// What a run did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SpfRun {
-    /// Nodes that can be reached, the root included.
+    /// How it went about it.
+    pub kind: SpfKind,
+    /// Nodes whose paths were worked out: in a full run all that can be reached, the root included; in an incremental one
+    /// those that the changes may affect, whether they can be reached or not.
     pub nodes_visited: usize,
     /// Live edges looked at.
     pub edges_visited: usize,
     /// Nodes whose distance or nexthops are not what they were.
     pub nodes_changed: usize,
+}
+
+/// How a run went about it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SpfKind {
+    /// All paths were calculated afresh, as [`Spf::run`] does.
+    #[default]
+    Full,
+    /// [`Spf::update`] calculated the paths that changes of the graph may affect.
+    Incremental,
+    /// [`Spf::update`] had to calculate all paths afresh.
+    Fallback(Fallback),
+}
+
+/// Why [`Spf::update`] calculated all paths afresh.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fallback {
+    /// There are no paths from this root yet: it is the first run, or the root is another, has been replaced, or has gone.
+    NewRoot,
+    /// More changes than the graph keeps track of, which is at least as many as it has nodes.
+    ManyChanges,
+    /// More than a quarter of the nodes have lost all their shortest paths.
+    ManyNodes,
+}
+
+/// How many runs there have been of each kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SpfCounts {
+    /// [`SpfKind::Full`].
+    pub full: u64,
+    /// [`SpfKind::Incremental`].
+    pub incremental: u64,
+    /// [`Fallback::NewRoot`].
+    pub new_root: u64,
+    /// [`Fallback::ManyChanges`].
+    pub many_changes: u64,
+    /// [`Fallback::ManyNodes`].
+    pub many_nodes: u64,
+}
+
+impl SpfCounts {
+    fn count(&mut self, kind: SpfKind) {
+        let of_kind = match kind {
+            SpfKind::Full => &mut self.full,
+            SpfKind::Incremental => &mut self.incremental,
+            SpfKind::Fallback(Fallback::NewRoot) => &mut self.new_root,
+            SpfKind::Fallback(Fallback::ManyChanges) => &mut self.many_changes,
+            SpfKind::Fallback(Fallback::ManyNodes) => &mut self.many_nodes,
+        };
+        *of_kind += 1;
+    }
 }
 
 /// A node whose distance or nexthops are not what they were before the run.
@@ -46,17 +107,26 @@ pub struct NodeChange {
     pub node: Option<NodeIdx>,
 }
 
+/// What is known of a node.
 #[derive(Clone, Copy)]
-struct NodeState {
-    rank: Rank,
-    nexthops: NexthopSetId,
-    /// Parents that pass on other nexthops than these have been found.
-    merge: bool,
+pub(crate) struct NodeState {
+    pub(crate) rank: Rank,
+    pub(crate) nexthops: NexthopSetId,
+    /// It is a candidate whose nexthops are to be taken from all its parents: some of them pass on others than these, or, in
+    /// an update, may do so.
+    pub(crate) merge: bool,
+    /// It is among [`Spf::touched`].
+    pub(crate) touched: bool,
+    /// Its rank is not what it was before the update.
+    pub(crate) moved: bool,
 }
 
 impl NodeState {
-    const UNREACHED: Self =
-        Self { rank: Rank::UNREACHED, nexthops: NexthopSetId::EMPTY, merge: false };
+    pub(crate) const UNREACHED: Self = Self::reached(Rank::UNREACHED, NexthopSetId::EMPTY);
+
+    const fn reached(rank: Rank, nexthops: NexthopSetId) -> Self {
+        Self { rank, nexthops, merge: false, touched: false, moved: false }
+    }
 
     /// What the world sees of it.
     fn route(self) -> Option<(u32, NexthopSetId)> {
@@ -78,25 +148,37 @@ impl Spf {
             nodes: Vec::new(),
             previous: Vec::new(),
             keys: Vec::new(),
+            root: None,
+            read: 0,
+            touched: Vec::new(),
             sets: NexthopSets::new(),
             candidates: Queue::new(),
             inherited: Vec::new(),
             changed: Vec::new(),
+            counts: SpfCounts::default(),
         }
+    }
+
+    /// Brings the shortest paths from `root` up to date with all changes of `graph` since the last run. If there is no such
+    /// node, nothing can be reached.
+    ///
+    /// The result, [`changed`](Self::changed) included, is that of [`run`](Self::run); only what the changes may affect is
+    /// calculated, unless there is a reason for a [`Fallback`].
+    pub fn update(&mut self, graph: &Graph, root: NodeKey) -> SpfRun {
+        self.sweep();
+        let run = self
+            .follow(graph, root)
+            .unwrap_or_else(|reason| self.calculate(graph, root, SpfKind::Fallback(reason)));
+        self.finish(graph, run)
     }
 
     /// Calculates all shortest paths from `root` afresh. If there is no such node, nothing can be reached.
     ///
     /// Paths that cost more than [`MAX_PATH`](crate::MAX_PATH) do not count.
     pub fn run(&mut self, graph: &Graph, root: NodeKey) -> SpfRun {
-        self.sets.sweep(self.nodes.iter_mut().map(|node| &mut node.nexthops));
-        std::mem::swap(&mut self.nodes, &mut self.previous);
-        self.nodes.clear();
-        self.nodes.resize(graph.slots(), NodeState::UNREACHED);
-        let mut run = graph.node(root).map_or_else(SpfRun::default, |root| self.grow(graph, root));
-        self.compare(graph);
-        run.nodes_changed = self.changed.len();
-        run
+        self.sweep();
+        let run = self.calculate(graph, root, SpfKind::Full);
+        self.finish(graph, run)
     }
 
     /// The cost of the shortest paths to `node`; `None` if it cannot be reached.
@@ -124,9 +206,44 @@ impl Spf {
         &self.changed
     }
 
+    /// How many runs there have been, by kind.
+    #[must_use]
+    pub fn counts(&self) -> SpfCounts {
+        self.counts
+    }
+
+    /// Forgets sets of nexthops that are no longer in use, if they may be many.
+    fn sweep(&mut self) {
+        self.sets.sweep(self.nodes.iter_mut().map(|node| &mut node.nexthops));
+    }
+
+    /// Calculates all paths afresh, and compares them with those before.
+    fn calculate(&mut self, graph: &Graph, root: NodeKey, kind: SpfKind) -> SpfRun {
+        std::mem::swap(&mut self.nodes, &mut self.previous);
+        self.nodes.clear();
+        self.nodes.resize(graph.slots(), NodeState::UNREACHED);
+        self.root = graph.node(root);
+        let mut run = SpfRun { kind, ..SpfRun::default() };
+        if let Some(root) = self.root {
+            self.grow(graph, root, &mut run);
+        }
+        self.keys.resize(self.nodes.len(), None);
+        self.previous.resize(self.nodes.len(), NodeState::UNREACHED);
+        let previous = std::mem::take(&mut self.previous);
+        self.compare(graph, (0..).map(NodeIdx).zip(previous.iter().copied()));
+        self.previous = previous;
+        run
+    }
+
+    /// Notes what there is to remember of a run.
+    fn finish(&mut self, graph: &Graph, run: SpfRun) -> SpfRun {
+        self.read = graph.journal().end();
+        self.counts.count(run.kind);
+        SpfRun { nodes_changed: self.changed.len(), ..run }
+    }
+
     /// Grows the tree from `root` until no candidate is left.
-    fn grow(&mut self, graph: &Graph, root: NodeIdx) -> SpfRun {
-        let mut run = SpfRun::default();
+    fn grow(&mut self, graph: &Graph, root: NodeIdx, run: &mut SpfRun) {
         let rank = Rank::root(graph.kind(root));
         self.nodes[root.index()].rank = rank;
         self.candidates.push(rank, root);
@@ -139,7 +256,7 @@ impl Spf {
             if self.nodes[node.index()].merge {
                 self.nodes[node.index()].nexthops = self.merge(graph, root, node);
             }
-            if graph.no_transit(node) && node != root {
+            if !is_crossed(graph, root, node) {
                 continue;
             }
             let arcs = graph.out_of().arcs(node);
@@ -156,7 +273,6 @@ impl Spf {
                 }
             }
         }
-        run
     }
 
     /// Offers the node at the far end of `arc` the path over it: RFC 2328 section 16.1 (2)(d).
@@ -168,21 +284,21 @@ impl Spf {
             Ordering::Greater => {}
             Ordering::Equal => state.merge |= state.nexthops != nexthops,
             Ordering::Less => {
-                *state = NodeState { rank, nexthops, merge: false };
+                *state = NodeState::reached(rank, nexthops);
                 self.candidates.push(rank, node);
             }
         }
     }
 
     /// The nexthops of all shortest paths to `node`, whose parents have all joined the tree.
-    fn merge(&mut self, graph: &Graph, root: NodeIdx, node: NodeIdx) -> NexthopSetId {
+    pub(crate) fn merge(&mut self, graph: &Graph, root: NodeIdx, node: NodeIdx) -> NexthopSetId {
         let rank = self.nodes[node.index()].rank;
         let mut inherited = std::mem::take(&mut self.inherited);
         inherited.clear();
         for (arc, &tag) in graph.into().arcs(node).iter().zip(graph.into().tags(node)) {
             let parent = arc.peer();
             let tight = self.nodes[parent.index()].rank.step(arc.cost, graph.kind(node)) == rank;
-            if tight && (parent == root || !graph.no_transit(parent)) {
+            if tight && is_crossed(graph, root, parent) {
                 inherited.push(self.inherit(graph, root, parent, tag, node));
             }
         }
@@ -215,22 +331,24 @@ impl Spf {
         }
     }
 
-    /// Finds what differs from the previous run.
-    fn compare(&mut self, graph: &Graph) {
+    /// Finds which of the nodes in `before`, which has each index once and in order, differ from what they were.
+    pub(crate) fn compare(
+        &mut self,
+        graph: &Graph,
+        before: impl Iterator<Item = (NodeIdx, NodeState)>,
+    ) {
         self.changed.clear();
-        self.keys.resize(self.nodes.len(), None);
-        self.previous.resize(self.nodes.len(), NodeState::UNREACHED);
         // Nodes that have come or gone, or done both and so have another index now.
         let mut arrived = Vec::new();
         let mut departed = BTreeMap::new();
-        for (node, (now, before)) in (0..).map(NodeIdx).zip(self.nodes.iter().zip(&self.previous)) {
+        for (node, before) in before {
             let key = graph.key(node);
             let old_key = std::mem::replace(&mut self.keys[node.index()], key);
             if key != old_key {
                 arrived.extend(key.map(|key| (key, node)));
                 departed.extend(old_key.zip(before.route()));
             } else if let Some(key) = key
-                && now.route() != before.route()
+                && self.nodes[node.index()].route() != before.route()
             {
                 self.changed.push(NodeChange { key, node: Some(node) });
             }
@@ -242,4 +360,9 @@ impl Spf {
         }
         self.changed.extend(departed.into_keys().map(|key| NodeChange { key, node: None }));
     }
+}
+
+/// Whether paths from `root` may lead on from `node`.
+pub(crate) fn is_crossed(graph: &Graph, root: NodeIdx, node: NodeIdx) -> bool {
+    node == root || !graph.no_transit(node)
 }

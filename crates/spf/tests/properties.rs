@@ -160,42 +160,55 @@ fn all_keys() -> impl Iterator<Item = NodeKey> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        // PROPTEST_CASES sets how many there are.
+        cases: 4 * ProptestConfig::default().cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
-    fn after_every_step_the_routes_are_those_of_the_oracle(
+    fn after_every_step_both_calculations_find_the_routes_of_the_oracle(
         steps in prop::collection::vec(step(), 1..60),
-        batch in 1..4_usize,
+        batches in prop::collection::vec(prop_oneof![4 => 1..4_usize, 1 => 1..100_usize], 60),
         root in key(),
     ) {
         let mut topology = Topology::default();
         let mut observed = Observed::default();
-        let mut spf = Spf::new();
+        let (mut full, mut updated) = (Spf::new(), Spf::new());
         let mut before = BTreeMap::new();
-        for steps in steps.chunks(batch) {
+        let mut steps = steps.into_iter().peekable();
+        for batch in batches {
+            if steps.peek().is_none() {
+                break;
+            }
             let mut edges_changed = false;
-            for step in steps {
-                for node in perform(&mut topology, step) {
+            for step in steps.by_ref().take(batch) {
+                for node in perform(&mut topology, &step) {
                     edges_changed |= observed.update(&topology, node);
                 }
             }
             prop_assert_eq!(&observed.live, &topology.live_edges());
             prop_assert_eq!(observed.graph.len(), topology.0.len());
 
-            let run = spf.run(&observed.graph, root);
+            let run = full.run(&observed.graph, root);
+            let update = updated.update(&observed.graph, root);
             let expected = topology.routes(root);
-            prop_assert_eq!(&routes(&observed.graph, &spf, all_keys()), &expected);
+            prop_assert_eq!(&routes(&observed.graph, &full, all_keys()), &expected);
+            prop_assert_eq!(&routes(&observed.graph, &updated, all_keys()), &expected);
             prop_assert_eq!(run.nodes_visited, expected.len());
 
-            let changed: Vec<_> = spf.changed().iter().map(|change| change.key).collect();
+            let changed: Vec<_> = full.changed().iter().map(|change| change.key).collect();
             let differing: BTreeSet<_> =
                 all_keys().filter(|key| before.get(key) != expected.get(key)).collect();
             prop_assert_eq!(changed.len(), run.nodes_changed);
             prop_assert_eq!(changed.len(), differing.len());
             prop_assert_eq!(changed.into_iter().collect::<BTreeSet<_>>(), differing.clone());
-            for change in spf.changed() {
+            for change in full.changed() {
                 prop_assert_eq!(change.node, observed.graph.node(change.key));
             }
+            prop_assert_eq!(updated.changed(), full.changed());
+            prop_assert_eq!(update.nodes_changed, run.nodes_changed);
             // Only the root itself can come or go without an edge.
             prop_assert!(edges_changed || differing.iter().all(|&key| key == root));
             before = expected;
