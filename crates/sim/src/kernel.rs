@@ -1,0 +1,363 @@
+//! A forwarding table that does and refuses what Linux does and refuses.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use bugle_rib::Protocol;
+use bugle_rib::fib::{FibOp, FibSnapshot, NexthopId, RouteKey, RouteTarget};
+use bugle_types::{IfIndex, Mac, Nexthop, Prefix, TableId};
+
+/// The prefixes that a network can have routes to, numbered: all kernels share this.
+#[derive(Debug, Default)]
+pub(crate) struct Prefixes {
+    sorted: Vec<Prefix>,
+    places: HashMap<Prefix, u32>,
+}
+
+impl Prefixes {
+    pub(crate) fn new(prefixes: impl IntoIterator<Item = Prefix>) -> Self {
+        let mut sorted: Vec<Prefix> = prefixes.into_iter().collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let places = (0..).zip(&sorted).map(|(place, &prefix)| (prefix, place)).collect();
+        Self { sorted, places }
+    }
+
+    /// In order.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = Prefix> + use<'_> {
+        self.sorted.iter().copied()
+    }
+
+    fn place(&self, key: &RouteKey) -> Option<usize> {
+        let ospf = key.table == TableId::MAIN && key.metric == Protocol::Ospf.kernel_metric();
+        let place = *self.places.get(&key.prefix).filter(|_| ospf)?;
+        usize::try_from(place).ok()
+    }
+}
+
+/// What an operation changed, for whoever watches packets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Changed {
+    Nothing,
+    Route(Prefix),
+    /// Whatever used a nexthop object.
+    Many,
+}
+
+/// An interface as the kernel knows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Device {
+    pub(crate) up: bool,
+    /// The network it is on; none where virtual machines are.
+    pub(crate) network: Option<Prefix>,
+}
+
+#[derive(Clone, Debug)]
+struct Object {
+    what: What,
+    /// How many routes use it.
+    routes: u32,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Single(Nexthop),
+    Group(Box<[NexthopId]>),
+}
+
+impl Object {
+    const fn new(what: What) -> Self {
+        Self { what, routes: 0 }
+    }
+
+    fn has_member(&self, id: NexthopId) -> bool {
+        matches!(&self.what, What::Group(members) if members.contains(&id))
+    }
+}
+
+/// Where packets go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Way<'a> {
+    /// No route.
+    None,
+    /// Dropped on purpose.
+    Dropped,
+    Single(Nexthop),
+    Group(&'a [NexthopId]),
+}
+
+/// One router's forwarding table. It outlives the router's speaker, as the kernel's does.
+#[derive(Clone, Debug)]
+pub(crate) struct Kernel {
+    devices: BTreeMap<IfIndex, Device>,
+    objects: BTreeMap<NexthopId, Object>,
+    prefixes: Arc<Prefixes>,
+    /// OSPF's routes to known prefixes, each packed in a word: there are as many as routers times prefixes.
+    packed: Vec<Packed>,
+    others: BTreeMap<RouteKey, RouteTarget>,
+    neighbors: BTreeMap<(IfIndex, IpAddr), Mac>,
+}
+
+/// A route's target in a word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Packed(u32);
+
+impl Packed {
+    const NONE: Self = Self(0);
+    const BLACKHOLE: Self = Self(1);
+
+    fn new(target: RouteTarget) -> Self {
+        match target {
+            RouteTarget::Blackhole => Self::BLACKHOLE,
+            RouteTarget::Nexthop(id) => Self(id.0),
+        }
+    }
+
+    fn get(self) -> Option<RouteTarget> {
+        match self {
+            Self::NONE => None,
+            Self::BLACKHOLE => Some(RouteTarget::Blackhole),
+            Self(id) => Some(RouteTarget::Nexthop(NexthopId(id))),
+        }
+    }
+}
+
+impl Kernel {
+    pub(crate) fn new(
+        devices: impl IntoIterator<Item = (IfIndex, Device)>,
+        prefixes: &Arc<Prefixes>,
+    ) -> Self {
+        Self {
+            devices: devices.into_iter().collect(),
+            objects: BTreeMap::new(),
+            prefixes: Arc::clone(prefixes),
+            packed: vec![Packed::NONE; prefixes.iter().len()],
+            others: BTreeMap::new(),
+            neighbors: BTreeMap::new(),
+        }
+    }
+
+    /// Carries out an operation, or says why not.
+    pub(crate) fn carry_out(&mut self, op: &FibOp) -> Result<Changed, &'static str> {
+        match op {
+            FibOp::PutNexthop { id, nexthop } => self.put_nexthop(*id, *nexthop),
+            FibOp::PutGroup { id, members } => self.put_group(*id, members),
+            FibOp::DelNexthop { id } => Ok(self.delete_object(*id)),
+            FibOp::PutRoute { key, target } => {
+                if let RouteTarget::Nexthop(id) = target
+                    && !self.objects.contains_key(id)
+                {
+                    return Err("Nexthop id does not exist");
+                }
+                Ok(self.set_route(*key, Some(*target)))
+            }
+            FibOp::DelRoute { key } => Ok(self.set_route(*key, None)),
+            FibOp::PutNeighbor { ifindex, address, mac } => {
+                if !self.devices.contains_key(ifindex) {
+                    return Err("Cannot find device");
+                }
+                self.neighbors.insert((*ifindex, *address), *mac);
+                Ok(Changed::Nothing)
+            }
+            FibOp::DelNeighbor { ifindex, address } => {
+                self.neighbors.remove(&(*ifindex, *address));
+                Ok(Changed::Nothing)
+            }
+        }
+    }
+
+    /// Sets whether an interface can be used. If not, the kernel deletes the nexthop objects on it, with their routes, and tells
+    /// nobody.
+    pub(crate) fn set_up(&mut self, ifindex: IfIndex, up: bool) {
+        let Some(device) = self.devices.get_mut(&ifindex) else { return };
+        device.up = up;
+        if up {
+            return;
+        }
+        let on_it = |object: &Object| {
+            matches!(object.what, What::Single(nexthop) if nexthop.ifindex == ifindex)
+        };
+        let gone: Vec<NexthopId> = self
+            .objects
+            .iter()
+            .filter(|(_, object)| on_it(object))
+            .map(|(&id, _)| id)
+            .collect();
+        for id in gone {
+            self.delete_object(id);
+        }
+    }
+
+    /// What there is, as a speaker that starts reads it.
+    pub(crate) fn snapshot(&self) -> FibSnapshot {
+        let mut snapshot = FibSnapshot::default();
+        for (&id, object) in &self.objects {
+            match &object.what {
+                What::Single(nexthop) => snapshot.nexthops.push((id, *nexthop)),
+                What::Group(members) => snapshot.groups.push((id, members.clone())),
+            }
+        }
+        snapshot.routes = self.routes().map(|(key, target)| (key, Some(target))).collect();
+        snapshot.neighbors =
+            self.neighbors.iter().map(|(&(ifindex, at), &mac)| (ifindex, at, mac)).collect();
+        snapshot
+    }
+
+    /// All routes.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = (RouteKey, RouteTarget)> + use<'_> {
+        let packed = self.prefixes.iter().zip(&self.packed).filter_map(|(prefix, packed)| {
+            let metric = Protocol::Ospf.kernel_metric();
+            Some((RouteKey { table: TableId::MAIN, prefix, metric }, packed.get()?))
+        });
+        packed.chain(self.others.iter().map(|(&key, &target)| (key, target)))
+    }
+
+    /// The route with this key.
+    pub(crate) fn route(&self, key: &RouteKey) -> Option<RouteTarget> {
+        match self.prefixes.place(key) {
+            Some(place) => self.packed[place].get(),
+            None => self.others.get(key).copied(),
+        }
+    }
+
+    /// Where packets to a host go. Networks do not count: no host is in one.
+    pub(crate) fn lookup(&self, host: Ipv4Addr) -> Way<'_> {
+        let best = Protocol::ALL.iter().find_map(|protocol| {
+            let prefix = Prefix::host(host.into());
+            let metric = protocol.kernel_metric();
+            self.route(&RouteKey { table: TableId::MAIN, prefix, metric })
+        });
+        best.map_or(Way::None, |target| self.way(target))
+    }
+
+    /// Where a route leads.
+    pub(crate) fn way(&self, target: RouteTarget) -> Way<'_> {
+        let RouteTarget::Nexthop(id) = target else { return Way::Dropped };
+        match self.objects.get(&id).map(|object| &object.what) {
+            None => Way::None,
+            Some(What::Single(nexthop)) => Way::Single(*nexthop),
+            Some(What::Group(members)) => Way::Group(members),
+        }
+    }
+
+    /// The nexthop of a single object.
+    pub(crate) fn nexthop(&self, id: NexthopId) -> Option<Nexthop> {
+        match self.objects.get(&id)?.what {
+            What::Single(nexthop) => Some(nexthop),
+            What::Group(_) => None,
+        }
+    }
+
+    /// Objects that no route and no group uses.
+    pub(crate) fn useless_objects(&self) -> usize {
+        let in_group = |id| self.objects.values().any(|object| object.has_member(id));
+        self.objects.iter().filter(|&(&id, object)| object.routes == 0 && !in_group(id)).count()
+    }
+
+    fn put_nexthop(&mut self, id: NexthopId, nexthop: Nexthop) -> Result<Changed, &'static str> {
+        let Some(device) = self.devices.get(&nexthop.ifindex) else {
+            return Err("Nexthop device not found");
+        };
+        if !device.up {
+            return Err("Nexthop device is not up");
+        }
+        if let Some(gateway) = nexthop.gateway
+            && !device.network.is_some_and(|network| network.contains(gateway))
+        {
+            return Err("Nexthop has invalid gateway");
+        }
+        match self.objects.get_mut(&id).map(|object| &mut object.what) {
+            Some(What::Group(_)) => Err("Can not replace a nexthop group with a nexthop"),
+            Some(What::Single(old)) => {
+                *old = nexthop;
+                Ok(Changed::Many)
+            }
+            None => {
+                self.objects.insert(id, Object::new(What::Single(nexthop)));
+                Ok(Changed::Nothing)
+            }
+        }
+    }
+
+    fn put_group(
+        &mut self,
+        id: NexthopId,
+        members: &[NexthopId],
+    ) -> Result<Changed, &'static str> {
+        if members.is_empty() {
+            return Err("Group has no members");
+        }
+        if members.iter().any(|&member| self.nexthop(member).is_none()) {
+            return Err("Invalid nexthop id in group");
+        }
+        match self.objects.get_mut(&id).map(|object| &mut object.what) {
+            Some(What::Single(_)) => Err("Can not replace a nexthop with a nexthop group"),
+            Some(What::Group(old)) => {
+                *old = members.into();
+                Ok(Changed::Many)
+            }
+            None => {
+                self.objects.insert(id, Object::new(What::Group(members.into())));
+                Ok(Changed::Nothing)
+            }
+        }
+    }
+
+    /// Deletes an object; what used it goes too: routes, membership of groups, and groups without members.
+    fn delete_object(&mut self, id: NexthopId) -> Changed {
+        let Some(object) = self.objects.remove(&id) else { return Changed::Nothing };
+        let mut changed = Changed::Nothing;
+        if object.routes > 0 {
+            let packed = Packed::new(RouteTarget::Nexthop(id));
+            self.packed.iter_mut().filter(|slot| **slot == packed).for_each(|slot| {
+                *slot = Packed::NONE;
+            });
+            self.others.retain(|_, target| *target != RouteTarget::Nexthop(id));
+            changed = Changed::Many;
+        }
+        if matches!(object.what, What::Single(_)) {
+            let mut empty = Vec::new();
+            for (&group, object) in &mut self.objects {
+                if let What::Group(members) = &mut object.what
+                    && members.contains(&id)
+                {
+                    changed = Changed::Many;
+                    *members = members.iter().copied().filter(|&member| member != id).collect();
+                    if members.is_empty() {
+                        empty.push(group);
+                    }
+                }
+            }
+            for group in empty {
+                self.delete_object(group);
+            }
+        }
+        changed
+    }
+
+    fn set_route(&mut self, key: RouteKey, target: Option<RouteTarget>) -> Changed {
+        let old = match self.prefixes.place(&key) {
+            Some(place) => {
+                let packed = target.map_or(Packed::NONE, Packed::new);
+                std::mem::replace(&mut self.packed[place], packed).get()
+            }
+            None => match target {
+                Some(target) => self.others.insert(key, target),
+                None => self.others.remove(&key),
+            },
+        };
+        if old == target {
+            return Changed::Nothing;
+        }
+        for (target, more) in [(old, false), (target, true)] {
+            if let Some(RouteTarget::Nexthop(id)) = target
+                && let Some(object) = self.objects.get_mut(&id)
+            {
+                object.routes =
+                    if more { object.routes + 1 } else { object.routes.saturating_sub(1) };
+            }
+        }
+        Changed::Route(key.prefix)
+    }
+}

@@ -1,0 +1,272 @@
+//! One router: its speaker, and what waits for it. Machines do not touch each other, so they run side by side.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeSet, BinaryHeap};
+use std::hash::{Hash, Hasher};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use bugle_ospf::Event as OspfEvent;
+use bugle_rib::fib::{FibOp, FibSnapshot};
+use bugle_speaker::event::What;
+use bugle_speaker::{Input, Output, Speaker};
+use bugle_types::{IfIndex, TableId, Time};
+use bytes::Bytes;
+
+use crate::digest::Digest;
+
+/// How long a router takes to do its work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Work {
+    /// For each packet that comes.
+    pub packet: Duration,
+    /// For each node that a run of SPF visits.
+    pub spf_node: Duration,
+}
+
+/// What a router has done so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Packets received.
+    pub received: u64,
+    /// Runs of SPF.
+    pub spf_runs: u64,
+    /// LSAs sent again for want of an acknowledgement.
+    pub retransmitted: u64,
+    /// The speaker asked to be woken again and again without anything to do.
+    pub stuck: bool,
+}
+
+/// Something that waits for a router.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) at: Time,
+    /// Among those of one time.
+    pub(crate) order: u64,
+    pub(crate) what: Incoming,
+}
+
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    Packet { ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr, bytes: Bytes },
+    Snapshot(FibSnapshot),
+    Refused { op: FibOp, reason: &'static str },
+}
+
+impl PartialEq for Arrival {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Arrival {}
+
+impl PartialOrd for Arrival {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Arrival {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+/// What a router asks for.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    Send { ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr, bytes: Bytes },
+    Fib(FibOp),
+    ReadFib(Vec<TableId>),
+    SpfRun,
+    Reply(u64, Result<(), String>),
+}
+
+/// A router's speaker and what waits for it.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    /// None while the daemon is dead.
+    pub(crate) speaker: Option<Box<Speaker>>,
+    pub(crate) work: Work,
+    pub(crate) counts: Counts,
+    /// What it asked for and nobody has carried out yet, in the order of time.
+    pub(crate) effects: Vec<(Time, Effect)>,
+    inbox: BinaryHeap<Reverse<Arrival>>,
+    sockets: BTreeSet<IfIndex>,
+    busy: Time,
+    digest: Digest,
+    ticks: (Time, u32),
+}
+
+/// More wake-ups than this at one point in time are not work.
+const TICKS_AT_ONCE: u32 = 10_000;
+
+impl Machine {
+    pub(crate) const fn new(work: Work) -> Self {
+        Self {
+            speaker: None,
+            work,
+            counts: Counts { received: 0, spf_runs: 0, retransmitted: 0, stuck: false },
+            effects: Vec::new(),
+            inbox: BinaryHeap::new(),
+            sockets: BTreeSet::new(),
+            busy: Time::ZERO,
+            digest: Digest::new(),
+            ticks: (Time::ZERO, 0),
+        }
+    }
+
+    /// Starts the daemon, which knows nothing.
+    pub(crate) fn start(&mut self, speaker: Speaker) {
+        self.stop();
+        self.speaker = Some(Box::new(speaker));
+    }
+
+    /// Ends the daemon without a word.
+    pub(crate) fn stop(&mut self) {
+        self.counts.retransmitted += self.speaker.take().map_or(0, |s| retransmitted(&s));
+        self.inbox.clear();
+        self.sockets.clear();
+    }
+
+    /// LSAs sent again so far.
+    pub(crate) fn retransmitted(&self) -> u64 {
+        self.counts.retransmitted + self.speaker.as_deref().map_or(0, retransmitted)
+    }
+
+    /// Puts something before the router. Whatever it is, it is lost on a dead one.
+    pub(crate) fn push(&mut self, arrival: Arrival) {
+        if self.speaker.is_some() {
+            self.inbox.push(Reverse(arrival));
+        }
+    }
+
+    /// Takes back the packets on their way to an interface.
+    pub(crate) fn drop_packets(&mut self, to: IfIndex) {
+        self.inbox.retain(|Reverse(arrival)| {
+            !matches!(arrival.what, Incoming::Packet { ifindex, .. } if ifindex == to)
+        });
+    }
+
+    /// When something happens here next.
+    pub(crate) fn next(&self) -> Option<Time> {
+        let speaker = self.speaker.as_ref().filter(|_| !self.counts.stuck)?;
+        let deadline = speaker.deadline().map(|(at, _)| at);
+        let arrival = self.inbox.peek().map(|Reverse(arrival)| arrival.at);
+        [deadline, arrival].into_iter().flatten().min().map(|at| at.max(self.busy))
+    }
+
+    /// Lives until just before `end`.
+    pub(crate) fn run(&mut self, end: Time) {
+        while let Some(at) = self.next().filter(|&at| at < end) {
+            match self.inbox.peek() {
+                Some(Reverse(arrival)) if arrival.at <= at => {
+                    let Some(Reverse(arrival)) = self.inbox.pop() else { break };
+                    self.receive(at, arrival.what);
+                }
+                Some(_) | None => {
+                    if self.is_stuck(at) {
+                        break;
+                    }
+                    self.handle(at, Input::Tick);
+                }
+            }
+        }
+    }
+
+    /// Hands something to the speaker at once.
+    pub(crate) fn handle(&mut self, at: Time, input: Input<'_>) {
+        let Some(speaker) = &mut self.speaker else { return };
+        speaker.handle(at, input);
+        self.busy = self.busy.max(at);
+        while let Some(output) = self.speaker.as_mut().and_then(|s| s.poll_output()) {
+            self.take(output);
+        }
+    }
+
+    /// A hash over everything that came and everything that was sent.
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest.finish()
+    }
+
+    fn receive(&mut self, at: Time, what: Incoming) {
+        match what {
+            Incoming::Packet { ifindex, src, dst, bytes } => {
+                if !self.sockets.contains(&ifindex) {
+                    return;
+                }
+                self.counts.received += 1;
+                self.note(at, ifindex, &bytes);
+                self.busy = at + self.work.packet;
+                self.handle(at, Input::Ospf { ifindex, src, dst, bytes: &bytes });
+            }
+            Incoming::Snapshot(snapshot) => self.handle(at, Input::Fib(snapshot)),
+            Incoming::Refused { op, reason } => {
+                self.handle(at, Input::FibFailed { op, reason: reason.to_owned() });
+            }
+        }
+    }
+
+    fn take(&mut self, output: Output) {
+        let at = self.busy;
+        let effect = match output {
+            Output::OpenOspf(ifindex) => {
+                self.sockets.insert(ifindex);
+                return;
+            }
+            Output::CloseOspf(ifindex) => {
+                self.sockets.remove(&ifindex);
+                return;
+            }
+            // Everybody on a LAN gets every packet, and the engine tells what is for it.
+            Output::AllDRouters { .. } => return,
+            Output::SendOspf { ifindex, src, dst, bytes } => {
+                self.note(at, ifindex, &bytes);
+                Effect::Send { ifindex, src, dst, bytes: bytes.into() }
+            }
+            Output::Fib(op) => {
+                match &op {
+                    FibOp::PutRoute { key, target } => (key, target).hash(&mut self.digest),
+                    FibOp::DelRoute { key } => key.hash(&mut self.digest),
+                    FibOp::PutNexthop { .. }
+                    | FibOp::PutGroup { .. }
+                    | FibOp::DelNexthop { .. }
+                    | FibOp::PutNeighbor { .. }
+                    | FibOp::DelNeighbor { .. } => {}
+                }
+                Effect::Fib(op)
+            }
+            Output::ReadFib(tables) => Effect::ReadFib(tables),
+            Output::Reply { request, result } => Effect::Reply(request, result),
+            Output::Event(event) => match event.what {
+                What::Ospf(OspfEvent::SpfRun { nodes, .. }) => {
+                    self.counts.spf_runs += 1;
+                    let nodes = u32::try_from(nodes).unwrap_or(u32::MAX);
+                    self.busy += self.work.spf_node * nodes;
+                    Effect::SpfRun
+                }
+                What::Ospf(_) | What::Rib(_) | What::Host(_) | What::Notice(_) => return,
+            },
+        };
+        self.effects.push((at, effect));
+    }
+
+    /// The OSPF header has a checksum over the packet.
+    fn note(&mut self, at: Time, ifindex: IfIndex, bytes: &[u8]) {
+        self.digest.write_u64(at.as_nanos());
+        self.digest.write_u32(ifindex.0);
+        self.digest.write(bytes.get(..24).unwrap_or(bytes));
+    }
+
+    fn is_stuck(&mut self, at: Time) -> bool {
+        self.ticks = if self.ticks.0 == at { (at, self.ticks.1 + 1) } else { (at, 1) };
+        self.counts.stuck |= self.ticks.1 > TICKS_AT_ONCE;
+        self.counts.stuck
+    }
+}
+
+fn retransmitted(speaker: &Speaker) -> u64 {
+    let ospf = speaker.state().vrfs().filter_map(|vrf| vrf.ospf());
+    ospf.map(|ospf| ospf.stats().retransmitted).sum()
+}

@@ -1,0 +1,296 @@
+//! What carries packets: links and LANs with latency, loss and faults.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use bugle_types::{IfIndex, Rng, Time};
+use bytes::Bytes;
+
+use crate::network::{Network, NodeId, Port, SegmentId};
+
+/// How good a link is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Quality {
+    /// From one end to the other; at least a microsecond.
+    pub latency: Duration,
+    /// Up to so much more, at random.
+    pub jitter: Duration,
+    /// Of a million packets, so many are lost.
+    pub loss: u32,
+    /// Of a million packets, so many arrive twice.
+    pub duplicate: u32,
+    /// Of a million packets, so many are late by a few latencies, and are overtaken by others. All others keep their order.
+    pub reorder: u32,
+    /// Bits per second; `None`: no limit.
+    pub rate: Option<u64>,
+    /// Octets that wait when the rate is reached; what comes on top is lost.
+    pub queue: u64,
+}
+
+impl Default for Quality {
+    /// 50 us, and nothing goes wrong.
+    fn default() -> Self {
+        Self {
+            latency: Duration::from_micros(50),
+            jitter: Duration::ZERO,
+            loss: 0,
+            duplicate: 0,
+            reorder: 0,
+            rate: None,
+            queue: 1 << 20,
+        }
+    }
+}
+
+/// What may be wrong with an attachment to a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Condition {
+    /// The port has a carrier.
+    pub(crate) carrier: bool,
+    /// What it sends is lost, and nobody is told.
+    pub(crate) mute: bool,
+    /// What is sent to it is lost, and nobody is told.
+    pub(crate) deaf: bool,
+    /// During a partition: which part it is in.
+    pub(crate) side: u8,
+}
+
+impl Condition {
+    pub(crate) const GOOD: Self = Self { carrier: true, mute: false, deaf: false, side: 0 };
+}
+
+#[derive(Clone, Debug)]
+struct Attachment {
+    port: Port,
+    condition: Condition,
+    /// When the last packet will have left.
+    free: Time,
+    rng: Rng,
+    /// When the last packet from here arrives at each other port.
+    last: Vec<Time>,
+}
+
+#[derive(Clone, Debug)]
+struct Wire {
+    quality: Quality,
+    ports: Vec<Attachment>,
+}
+
+/// A packet that will arrive.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    pub(crate) at: Time,
+    pub(crate) node: NodeId,
+    pub(crate) ifindex: IfIndex,
+    pub(crate) src: Ipv4Addr,
+    pub(crate) dst: Ipv4Addr,
+    pub(crate) bytes: Bytes,
+}
+
+/// All segments.
+#[derive(Clone, Debug)]
+pub(crate) struct Medium {
+    wires: Vec<Wire>,
+    /// By router, then by interface number: the segment and the place on it.
+    plugs: Vec<BTreeMap<IfIndex, (SegmentId, usize)>>,
+    lost: u64,
+}
+
+impl Medium {
+    pub(crate) fn new(network: &Network, quality: Quality, seed: u64) -> Self {
+        let mut plugs = vec![BTreeMap::new(); network.routers.len()];
+        let mut rng = Rng::new(seed);
+        let wires = network
+            .ports()
+            .into_iter()
+            .zip(&network.segments)
+            .enumerate()
+            .map(|(index, (ports, segment))| {
+                let count = ports.len();
+                for (place, port) in ports.iter().enumerate() {
+                    plugs[port.node.index()].insert(port.ifindex, (SegmentId::at(index), place));
+                }
+                let attach = |port| Attachment {
+                    port,
+                    condition: Condition::GOOD,
+                    free: Time::ZERO,
+                    rng: Rng::new(rng.next_u64()),
+                    last: vec![Time::ZERO; count],
+                };
+                Wire {
+                    quality: segment.quality.unwrap_or(quality),
+                    ports: ports.into_iter().map(attach).collect(),
+                }
+            })
+            .collect();
+        Self { wires, plugs, lost: 0 }
+    }
+
+    /// The shortest latency: what happens at one router cannot be felt at another before.
+    pub(crate) fn lookahead(&self) -> Duration {
+        let shortest = self.wires.iter().map(|wire| wire.quality.latency).min();
+        shortest.unwrap_or(Duration::from_millis(1)).max(Duration::from_micros(1))
+    }
+
+    /// Packets lost so far.
+    pub(crate) const fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Sends a packet; what becomes of it is appended to `deliveries`.
+    pub(crate) fn send(
+        &mut self,
+        at: Time,
+        from: (NodeId, IfIndex),
+        (src, dst): (Ipv4Addr, Ipv4Addr),
+        bytes: &Bytes,
+        deliveries: &mut Vec<Delivery>,
+    ) {
+        let Some(&(segment, place)) = self.plugs[from.0.index()].get(&from.1) else { return };
+        let wire = &mut self.wires[segment.index()];
+        let quality = wire.quality;
+        let conditions: Vec<(Condition, Port)> =
+            wire.ports.iter().map(|other| (other.condition, other.port)).collect();
+        let sender = &mut wire.ports[place];
+        let Some(depart) = depart(&quality, sender, at, bytes.len()) else {
+            self.lost += 1;
+            return;
+        };
+        let to_all = dst.is_multicast();
+        for (index, (condition, port)) in conditions.iter().enumerate() {
+            if index == place || !(to_all || port.address == dst) {
+                continue;
+            }
+            if !passes(sender.condition, *condition) || strikes(&mut sender.rng, quality.loss) {
+                self.lost += 1;
+                continue;
+            }
+            let copies = if strikes(&mut sender.rng, quality.duplicate) { 2 } else { 1 };
+            for _ in 0..copies {
+                let arrival = arrive(&quality, sender, depart, index);
+                deliveries.push(Delivery {
+                    at: arrival,
+                    node: port.node,
+                    ifindex: port.ifindex,
+                    src,
+                    dst,
+                    bytes: bytes.clone(),
+                });
+            }
+        }
+    }
+
+    /// Changes every segment's quality. Latencies never fall below what they were at the start: the windows in which routers are
+    /// independent depend on it.
+    pub(crate) fn set_quality(&mut self, change: impl Fn(&mut Quality)) {
+        let floor = self.lookahead();
+        for wire in &mut self.wires {
+            change(&mut wire.quality);
+            wire.quality.latency = wire.quality.latency.max(floor);
+        }
+    }
+
+    /// The segments between two routers.
+    pub(crate) fn between(&self, a: NodeId, b: NodeId) -> Vec<SegmentId> {
+        let on = |segment: &SegmentId| {
+            self.wires[segment.index()].ports.iter().any(|other| other.port.node == b)
+        };
+        self.plugs[a.index()].values().map(|&(segment, _)| segment).filter(on).collect()
+    }
+
+    /// The ports on a segment, and their conditions.
+    pub(crate) fn ports(
+        &self,
+        segment: SegmentId,
+    ) -> impl Iterator<Item = (Port, Condition)> + use<'_> {
+        self.wires[segment.index()].ports.iter().map(|at| (at.port, at.condition))
+    }
+
+    /// All segments.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = SegmentId> + use<> {
+        (0..self.wires.len()).map(SegmentId::at)
+    }
+
+    /// A router's ports, and their conditions.
+    pub(crate) fn ports_of(
+        &self,
+        node: NodeId,
+    ) -> impl Iterator<Item = (SegmentId, Port, Condition)> + use<'_> {
+        self.plugs[node.index()].values().map(|&(segment, place)| {
+            let attachment = &self.wires[segment.index()].ports[place];
+            (segment, attachment.port, attachment.condition)
+        })
+    }
+
+    /// Changes the condition of a router's port on a segment. Whether the carrier changed.
+    pub(crate) fn set(
+        &mut self,
+        segment: SegmentId,
+        node: NodeId,
+        change: impl FnOnce(&mut Condition),
+    ) -> bool {
+        let mut ports = self.wires[segment.index()].ports.iter_mut();
+        let Some(attachment) = ports.find(|at| at.port.node == node) else { return false };
+        let before = attachment.condition.carrier;
+        change(&mut attachment.condition);
+        before != attachment.condition.carrier
+    }
+
+    /// Where a frame that a router sends out of an interface to a gateway arrives; `None`: nowhere.
+    pub(crate) fn reach(
+        &self,
+        node: NodeId,
+        ifindex: IfIndex,
+        gateway: Ipv4Addr,
+    ) -> Option<NodeId> {
+        let &(segment, place) = self.plugs[node.index()].get(&ifindex)?;
+        let wire = &self.wires[segment.index()];
+        let from = wire.ports[place].condition;
+        let to = wire.ports.iter().find(|at| at.port.address == gateway)?;
+        passes(from, to.condition).then_some(to.port.node)
+    }
+}
+
+/// Whether what is sent from one port can arrive at another.
+pub(crate) const fn passes(from: Condition, to: Condition) -> bool {
+    from.carrier && to.carrier && !from.mute && !to.deaf && from.side == to.side
+}
+
+/// When a packet has left; `None`: the queue is full.
+fn depart(quality: &Quality, sender: &mut Attachment, at: Time, octets: usize) -> Option<Time> {
+    let Some(rate) = quality.rate.filter(|&rate| rate > 0) else { return Some(at) };
+    let bits = |octets: u64| octets.saturating_mul(8).saturating_mul(1_000_000_000) / rate;
+    let waiting = sender.free.since(at);
+    if waiting > Duration::from_nanos(bits(quality.queue)) {
+        return None;
+    }
+    // An IP header and an Ethernet frame around it.
+    let octets = u64::try_from(octets).unwrap_or(u64::MAX).saturating_add(20 + 38);
+    sender.free = sender.free.max(at) + Duration::from_nanos(bits(octets));
+    Some(sender.free)
+}
+
+/// When a packet arrives at another port.
+fn arrive(quality: &Quality, sender: &mut Attachment, depart: Time, to: usize) -> Time {
+    let spread = |rng: &mut Rng, most: Duration| {
+        let nanos = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
+        Duration::from_nanos(rng.below(nanos.saturating_add(1)))
+    };
+    let mut delay = quality.latency;
+    if !quality.jitter.is_zero() {
+        delay += spread(&mut sender.rng, quality.jitter);
+    }
+    if strikes(&mut sender.rng, quality.reorder) {
+        let most = (quality.latency + quality.jitter) * 4;
+        return depart + delay + spread(&mut sender.rng, most);
+    }
+    let arrival = (depart + delay).max(sender.last[to]);
+    sender.last[to] = arrival;
+    arrival
+}
+
+/// Whether something that happens to so many of a million happens now.
+fn strikes(rng: &mut Rng, per_million: u32) -> bool {
+    per_million > 0 && rng.below(1_000_000) < per_million.into()
+}

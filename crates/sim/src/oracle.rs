@@ -1,0 +1,239 @@
+//! What the routes should be, from the truth about the network, by definition and without the speakers' code.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::net::Ipv4Addr;
+
+use bugle_types::{IfIndex, Nexthop, Prefix};
+
+use crate::medium::passes;
+use crate::network::{NodeId, Port};
+use crate::world::World;
+
+/// The route that a router should have.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Expected {
+    pub(crate) metric: u32,
+    /// Sorted.
+    pub(crate) nexthops: Vec<Nexthop>,
+}
+
+/// The network as it is: routers that run, networks that join several of them.
+#[derive(Debug)]
+pub(crate) struct Oracle {
+    routers: usize,
+    /// By vertex, routers first, then LANs: where its edges lead, what they cost, and the first hop if they start here.
+    edges: Vec<Vec<Edge>>,
+    /// Networks, with the vertices that advertise them and at which cost.
+    networks: BTreeMap<Prefix, Vec<(usize, u32)>>,
+    /// Virtual machines, with the router that advertises each.
+    hosts: BTreeMap<Prefix, usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Edge {
+    to: usize,
+    /// As the router itself sees it.
+    cost: u32,
+    /// As others do: RFC 6987 says that a stub router's links cost the most there is.
+    advertised: u32,
+    ifindex: IfIndex,
+    /// The other end's address, on this link or LAN.
+    gateway: Option<Ipv4Addr>,
+}
+
+/// The metric of a virtual machine that rests.
+const REST: u32 = 10_000;
+/// RFC 6987 section 2.
+const MAX_LINK_METRIC: u32 = 0xFFFF;
+
+impl Oracle {
+    /// Looks at the world as it is.
+    pub(crate) fn new(world: &World) -> Self {
+        let routers = world.machines.len();
+        let mut oracle = Self {
+            routers,
+            edges: vec![Vec::new(); routers],
+            networks: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+        };
+        for segment in world.medium.segments() {
+            let up: Vec<_> = world
+                .medium
+                .ports(segment)
+                .filter(|(port, condition)| condition.carrier && world.is_alive(port.node))
+                .collect();
+            let is_lan = world.network.segments[segment.index()].lan.is_some();
+            // Who hears whom falls into groups: a port that is deaf or mute is alone.
+            let mut groups: Vec<Vec<Port>> = Vec::new();
+            let mut sides: BTreeMap<u8, usize> = BTreeMap::new();
+            for (port, condition) in up {
+                let own = !passes(condition, condition);
+                match sides.get(&condition.side).copied().filter(|_| !own) {
+                    Some(group) => groups[group].push(port),
+                    None => {
+                        if !own {
+                            sides.insert(condition.side, groups.len());
+                        }
+                        groups.push(vec![port]);
+                    }
+                }
+            }
+            for group in groups {
+                oracle.add_group(world, &group, is_lan);
+            }
+        }
+        for (host, node) in world.judge.hosts() {
+            if world.is_alive(node) {
+                oracle.hosts.insert(Prefix::host(host.into()), node.index());
+            }
+        }
+        oracle
+    }
+
+    /// The routes that a router should have, in the order of prefixes; to its own networks and hosts it needs none.
+    pub(crate) fn routes(&self, router: NodeId) -> BTreeMap<Prefix, Expected> {
+        let root = router.index();
+        let (distances, hops) = self.paths(root);
+        let mut routes = BTreeMap::new();
+        for (&prefix, advertisers) in &self.networks {
+            let cost = |&(vertex, cost): &(usize, u32)| Some(distances[vertex]? + cost);
+            let Some(best) = advertisers.iter().filter_map(cost).min() else { continue };
+            let nearest = advertisers.iter().filter(|advertiser| cost(advertiser) == Some(best));
+            let sets: Vec<&BTreeSet<Nexthop>> =
+                nearest.map(|&(vertex, _)| &hops[vertex]).collect();
+            // Without a next hop it is the router's own.
+            if sets.iter().all(|set| !set.is_empty()) {
+                let nexthops: BTreeSet<Nexthop> = sets.into_iter().flatten().copied().collect();
+                let nexthops = nexthops.into_iter().collect();
+                routes.insert(prefix, Expected { metric: best, nexthops });
+            }
+        }
+        for (&prefix, &place) in &self.hosts {
+            if place != root && distances[place].is_some() {
+                let nexthops = hops[place].iter().copied().collect();
+                routes.insert(prefix, Expected { metric: REST, nexthops });
+            }
+        }
+        routes
+    }
+
+    /// Which routers run and can reach each other: each with the first of its part.
+    pub(crate) fn parts(&self, alive: impl Fn(NodeId) -> bool) -> BTreeMap<NodeId, NodeId> {
+        let mut part = BTreeMap::new();
+        for start in (0..self.routers).filter(|&router| alive(NodeId::at(router))) {
+            let mut stack = vec![start];
+            while let Some(vertex) = stack.pop() {
+                if vertex < self.routers {
+                    if part.contains_key(&NodeId::at(vertex)) {
+                        continue;
+                    }
+                    part.insert(NodeId::at(vertex), NodeId::at(start));
+                }
+                let fresh = |to: usize| to >= self.routers || !part.contains_key(&NodeId::at(to));
+                stack.extend(
+                    self.edges[vertex]
+                        .iter()
+                        .map(|edge| edge.to)
+                        // From a LAN back to a LAN there is no way but through a router that is new.
+                        .filter(|&to| fresh(to) && !(vertex >= self.routers && to >= self.routers)),
+                );
+            }
+        }
+        part
+    }
+
+    fn add_group(&mut self, world: &World, group: &[Port], is_lan: bool) {
+        let Some(network) = group.first().and_then(Port::network) else { return };
+        let advertised = |port: &Port| {
+            let stub = world.network.routers[port.node.index()].stub;
+            if stub { MAX_LINK_METRIC } else { port.cost.into() }
+        };
+        if is_lan && group.len() > 1 {
+            let lan = self.edges.len();
+            self.edges.push(Vec::new());
+            for port in group {
+                self.edges[port.node.index()].push(Edge {
+                    to: lan,
+                    cost: port.cost.into(),
+                    advertised: advertised(port),
+                    ifindex: port.ifindex,
+                    gateway: None,
+                });
+                self.edges[lan].push(Edge {
+                    to: port.node.index(),
+                    cost: 0,
+                    advertised: 0,
+                    ifindex: port.ifindex,
+                    gateway: Some(port.address),
+                });
+            }
+            self.networks.entry(network).or_default().push((lan, 0));
+            return;
+        }
+        for port in group {
+            let stub = (port.node.index(), port.cost.into());
+            self.networks.entry(network).or_default().push(stub);
+            for peer in group.iter().filter(|peer| peer.node != port.node) {
+                self.edges[port.node.index()].push(Edge {
+                    to: peer.node.index(),
+                    cost: port.cost.into(),
+                    advertised: advertised(port),
+                    ifindex: port.ifindex,
+                    gateway: Some(peer.address),
+                });
+            }
+        }
+    }
+
+    /// The distance of every vertex from a router, and the next hops of all shortest paths.
+    fn paths(&self, root: usize) -> (Vec<Option<u32>>, Vec<BTreeSet<Nexthop>>) {
+        let count = self.edges.len();
+        let cost = |from: usize, edge: &Edge| if from == root { edge.cost } else { edge.advertised };
+        let mut distances: Vec<Option<u32>> = vec![None; count];
+        // LANs come before routers at the same distance: their edges cost nothing.
+        let mut queue = BinaryHeap::from([Reverse((0, true, root))]);
+        let mut order = Vec::new();
+        while let Some(Reverse((distance, _, vertex))) = queue.pop() {
+            if distances[vertex].is_some() {
+                continue;
+            }
+            distances[vertex] = Some(distance);
+            order.push(vertex);
+            for edge in self.edges[vertex].iter().filter(|edge| distances[edge.to].is_none()) {
+                let through = distance + cost(vertex, edge);
+                queue.push(Reverse((through, edge.to < self.routers, edge.to)));
+            }
+        }
+        let mut hops: Vec<BTreeSet<Nexthop>> = vec![BTreeSet::new(); count];
+        // Whoever is one link away is reached over it; everybody else as those before them are.
+        let mut on_lan: Vec<Vec<IfIndex>> = vec![Vec::new(); count];
+        for vertex in order {
+            let Some(distance) = distances[vertex] else { continue };
+            for edge in &self.edges[vertex] {
+                if distances[edge.to] != Some(distance + cost(vertex, edge)) || edge.to == root {
+                    continue;
+                }
+                match edge.gateway {
+                    None if vertex == root => on_lan[edge.to].push(edge.ifindex),
+                    Some(gateway) if vertex == root => {
+                        hops[edge.to].insert(Nexthop::via(edge.ifindex, gateway.into()));
+                    }
+                    Some(gateway) if !on_lan[vertex].is_empty() => {
+                        let direct = on_lan[vertex]
+                            .iter()
+                            .map(|&ifindex| Nexthop::via(ifindex, gateway.into()));
+                        hops[edge.to].extend(direct);
+                        let further = hops[vertex].clone();
+                        hops[edge.to].extend(further);
+                    }
+                    Some(_) | None => {
+                        let further = hops[vertex].clone();
+                        hops[edge.to].extend(further);
+                    }
+                }
+            }
+        }
+        (distances, hops)
+    }
+}
