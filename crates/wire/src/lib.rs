@@ -3,6 +3,7 @@
 //!
 //! | Module | Holds |
 //! |---|---|
+//! | [`bfd`] | BFD control packets (RFC 5880 section 4) |
 //! | [`describe`] | packets as trees of named values, for people and for JSON |
 //! | [`error`] | [`DecodeError`]: where a packet is wrong, and what is wrong there |
 //! | [`ospf`] | OSPFv2 packets and LSAs (RFC 2328 appendix A) |
@@ -18,6 +19,7 @@
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)
 )]
 
+pub mod bfd;
 pub mod capture;
 pub mod checksum;
 pub mod describe;
