@@ -82,6 +82,51 @@ pub enum DecodeErrorKind {
     /// The body of an LSA of this type cannot be decoded; the LSA can still be flooded.
     #[error("unknown LS type {0}")]
     UnknownLsType(u8),
+    /// The first octet of an IS-IS PDU is another protocol's.
+    #[error("network layer protocol {0:#04x}, not IS-IS")]
+    NotIsis(u8),
+    /// A version of an IS-IS PDU is not 1.
+    #[error("IS-IS version {0}, not 1")]
+    BadIsisVersion(u8),
+    /// System IDs have another length than six octets.
+    #[error("system IDs of {0} octets, not 6")]
+    BadIdLength(u8),
+    /// The length indicator of an IS-IS PDU is not that of its type.
+    #[error("a header of {length} bytes, not {expected}")]
+    BadHeaderLength {
+        /// The length stated.
+        length: u8,
+        /// The length of a header of this type.
+        expected: u8,
+    },
+    /// A TLV is longer than what holds it.
+    #[error("TLV {code} of {length} bytes, but {have} are left")]
+    BadTlvLength {
+        /// The TLV's code.
+        code: u8,
+        /// The length it states for its value.
+        length: u8,
+        /// The bytes left.
+        have: usize,
+    },
+    /// A purge originator TLV names neither one system nor two.
+    #[error("{0} systems, not 1 or 2")]
+    BadSystemCount(u8),
+    /// An area address is empty or longer than 13 octets.
+    #[error("an area address of {0} octets")]
+    BadAreaLength(u8),
+    /// A prefix is longer than an address.
+    #[error("a prefix of {0} bits")]
+    BadPrefixLength(u8),
+    /// A multi-topology TLV names the standard topology (RFC 5120 section 7).
+    #[error("the standard topology in a multi-topology TLV")]
+    StandardTopology,
+    /// A frame is neither 802.3 nor of the type for large PDUs.
+    #[error("Ethertype {0:#06x}")]
+    BadEthertype(u16),
+    /// A frame's logical link control is not that of OSI network protocols.
+    #[error("LLC {0:#04x} {1:#04x} {2:#04x}")]
+    BadLlc(u8, u8, u8),
 }
 
 impl DecodeErrorKind {
@@ -101,6 +146,17 @@ impl DecodeErrorKind {
             Self::TrailingBytes(_) => "trailing_bytes",
             Self::LsTypeOutOfRange(_) => "ls_type_out_of_range",
             Self::UnknownLsType(_) => "unknown_ls_type",
+            Self::NotIsis(_) => "not_isis",
+            Self::BadIsisVersion(_) => "bad_isis_version",
+            Self::BadIdLength(_) => "bad_id_length",
+            Self::BadHeaderLength { .. } => "bad_header_length",
+            Self::BadTlvLength { .. } => "bad_tlv_length",
+            Self::BadSystemCount(_) => "bad_system_count",
+            Self::BadAreaLength(_) => "bad_area_length",
+            Self::BadPrefixLength(_) => "bad_prefix_length",
+            Self::StandardTopology => "standard_topology",
+            Self::BadEthertype(_) => "bad_ethertype",
+            Self::BadLlc(..) => "bad_llc",
         }
     }
 

@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use bugle_types::Mac;
 
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::reader::Reader;
@@ -29,6 +32,14 @@ pub trait Element: Copy {
 }
 
 impl<'a, T: Element> List<'a, T> {
+    /// The elements that `bytes` are.
+    ///
+    /// # Errors
+    /// When these are not a whole number of elements.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::parse(Reader::new(bytes, 0))
+    }
+
     /// The elements in `reader`'s remaining bytes.
     pub(crate) fn parse(reader: Reader<'a>) -> Result<Self, DecodeError> {
         let (size, length) = (T::SIZE, reader.rest().len());
@@ -42,6 +53,12 @@ impl<'a, T: Element> List<'a, T> {
     #[must_use]
     pub fn iter(&self) -> Iter<'a, T> {
         Iter(*self)
+    }
+
+    /// The bytes of all of them.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// The number of elements.
@@ -108,4 +125,30 @@ impl<T: Element + fmt::Debug> fmt::Debug for List<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }
+}
+
+/// Numbers and addresses, in network byte order.
+macro_rules! elements {
+    ($($type:ty: $size:literal, $decode:expr, $encode:expr;)*) => {
+        $(impl Element for $type {
+            const SIZE: usize = $size;
+
+            fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+                Reader::new(bytes, 0).array().copied().map($decode)
+            }
+
+            fn encode(self, out: &mut Vec<u8>) {
+                out.extend_from_slice(&$encode(self));
+            }
+        })*
+    };
+}
+
+elements! {
+    u8: 1, Self::from_be_bytes, Self::to_be_bytes;
+    u32: 4, Self::from_be_bytes, Self::to_be_bytes;
+    u64: 8, Self::from_be_bytes, Self::to_be_bytes;
+    Ipv4Addr: 4, |octets: [u8; 4]| Self::from(octets), |address: Self| address.octets();
+    Ipv6Addr: 16, |octets: [u8; 16]| Self::from(octets), |address: Self| address.octets();
+    Mac: 6, Self, |mac: Self| mac.0;
 }

@@ -55,8 +55,21 @@ impl<'a> Reader<'a> {
         self.array().copied().map(u32::from_be_bytes)
     }
 
+    /// A number of three octets.
+    pub(crate) fn u24(&mut self) -> Result<u32, DecodeError> {
+        self.array().map(|&[high, middle, low]| u32::from_be_bytes([0, high, middle, low]))
+    }
+
     pub(crate) fn ipv4(&mut self) -> Result<Ipv4Addr, DecodeError> {
         self.array().copied().map(|octets: [u8; 4]| Ipv4Addr::from(octets))
+    }
+
+    /// Refuses what is left, if anything is.
+    pub(crate) const fn end(&self) -> Result<(), DecodeError> {
+        match self.rest.len() {
+            0 => Ok(()),
+            rest => Err(DecodeErrorKind::TrailingBytes(rest).at(self.at)),
+        }
     }
 
     const fn truncated(&self, need: usize) -> DecodeError {
