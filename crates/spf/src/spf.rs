@@ -66,7 +66,7 @@ pub enum Fallback {
     NewRoot,
     /// More changes than the graph keeps track of, which is at least as many as it has nodes.
     ManyChanges,
-    /// More than a quarter of the nodes have lost all their shortest paths.
+    /// The changes may affect more than a quarter of the nodes.
     ManyNodes,
 }
 
@@ -200,7 +200,7 @@ impl Spf {
     }
 
     /// The nodes whose distance or nexthops differ from what they were before the last run: only routes to their prefixes
-    /// need a second look. A node that cannot be reached is the same as one that is not there.
+    /// need a second look. A node that cannot be reached is the same as one that is not there. The order means nothing.
     #[must_use]
     pub fn changed(&self) -> &[NodeChange] {
         &self.changed
@@ -331,7 +331,7 @@ impl Spf {
         }
     }
 
-    /// Finds which of the nodes in `before`, which has each index once and in order, differ from what they were.
+    /// Finds which of the nodes in `before`, which has each index once at most, differ from what they were.
     pub(crate) fn compare(
         &mut self,
         graph: &Graph,
