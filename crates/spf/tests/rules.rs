@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use bugle_spf::{Edge, EdgeChange, FirstHop, Graph, MAX_PATH, NodeKey, NodeKind, NodeUpdate, Spf};
+use bugle_spf::{
+    Edge, EdgeChange, Fallback, FirstHop, Graph, MAX_PATH, NodeKey, NodeKind, NodeUpdate, Spf,
+    SpfCounts, SpfKind, SpfRun,
+};
 
 const R1: NodeKey = NodeKey(1);
 const R2: NodeKey = NodeKey(2);
@@ -242,17 +245,25 @@ fn an_index_is_used_again_and_its_new_owner_counts_as_changed() {
     let mut graph = Graph::new();
     graph.apply(router(R1, &[edge(R2, 1, 1), edge(R3, 1, 2)]));
     graph.apply(router(R2, &[edge(R1, 1, 1)]));
+    for spoke in 10..30 {
+        graph.apply(router(NodeKey(spoke), &[]));
+    }
     let mut spf = Spf::new();
     spf.run(&graph, R1);
+    let mut updated = spf.clone();
     let index = graph.node(R2);
 
     graph.remove(R2);
     graph.apply(router(R3, &[edge(R1, 1, 2)]));
     assert_eq!(graph.node(R3), index);
-    assert_eq!(graph.len(), 2);
+    assert_eq!(graph.len(), 22);
     spf.run(&graph, R1);
-    let changed: Vec<_> = spf.changed().iter().map(|change| (change.key, change.node)).collect();
-    assert_eq!(changed, [(R3, index), (R2, None)]);
+    assert_eq!(updated.update(&graph, R1).kind, SpfKind::Incremental);
+    for spf in [spf, updated] {
+        let changed: Vec<_> =
+            spf.changed().iter().map(|change| (change.key, change.node)).collect();
+        assert_eq!(changed, [(R3, index), (R2, None)]);
+    }
 }
 
 #[test]
@@ -275,21 +286,139 @@ fn a_node_that_has_moved_to_another_index_has_not_changed() {
 /// Sets that have gone out of use are swept out now and then, which must not look like a change of those in use.
 #[test]
 fn a_link_that_keeps_changing_its_name_leaves_the_others_unchanged() {
-    let mut graph = Graph::new();
-    graph.apply(router(R2, &[edge(R1, 1, 1)]));
-    graph.apply(router(R3, &[edge(R1, 1, 2)]));
-    let mut spf = Spf::new();
-    for tag in 10..5000 {
-        graph.apply(router(R1, &[edge(R2, 1, tag), edge(R3, 1, 2)]));
-        spf.run(&graph, R1);
-        if tag > 10 {
-            let changed: Vec<_> = spf.changed().iter().map(|change| change.key).collect();
-            assert_eq!(changed, [R2]);
+    for calculate in [Spf::run, Spf::update] {
+        let mut graph = chain(16);
+        let mut spf = Spf::new();
+        for tag in 100..5000 {
+            graph.apply(router(R1, &[edge(R2, 1, tag), edge(FIRST, 1, 1)]));
+            graph.apply(router(R2, &[edge(R1, 1, 1)]));
+            calculate(&mut spf, &graph, R1);
+            if tag > 100 {
+                let changed: Vec<_> = spf.changed().iter().map(|change| change.key).collect();
+                assert_eq!(changed, [R2]);
+            }
+            let [two, chained] =
+                [R2, FIRST].map(|key| graph.node(key).map(|node| spf.nexthops(node)));
+            let hops = |set: Option<_>| set.map(|set| spf.first_hops(set));
+            assert_eq!(hops(two), Some(&[via(tag, R2)][..]));
+            assert_eq!(hops(chained), Some(&[via(1, FIRST)][..]));
+            assert!(two.is_some_and(|set| set.index() < 2000), "{two:?}");
         }
-        let [two, three] = [R2, R3].map(|key| graph.node(key).map(|node| spf.nexthops(node)));
-        let hops = |set: Option<_>| set.map(|set| spf.first_hops(set));
-        assert_eq!(hops(two), Some(&[via(tag, R2)][..]));
-        assert_eq!(hops(three), Some(&[via(2, R3)][..]));
-        assert!(two.is_some_and(|set| set.index() < 2000), "{two:?}");
     }
+}
+
+/// The first router of a [`chain`].
+const FIRST: NodeKey = NodeKey(10);
+
+/// R1 and a chain of so many routers behind it.
+fn chain(routers: u64) -> Graph {
+    let mut graph = Graph::new();
+    graph.apply(router(R1, &[edge(FIRST, 1, 1)]));
+    for at in 0..routers {
+        let key = NodeKey(FIRST.0 + at);
+        let before = if at == 0 { R1 } else { NodeKey(key.0 - 1) };
+        graph.apply(router(key, &[edge(before, 1, 1), edge(NodeKey(key.0 + 1), 1, 1)]));
+    }
+    graph
+}
+
+/// The kind of a run, and how many nodes it looked at.
+fn effort(run: SpfRun) -> (SpfKind, usize) {
+    (run.kind, run.nodes_visited)
+}
+
+#[test]
+fn an_update_without_changes_looks_at_nothing() {
+    let graph = chain(20);
+    let mut spf = Spf::new();
+    spf.run(&graph, R1);
+    assert_eq!(spf.changed().len(), 21);
+    assert_eq!(effort(spf.update(&graph, R1)), (SpfKind::Incremental, 0));
+    assert_eq!(spf.changed(), []);
+}
+
+#[test]
+fn an_update_looks_at_what_is_behind_the_change_only() {
+    let mut graph = chain(20);
+    let mut spf = Spf::new();
+    spf.run(&graph, R1);
+    let [near, end] = [27, 28].map(NodeKey);
+    graph.apply(router(near, &[edge(NodeKey(26), 1, 1), edge(end, 7, 1)]));
+    // The two routers at the end of the chain.
+    assert_eq!(effort(spf.update(&graph, R1)), (SpfKind::Incremental, 2));
+    assert_eq!(spf.changed().len(), 2);
+    assert_eq!(graph.node(end).and_then(|node| spf.distance(node)), Some(25));
+
+    graph.apply(router(NodeKey(26), &[edge(NodeKey(25), 1, 1)]));
+    assert_eq!(effort(spf.update(&graph, R1)), (SpfKind::Incremental, 4));
+    assert_eq!(graph.node(end).and_then(|node| spf.distance(node)), None);
+}
+
+#[test]
+fn a_link_that_no_shortest_path_crosses_changes_at_the_cost_of_its_ends() {
+    let mut graph = chain(20);
+    let mut spf = Spf::new();
+    for cost in [100, 200] {
+        graph.apply(router(R2, &[edge(FIRST, 100, 1), edge(NodeKey(20), cost, 1)]));
+        let ends = [edge(NodeKey(19), 1, 1), edge(NodeKey(21), 1, 1), edge(R2, 100, 1)];
+        graph.apply(router(NodeKey(20), &ends));
+        let run = spf.update(&graph, R1);
+        if cost == 200 {
+            assert_eq!(effort(run), (SpfKind::Incremental, 1));
+            assert_eq!(spf.changed(), []);
+        }
+    }
+}
+
+/// R1 reaches the beginning of the chain by R2 and R3; the distance stays, one of the first hops goes.
+#[test]
+fn a_first_hop_lost_upstream_is_lost_all_the_way_down() {
+    let mut graph = chain(20);
+    graph.apply(router(R1, &[edge(R2, 1, 2), edge(R3, 1, 3)]));
+    for key in [R2, R3] {
+        graph.apply(router(key, &[edge(R1, 1, 1), edge(NodeKey(25), 1, 1)]));
+    }
+    let middle = [24, 26, 2, 3].map(|key| edge(NodeKey(key), 1, 1));
+    graph.apply(router(NodeKey(25), &middle));
+    // Enough other routers for an update to be worth while.
+    let spokes: Vec<_> = (100..200).map(|key| edge(NodeKey(key), 1, key)).collect();
+    for spoke in &spokes {
+        graph.apply(router(spoke.to, &[edge(R1, 1, 1)]));
+    }
+    graph.apply(router(R1, &[&spokes[..], &[edge(R2, 1, 2), edge(R3, 1, 3)]].concat()));
+    let mut spf = Spf::new();
+    spf.run(&graph, R1);
+    let end = graph.node(NodeKey(29)).expect("it is there");
+    assert_eq!(spf.first_hops(spf.nexthops(end)), [via(2, R2), via(3, R3)]);
+
+    graph.apply(router(R3, &[edge(R1, 1, 1)]));
+    let run = spf.update(&graph, R1);
+    assert_eq!((run.kind, run.nodes_changed), (SpfKind::Incremental, 20));
+    assert_eq!(spf.first_hops(spf.nexthops(end)), [via(2, R2)]);
+    assert_eq!(spf.distance(end), Some(6));
+}
+
+#[test]
+fn every_fallback_is_counted_with_its_reason() {
+    let mut graph = chain(20);
+    let mut spf = Spf::new();
+    let mut update = |graph: &Graph, root| spf.update(graph, root).kind;
+    assert_eq!(update(&graph, R2), SpfKind::Fallback(Fallback::NewRoot), "there is no such node");
+    assert_eq!(update(&graph, R1), SpfKind::Fallback(Fallback::NewRoot));
+    assert_eq!(update(&graph, R1), SpfKind::Incremental);
+
+    graph.apply(router(FIRST, &[edge(R1, 1, 1)]));
+    assert_eq!(update(&graph, R1), SpfKind::Fallback(Fallback::ManyNodes));
+
+    for cost in 0..200 {
+        graph.apply(router(R1, &[edge(FIRST, cost, 1)]));
+    }
+    assert_eq!(update(&graph, R1), SpfKind::Fallback(Fallback::ManyChanges));
+
+    graph.remove(R1);
+    assert_eq!(update(&graph, R1), SpfKind::Fallback(Fallback::NewRoot));
+    spf.run(&graph, R1);
+    let expected =
+        SpfCounts { full: 1, incremental: 1, new_root: 3, many_changes: 1, many_nodes: 1 };
+    assert_eq!(spf.counts(), expected);
 }
