@@ -439,9 +439,14 @@ impl Session {
     pub(crate) fn on_tick(&mut self, progress: Progress, ctx: &mut Context<'_>) {
         if self.watch.has_ended(self.detection_time(), self.receive_interval(), progress) {
             self.watch.stop();
-            // Timing parameters are forgotten, too, as section 6.8.18 would have it.
-            let Remote { diagnostic, .. } = self.remote;
-            self.remote = Remote { diagnostic, ..Remote::UNKNOWN };
+            // Its name is forgotten (section 6.8.1), and what it asked of us (section 6.8.18).
+            self.remote = Remote {
+                discriminator: None,
+                flags: Flags::NONE,
+                required_min_rx: Remote::UNKNOWN.required_min_rx,
+                required_min_echo_rx: Interval::ZERO,
+                ..self.remote
+            };
             self.transition(Cause::DetectionTimeExpired, ctx);
         }
         let echo_interval = self.echo_interval().unwrap_or_default();
@@ -463,7 +468,6 @@ impl Session {
         if to == self.state {
             return;
         }
-        let detection_time = self.detection_time();
         let from = std::mem::replace(&mut self.state, to);
         self.diagnostic = diagnostic.unwrap_or(self.diagnostic);
         self.stats.ups += u64::from(to == State::Up);
@@ -481,7 +485,7 @@ impl Session {
             remote_state: self.remote.state,
             remote_diagnostic: self.remote.diagnostic,
             last_received: self.last_received,
-            detection_time,
+            detection_time: self.detection_time(),
         })));
     }
 
