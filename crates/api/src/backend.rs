@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::IpAddr;
 
+use axum::http::StatusCode;
 use tokio::sync::broadcast;
 
 use crate::model::{Event, Explanation, HostAdd, Metric, Reply, Topic};
@@ -51,7 +52,21 @@ pub enum Refusal {
     /// The request makes sense, but not now, or not here.
     #[error("{0}")]
     Refused(String),
+    /// There are more requests at once than are taken.
+    #[error("too many requests at once; try again")]
+    Busy,
     /// The daemon is stopping.
     #[error("the daemon is stopping; try again once it runs")]
     Stopping,
+}
+
+impl Refusal {
+    /// The HTTP status that goes with it.
+    pub(crate) const fn status(&self) -> StatusCode {
+        match self {
+            Self::UnknownVrf(_) => StatusCode::NOT_FOUND,
+            Self::Refused(_) => StatusCode::CONFLICT,
+            Self::Busy | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
 }

@@ -1,13 +1,14 @@
 //! The API's questions, put to the loop.
 
 use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use bugle_api::model::{Event, Explanation, HostAdd, Metric, Reply, Topic};
-use bugle_api::{Backend, Refusal};
+use bugle_api::{Backend, Desk, HostRequest, Refusal};
 use bugle_host::{Handle, Stopped};
 use bugle_speaker::config::VrfName;
-use bugle_speaker::{HostChange, Speaker};
+use bugle_speaker::{HostChange, HostRefusal, Speaker};
 use bugle_types::Time;
 use tokio::sync::{Mutex, broadcast};
 
@@ -41,15 +42,7 @@ impl Daemon {
 
     async fn change(&self, change: HostChange) -> Result<(), Refusal> {
         let done = self.handle.change_host(change).await.map_err(|Stopped| Refusal::Stopping)?;
-        done.map_err(Refusal::Refused)
-    }
-
-    /// The name of a VRF that is configured, the default one if none is named.
-    async fn known_vrf(&self, vrf: Option<String>) -> Result<String, Refusal> {
-        let name = vrf.unwrap_or_else(|| VrfName::DEFAULT.to_owned());
-        let asked = name.clone();
-        let known = self.look(move |speaker, _| speaker.state().vrf(&asked).is_some()).await?;
-        if known { Ok(name) } else { Err(Refusal::UnknownVrf(name)) }
+        done.map_err(refusal)
     }
 }
 
@@ -57,7 +50,11 @@ impl Backend for Daemon {
     async fn show(&self, topic: Topic, vrf: Option<String>) -> Result<Reply, Refusal> {
         if topic == Topic::Events {
             if let Some(vrf) = vrf {
-                let vrf = self.known_vrf(Some(vrf)).await?;
+                let asked = vrf.clone();
+                let known = self.look(move |speaker, _| speaker.state().vrf(&asked).is_some());
+                if !known.await? {
+                    return Err(Refusal::UnknownVrf(vrf));
+                }
                 return Ok(Reply::Events(self.journal.latest(Some(&vrf))));
             }
             return Ok(Reply::Events(self.journal.latest(None)));
@@ -67,7 +64,7 @@ impl Backend for Daemon {
     }
 
     async fn explain(&self, address: IpAddr, vrf: Option<String>) -> Result<Explanation, Refusal> {
-        let name = vrf.unwrap_or_else(|| VrfName::DEFAULT.to_owned());
+        let name = named(vrf);
         let asked = name.clone();
         let found = self.look(move |speaker, now| explain::find(speaker, now, address, &asked));
         let found = found.await?.ok_or_else(|| Refusal::UnknownVrf(name.clone()))?;
@@ -76,14 +73,11 @@ impl Backend for Daemon {
     }
 
     async fn add_host(&self, host: HostAdd) -> Result<(), Refusal> {
-        let vrf = self.known_vrf(host.vrf).await?;
-        let HostAdd { address, port, mac, candidate, .. } = host;
-        self.change(HostChange::Add { vrf, address, port, mac, candidate }).await
+        self.change(change(HostRequest::Add(host))).await
     }
 
     async fn remove_host(&self, address: IpAddr, vrf: Option<String>) -> Result<(), Refusal> {
-        let vrf = self.known_vrf(vrf).await?;
-        self.change(HostChange::Remove { vrf, address }).await
+        self.change(change(HostRequest::Remove { address, vrf })).await
     }
 
     async fn metrics(&self) -> Result<Vec<Metric>, Refusal> {
@@ -96,4 +90,45 @@ impl Backend for Daemon {
     fn watch(&self) -> broadcast::Receiver<Event> {
         self.journal.watch()
     }
+}
+
+/// The API's desk, as the loop sees it.
+pub(crate) struct FrontDesk(pub(crate) Desk);
+
+impl AsFd for FrontDesk {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl bugle_host::Desk for FrontDesk {
+    fn poll_request(&mut self) -> Option<(u64, HostChange)> {
+        self.0.poll_request().map(|(ticket, request)| (ticket, change(request)))
+    }
+
+    fn answer(&mut self, ticket: u64, result: Result<(), HostRefusal>) {
+        self.0.answer(ticket, result.map_err(refusal));
+    }
+}
+
+fn change(request: HostRequest) -> HostChange {
+    match request {
+        HostRequest::Add(HostAdd { address, vrf, port, mac, candidate }) => {
+            HostChange::Add { vrf: named(vrf), address, port, mac, candidate }
+        }
+        HostRequest::Remove { address, vrf } => HostChange::Remove { vrf: named(vrf), address },
+    }
+}
+
+fn refusal(refusal: HostRefusal) -> Refusal {
+    match refusal {
+        HostRefusal::UnknownVrf(name) => Refusal::UnknownVrf(name),
+        HostRefusal::Stopping => Refusal::Stopping,
+        HostRefusal::Refused(refused) => Refusal::Refused(refused.to_string()),
+    }
+}
+
+/// The VRF meant: the default one if none is named.
+fn named(vrf: Option<String>) -> String {
+    vrf.unwrap_or_else(|| VrfName::DEFAULT.to_owned())
 }

@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio::runtime::Builder;
 use tracing::info;
 
-use crate::backend::Daemon;
+use crate::backend::{Daemon, FrontDesk};
 use crate::journal::Journal;
 use crate::supervisor::Supervisor;
 use crate::wall::{Wall, seed};
@@ -43,7 +43,7 @@ async fn serve(file: &Path, config: Config) -> Result<(), RunError> {
     let (version, router_id) = (env!("CARGO_PKG_VERSION"), config.router_id.unwrap_or_default());
     info!(version, config = %file.display(), %router_id, "starting");
     // Bound before the first packet goes out: a second daemon on this machine must not even say hello.
-    let server = Server::bind(&config.api.socket, config.api.http).await?;
+    let (server, desk) = Server::bind_with_desk(&config.api.socket, config.api.http).await?;
     if let Some(address) = server.http_address() {
         info!("read-only API on http://{address}");
     }
@@ -51,6 +51,7 @@ async fn serve(file: &Path, config: Config) -> Result<(), RunError> {
     let wall = Wall::new(clock);
     let speaker = Speaker::new(seed(), clock.now());
     let (driver, handle) = Driver::open(speaker, clock)?;
+    let driver = driver.with_desk(Box::new(FrontDesk(desk)))?;
     let journal = Arc::new(Journal::new(wall));
     let events = handle.events();
     let supervisor = Supervisor::new(file, config, handle.clone());

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bugle_inject::{Monitor, MonitorEvent, NetlinkError};
-use bugle_speaker::{Event, Input, Output};
+use bugle_speaker::{Event, HostChange, Input, Output};
 use bugle_types::{IfIndex, Time};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::desk::Desk;
 use crate::engine::Engine;
 use crate::forwarding::Forwarding;
-use crate::handle::{Command, Handle};
+use crate::handle::{Command, Handle, HostReply};
 use crate::limiter::Limiter;
 use crate::ospf::{OspfSocket, Received};
 use crate::poller::{Poller, Token, Tokens};
@@ -32,6 +33,8 @@ const CHANGES_BEFORE_PACKET: usize = 64;
 const STOP_WITHIN: Duration = Duration::from_millis(1_500);
 /// How long to wait after the kernel would not list its interfaces.
 const RESYNC_RETRY: Duration = Duration::from_secs(1);
+/// Changes to the hosts taken from the desk before the sockets have their turn.
+const REQUESTS_PER_TURN: usize = 16;
 /// Commands that can wait for the loop; who sends more waits.
 const COMMAND_BACKLOG: usize = 64;
 /// Events kept for a receiver that is slow.
@@ -70,7 +73,9 @@ pub struct Driver<E> {
     events: broadcast::Sender<Event>,
     /// Replies and events of this turn.
     later: Vec<Output>,
-    replies: BTreeMap<u64, oneshot::Sender<Result<(), String>>>,
+    desk: Option<Box<dyn Desk>>,
+    /// Who asked for a change to the hosts that is not answered yet, by request.
+    askers: BTreeMap<u64, Asker>,
     last_request: u64,
     limiter: Limiter<Trouble>,
     /// When the loop ends at the latest, once it has been told to.
@@ -83,6 +88,13 @@ struct Port {
     /// None if it could not be opened; it is tried again with each packet to send.
     socket: Option<OspfSocket>,
     all_d_routers: bool,
+}
+
+/// Who waits for an answer.
+enum Asker {
+    Handle(oneshot::Sender<HostReply>),
+    /// The ticket.
+    Desk(u64),
 }
 
 /// A kind of trouble that is logged at a bounded rate.
@@ -124,12 +136,24 @@ impl<E: Engine + 'static> Driver<E> {
             commands,
             events,
             later: Vec::new(),
-            replies: BTreeMap::new(),
+            desk: None,
+            askers: BTreeMap::new(),
             last_request: 0,
             limiter: Limiter::new(),
             stop_at: None,
         };
         Ok((driver, handle))
+    }
+
+    /// Has the loop take changes to the hosts from `desk`, too.
+    ///
+    /// # Errors
+    ///
+    /// If the desk's descriptor cannot be waited for.
+    pub fn with_desk(mut self, desk: Box<dyn Desk>) -> Result<Self, DriverError> {
+        self.poller.add(&desk, Token::Desk).map_err(DriverError::Wait)?;
+        self.desk = Some(desk);
+        Ok(self)
     }
 
     /// Runs the loop on a thread of its own, in the network namespace of the calling thread. The receiver is told when it ends.
@@ -179,6 +203,7 @@ impl<E: Engine + 'static> Driver<E> {
             match token {
                 Token::Ospf(ifindex) => self.receive(ifindex),
                 Token::Monitor => self.read_monitor(),
+                Token::Desk => self.serve_desk(),
                 Token::Timer => {}
                 Token::Woken => woken = true,
             }
@@ -280,9 +305,13 @@ impl<E: Engine + 'static> Driver<E> {
             }
             Output::ReadFib(tables) => self.forwarding.read(tables),
             Output::Reply { request, result } => {
-                if let Some(reply) = self.replies.remove(&request) {
-                    // Whoever asked may have gone.
-                    let _ = reply.send(result);
+                match (self.askers.remove(&request), &mut self.desk) {
+                    (Some(Asker::Desk(ticket)), Some(desk)) => desk.answer(ticket, result),
+                    (Some(Asker::Handle(reply)), _) => {
+                        // Whoever asked may have gone.
+                        let _ = reply.send(result);
+                    }
+                    (Some(Asker::Desk(_)) | None, _) => {}
                 }
             }
             Output::Event(event) => self.tell(event),
@@ -293,18 +322,30 @@ impl<E: Engine + 'static> Driver<E> {
         match command {
             Command::Read(look) => look(&self.engine, self.clock.now()),
             Command::Configure(config) => self.handle(Input::Config(config)),
-            Command::Host { change, reply } => {
-                self.last_request += 1;
-                let request = self.last_request;
-                self.replies.insert(request, reply);
-                self.handle(Input::Host { request, change });
-            }
+            Command::Host { change, reply } => self.change_host(change, Asker::Handle(reply)),
             Command::Stop if self.stop_at.is_some() => {}
             Command::Stop => {
                 self.stop_at = Some(self.clock.now() + STOP_WITHIN);
                 self.handle(Input::Shutdown);
             }
         }
+    }
+
+    fn serve_desk(&mut self) {
+        for _ in 0..REQUESTS_PER_TURN {
+            let Some((ticket, change)) = self.desk.as_mut().and_then(|desk| desk.poll_request())
+            else {
+                return;
+            };
+            self.change_host(change, Asker::Desk(ticket));
+        }
+    }
+
+    fn change_host(&mut self, change: HostChange, asker: Asker) {
+        self.last_request += 1;
+        let request = self.last_request;
+        self.askers.insert(request, asker);
+        self.handle(Input::Host { request, change });
     }
 
     /// Takes packets from an interface's socket.

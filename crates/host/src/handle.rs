@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bugle_speaker::config::Config;
-use bugle_speaker::{Event, HostChange};
+use bugle_speaker::{Event, HostChange, HostRefusal};
 use bugle_types::Time;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -29,9 +29,12 @@ pub struct Stopped;
 pub(crate) enum Command<E> {
     Read(Look<E>),
     Configure(Box<Config>),
-    Host { change: HostChange, reply: oneshot::Sender<Result<(), String>> },
+    Host { change: HostChange, reply: oneshot::Sender<HostReply> },
     Stop,
 }
+
+/// Whether the hosts were changed.
+pub(crate) type HostReply = Result<(), HostRefusal>;
 
 type Look<E> = Box<dyn FnOnce(&E, Time) + Send>;
 
@@ -78,7 +81,10 @@ impl<E: 'static> Handle<E> {
     /// # Errors
     ///
     /// [`Stopped`] if the loop has ended.
-    pub async fn change_host(&self, change: HostChange) -> Result<Result<(), String>, Stopped> {
+    pub async fn change_host(
+        &self,
+        change: HostChange,
+    ) -> Result<Result<(), HostRefusal>, Stopped> {
         let (reply, receiver) = oneshot::channel();
         self.send(Command::Host { change, reply }).await?;
         receiver.await.map_err(|_| Stopped)

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`driver`] | [`Driver`]: the loop |
 //! | [`handle`] | [`Handle`]: how the rest of the daemon speaks to the loop |
+//! | [`desk`] | [`Desk`]: changes to the hosts that are asked for on the loop's own thread |
 //! | [`engine`] | [`Engine`]: what the driver needs of the speaker |
 //! | [`counters`] | [`Counters`]: what went through the sockets, and what went wrong |
 //! | [`clock`] | [`Clock`]: the one place where bugle reads a clock |
@@ -15,6 +16,7 @@
 
 pub mod clock;
 pub mod counters;
+pub mod desk;
 pub mod driver;
 pub mod engine;
 mod forwarding;
@@ -26,6 +28,7 @@ mod poller;
 
 pub use clock::Clock;
 pub use counters::Counters;
+pub use desk::Desk;
 pub use driver::{Driver, DriverError};
 pub use engine::Engine;
 pub use handle::{Handle, Stopped};

@@ -22,6 +22,8 @@ pub(crate) enum Token {
     Ospf(IfIndex),
     /// The netlink monitor.
     Monitor,
+    /// The desk for changes to the hosts.
+    Desk,
     /// The time has come.
     Timer,
     /// Another thread called [`Waker::wake`].
@@ -94,7 +96,7 @@ impl Poller {
                 Token::Woken => {
                     let _ = self.waker.0.read();
                 }
-                Token::Ospf(_) | Token::Monitor => {}
+                Token::Ospf(_) | Token::Monitor | Token::Desk => {}
             }
         }
         Ok(tokens)
@@ -134,6 +136,7 @@ impl Token {
     const MONITOR: u64 = 1 << 32;
     const TIMER: u64 = 2 << 32;
     const WOKEN: u64 = 3 << 32;
+    const DESK: u64 = 4 << 32;
 
     fn encode(self) -> u64 {
         match self {
@@ -141,6 +144,7 @@ impl Token {
             Self::Monitor => Self::MONITOR,
             Self::Timer => Self::TIMER,
             Self::Woken => Self::WOKEN,
+            Self::Desk => Self::DESK,
         }
     }
 
@@ -149,6 +153,7 @@ impl Token {
             Ok(ifindex) => Self::Ospf(IfIndex(ifindex)),
             Err(_) if data == Self::MONITOR => Self::Monitor,
             Err(_) if data == Self::TIMER => Self::Timer,
+            Err(_) if data == Self::DESK => Self::Desk,
             Err(_) => Self::Woken,
         }
     }
@@ -165,6 +170,7 @@ mod tests {
             Token::Ospf(IfIndex(1)),
             Token::Ospf(IfIndex(u32::MAX)),
             Token::Monitor,
+            Token::Desk,
             Token::Timer,
             Token::Woken,
         ] {

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use bugle_mobility::Refused;
 use bugle_rib::fib::{FibOp, FibSnapshot};
 use bugle_types::{Address, IfIndex, Link, Mac, TableId};
 
@@ -87,6 +88,20 @@ pub enum HostChange {
     },
 }
 
+/// Why a change to the hosts was refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum HostRefusal {
+    /// No such VRF is configured.
+    #[error("there is no VRF called {0:?}")]
+    UnknownVrf(String),
+    /// The speaker stops.
+    #[error("the daemon is stopping")]
+    Stopping,
+    /// The host cannot be had; see there what to do.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
 /// Something the driver is asked to do. Outputs are carried out in the order in which they are polled.
 #[derive(Debug)]
 pub enum Output {
@@ -121,8 +136,8 @@ pub enum Output {
     Reply {
         /// The request's number.
         request: u64,
-        /// Whether it was done; if not, why and what to do.
-        result: Result<(), String>,
+        /// Whether it was done.
+        result: Result<(), HostRefusal>,
     },
     /// Something worth telling.
     Event(Event),

@@ -20,6 +20,6 @@ mod vrf;
 
 pub use config::Config;
 pub use event::{Event, What};
-pub use io::{HostChange, Input, Output};
+pub use io::{HostChange, HostRefusal, Input, Output};
 pub use speaker::{Speaker, Timer};
 pub use state::{State, VrfState};

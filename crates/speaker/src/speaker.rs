@@ -12,7 +12,7 @@ use bugle_types::{Address, IfIndex, Link, Rng, RouterId, TableId, Time, VrfId};
 
 use crate::config::{self, Config, VrfName};
 use crate::event::{Event, What};
-use crate::io::{HostChange, Input, Output};
+use crate::io::{HostChange, HostRefusal, Input, Output};
 use crate::ports::Machine;
 use crate::vrf::{Context, Vrf};
 
@@ -384,9 +384,9 @@ impl Speaker {
         let vrf = VrfName::new(name).and_then(|name| self.vrfs.get_mut(&name));
         let Some(vrf) = vrf.filter(|_| !self.stopping) else {
             let result = Err(if self.stopping {
-                "the daemon is stopping".to_owned()
+                HostRefusal::Stopping
             } else {
-                format!("there is no VRF called {name:?}")
+                HostRefusal::UnknownVrf(name.clone())
             });
             self.out.push_back(Output::Reply { request, result });
             return;

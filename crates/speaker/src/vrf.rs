@@ -396,7 +396,7 @@ impl Vrf {
                 }
             }
             mobility::Output::Reply { request, result } => {
-                let result = result.map_err(|refused| refused.to_string());
+                let result = result.map_err(Into::into);
                 cx.out.push_back(Output::Reply { request, result });
             }
             mobility::Output::Event(event) => cx.tell(None, What::Host(event)),

@@ -1,5 +1,7 @@
 //! Accepting connections, with bounds on their number and on the time they take: no client can exhaust the daemon.
 
+use std::future::pending;
+use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,14 +9,17 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, join};
+use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// At most so many connections on each listener; others wait in the kernel's queue.
-const CONNECTIONS: usize = 64;
+use super::Source;
+use super::desk::Passed;
+
+/// At most so many connections of each kind; others wait.
+pub(super) const CONNECTIONS: usize = 64;
 /// A client that has not sent a request's header by then is cut off.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A TCP connection lives no longer. Unix connections may: `watch` has no end.
@@ -23,12 +28,24 @@ const HTTP_LIFETIME: Duration = Duration::from_secs(60);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves the Unix socket until dropped.
-pub(super) async fn serve_unix(listener: &UnixListener, router: Router) {
+pub(super) async fn serve_unix(mut source: Source, router: Router) {
     let mut connections = Connections::new(router, None);
     while let Some(permit) = connections.permit().await {
-        match listener.accept().await {
-            Ok((stream, _)) => connections.serve(stream, permit),
-            Err(_) => sleep(ACCEPT_PAUSE).await,
+        match &mut source {
+            Source::Listener(listener) => match listener.accept().await {
+                Ok((stream, _)) => connections.serve(stream, permit),
+                Err(_) => sleep(ACCEPT_PAUSE).await,
+            },
+            Source::Desk(passed) => {
+                let Some(Passed { stream, read }) = passed.recv().await else {
+                    // There is no desk any more. What it passed on is served to the end.
+                    return pending().await;
+                };
+                // Without an asynchronous socket there is nobody to tell.
+                let Ok(stream) = UnixStream::from_std(stream) else { continue };
+                let (reader, writer) = stream.into_split();
+                connections.serve(join(Cursor::new(read).chain(reader), writer), permit);
+            }
         }
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! | Module | Holds |
 //! |---|---|
+//! | [`desk`] | [`Desk`]: the first to see a connection to the Unix socket |
 //! | `socket` | the Unix socket's file: made, guarded, removed |
 //! | `router` | requests to calls, answers to JSON |
 //! | `connections` | accepting, with bounds on number and time |
 
 mod connections;
+pub mod desk;
 mod router;
 mod socket;
 
@@ -15,19 +17,29 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::mpsc;
 
 use crate::backend::Backend;
+use desk::Passed;
 use socket::SocketFile;
 
+pub use desk::{Desk, HostRequest};
 pub use socket::BindError;
 
 /// A bound server. Dropping it, or the future of [`Server::run`], ends all connections and removes the socket.
 #[derive(Debug)]
 pub struct Server {
-    unix: UnixListener,
+    unix: Source,
     http: Option<TcpListener>,
     /// Dropped last.
     file: SocketFile,
+}
+
+/// Where connections to the Unix socket come from.
+#[derive(Debug)]
+enum Source {
+    Listener(UnixListener),
+    Desk(mpsc::Receiver<Passed>),
 }
 
 impl Server {
@@ -36,15 +48,23 @@ impl Server {
     /// # Errors
     /// If another daemon lives at the socket, or an address cannot be bound.
     pub async fn bind(socket: &Path, http: Option<SocketAddr>) -> Result<Self, BindError> {
-        let (file, unix) = SocketFile::bind(socket)?;
-        let http = match http {
-            Some(address) => {
-                let bound = TcpListener::bind(address).await;
-                Some(bound.map_err(|source| BindError::Http { address, source })?)
-            }
-            None => None,
-        };
-        Ok(Self { unix, http, file })
+        let (file, listener) = SocketFile::bind(socket)?;
+        let listener = UnixListener::from_std(listener).map_err(|error| file.failed(error))?;
+        Ok(Self { unix: Source::Listener(listener), http: bind_http(http).await?, file })
+    }
+
+    /// As [`Server::bind`], but nothing reaches the server over the Unix socket but what the desk passes on.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub async fn bind_with_desk(
+        socket: &Path,
+        http: Option<SocketAddr>,
+    ) -> Result<(Self, Desk), BindError> {
+        let (file, listener) = SocketFile::bind(socket)?;
+        let (sender, passed) = mpsc::channel(connections::CONNECTIONS);
+        let desk = Desk::open(listener, sender).map_err(|error| file.failed(error))?;
+        Ok((Self { unix: Source::Desk(passed), http: bind_http(http).await?, file }, desk))
     }
 
     /// The TCP address, with the port that the kernel chose if it was zero.
@@ -56,7 +76,7 @@ impl Server {
     /// Serves until dropped.
     pub async fn run<B: Backend>(self, backend: Arc<B>) {
         let Self { unix, http, file: _file } = self;
-        let unix = connections::serve_unix(&unix, router::full(Arc::clone(&backend)));
+        let unix = connections::serve_unix(unix, router::full(Arc::clone(&backend)));
         match http {
             Some(http) => {
                 tokio::join!(unix, connections::serve_http(&http, router::read_only(backend)));
@@ -64,4 +84,10 @@ impl Server {
             None => unix.await,
         }
     }
+}
+
+async fn bind_http(http: Option<SocketAddr>) -> Result<Option<TcpListener>, BindError> {
+    let Some(address) = http else { return Ok(None) };
+    let bound = TcpListener::bind(address).await;
+    bound.map(Some).map_err(|source| BindError::Http { address, source })
 }

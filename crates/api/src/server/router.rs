@@ -171,14 +171,7 @@ impl IntoResponse for Failure {
                 (StatusCode::METHOD_NOT_ALLOWED, error)
             }
             Self::Bad(error, status) => (status, error),
-            Self::Refused(refusal) => {
-                let status = match refusal {
-                    Refusal::UnknownVrf(_) => StatusCode::NOT_FOUND,
-                    Refusal::Refused(_) => StatusCode::CONFLICT,
-                    Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-                };
-                (status, refusal.to_string())
-            }
+            Self::Refused(refusal) => (refusal.status(), refusal.to_string()),
             Self::Rendering => {
                 let error = "the metrics could not be written as text".to_owned();
                 (StatusCode::INTERNAL_SERVER_ERROR, error)

@@ -4,10 +4,8 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener as StdListener, UnixStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-
-use tokio::net::UnixListener;
 
 /// Why the server could not be bound.
 #[derive(Debug, thiserror::Error)]
@@ -52,13 +50,19 @@ impl SocketFile {
             fs::create_dir_all(directory).map_err(failed)?;
         }
         clear(path)?;
-        let listener = StdListener::bind(path).map_err(failed)?;
+        let listener = UnixListener::bind(path).map_err(failed)?;
         let identity = identity(path).map_err(failed)?;
         let file = Self { path: path.to_owned(), identity };
         fs::set_permissions(path, Permissions::from_mode(0o660)).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
-        let listener = UnixListener::from_std(listener).map_err(failed)?;
         Ok((file, listener))
+    }
+}
+
+impl SocketFile {
+    /// The socket cannot be served.
+    pub(super) fn failed(&self, source: io::Error) -> BindError {
+        BindError::Socket { path: self.path.clone(), source }
     }
 }
 

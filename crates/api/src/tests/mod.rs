@@ -4,14 +4,19 @@ mod documentation;
 
 use std::io::ErrorKind;
 use std::net::IpAddr;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream as StdStream;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::model::{
     Event, Explanation, HostAdd, Metric, Neighbor, Reply, Route, RouteNexthop, Topic,
 };
-use crate::{Backend, BindError, Client, ClientError, Refusal, Server};
+use crate::{Backend, BindError, Client, ClientError, Desk, HostRequest, Refusal, Server};
+use futures_util::FutureExt;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::broadcast;
@@ -20,6 +25,8 @@ use tokio::task::JoinSet;
 /// Remembers what it is asked and answers with fixtures.
 struct Fake {
     calls: Mutex<Vec<String>>,
+    /// How many of them were made at the desk.
+    at_desk: AtomicUsize,
     events: broadcast::Sender<Event>,
 }
 
@@ -112,12 +119,14 @@ fn event(number: u64) -> Event {
     Event { time_us: number, kind: "test".to_owned(), vrf: None, message: String::new() }
 }
 
-/// A running server.
+/// A running server, with a thread that minds its desk.
 struct Bench {
     socket: PathBuf,
     http: Option<std::net::SocketAddr>,
     fake: Arc<Fake>,
     tasks: JoinSet<()>,
+    /// The thread ends when it is closed.
+    _minding: StdStream,
     _directory: tempfile::TempDir,
 }
 
@@ -126,12 +135,19 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("run/bugle.sock");
         let http = http.then(|| "127.0.0.1:0".parse().unwrap());
-        let server = Server::bind(&socket, http).await.unwrap();
+        let (server, desk) = Server::bind_with_desk(&socket, http).await.unwrap();
         let http = server.http_address();
-        let fake = Arc::new(Fake { calls: Mutex::default(), events: broadcast::channel(4).0 });
+        let fake = Arc::new(Fake {
+            calls: Mutex::default(),
+            at_desk: AtomicUsize::new(0),
+            events: broadcast::channel(4).0,
+        });
         let mut tasks = JoinSet::new();
         tasks.spawn(server.run(Arc::clone(&fake)));
-        Self { socket, http, fake, tasks, _directory: directory }
+        let (minding, end) = StdStream::pair().unwrap();
+        let decider = Arc::clone(&fake);
+        std::thread::Builder::new().spawn(move || mind(desk, &decider, &end)).unwrap();
+        Self { socket, http, fake, tasks, _minding: minding, _directory: directory }
     }
 
     fn client(&self) -> Client {
@@ -141,6 +157,30 @@ impl Bench {
     /// Sends raw bytes over the Unix socket, and returns the status and the body of the answer.
     async fn raw(&self, request: &str) -> (u16, String) {
         exchange(UnixStream::connect(&self.socket).await.unwrap(), request).await
+    }
+}
+
+/// Answers at the desk until `end` is closed.
+fn mind(mut desk: Desk, fake: &Fake, end: &StdStream) {
+    loop {
+        let mut fds = [
+            PollFd::new(desk.as_fd(), PollFlags::POLLIN),
+            PollFd::new(end.as_fd(), PollFlags::POLLIN),
+        ];
+        poll(&mut fds, PollTimeout::NONE).unwrap();
+        if fds[1].any().unwrap() {
+            return;
+        }
+        while let Some((ticket, request)) = desk.poll_request() {
+            fake.at_desk.fetch_add(1, Ordering::Relaxed);
+            let answer = match request {
+                HostRequest::Add(host) => fake.add_host(host).now_or_never(),
+                HostRequest::Remove { address, vrf } => {
+                    fake.remove_host(address, vrf).now_or_never()
+                }
+            };
+            desk.answer(ticket, answer.unwrap());
+        }
     }
 }
 
@@ -199,6 +239,30 @@ async fn what_the_backend_answers_reaches_the_client() {
             "remove 10.100.0.9 None".to_owned(),
         ]
     );
+    assert_eq!(bench.fake.at_desk.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_connection_goes_from_the_desk_to_the_server_and_is_kept() {
+    let bench = Bench::start(false).await;
+    let mut stream = UnixStream::connect(&bench.socket).await.unwrap();
+    let kept = |line: &str, body: &str| request(line, body).replace("connection: close\r\n", "");
+    let add = kept("POST /v1/hosts", r#"{"address":"10.0.0.9"}"#);
+    let refused = kept("POST /v1/hosts", r#"{"address":"10.0.0.1"}"#);
+    for (request, status, at_desk) in [
+        (&*add, "200 OK", 1),
+        (&*refused, "409 Conflict", 2),
+        ("GET /v1/show/routes HTTP/1.1\r\nhost: x\r\n\r\n", "200 OK", 2),
+        (&*add, "200 OK", 2),
+    ] {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 2_000];
+        let length = stream.read(&mut answer).await.unwrap();
+        let answer = str::from_utf8(&answer[..length]).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{answer}");
+        assert_eq!(bench.fake.at_desk.load(Ordering::Relaxed), at_desk);
+    }
+    assert_eq!(bench.fake.calls.lock().unwrap().len(), 4);
 }
 
 #[tokio::test]
@@ -355,11 +419,14 @@ async fn a_successors_socket_is_left_alone() {
 async fn idle_connections_do_not_keep_others_out() {
     let bench = Bench::start(false).await;
     let mut idle = Vec::new();
-    for _ in 0..50 {
+    // More than the desk keeps, and fewer than make the server wait for one to leave.
+    for _ in 0..100 {
         idle.push(UnixStream::connect(&bench.socket).await.unwrap());
     }
     bench.client().show(Topic::Routes, None).await.unwrap();
-    assert_eq!(idle.len(), 50);
+    assert_eq!(idle.len(), 100);
+    bench.client().remove_host("10.0.0.9".parse().unwrap(), None).await.unwrap();
+    assert_eq!(bench.fake.at_desk.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

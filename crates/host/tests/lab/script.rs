@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bugle_host::{Clock, Driver, DriverError, Engine, Handle};
 use bugle_rib::fib::{FibOp, FibSnapshot};
-use bugle_speaker::{HostChange, Input, Output};
+use bugle_speaker::{HostChange, HostRefusal, Input, Output};
 use bugle_types::{Address, IfIndex, Link, Time};
 use tokio::sync::oneshot;
 
@@ -73,7 +73,7 @@ impl Engine for Scripted {
             Input::FibFailed { op, reason } => Told::FibFailed { op, reason },
             Input::FibDisturbed => Told::FibDisturbed,
             Input::Host { request, .. } => {
-                let result = Err("not this one".to_owned());
+                let result = Err(HostRefusal::UnknownVrf("not this one".to_owned()));
                 self.script.0.lock().unwrap().outputs.push_back(Output::Reply { request, result });
                 Told::Host(request)
             }
@@ -130,7 +130,7 @@ impl Actor {
         let _ = self.change_host();
     }
 
-    pub(crate) fn change_host(&self) -> Result<(), String> {
+    pub(crate) fn change_host(&self) -> Result<(), HostRefusal> {
         let address = IpAddr::from(Ipv4Addr::LOCALHOST);
         let change = HostChange::Remove { vrf: "default".to_owned(), address };
         block_on(self.handle.change_host(change)).unwrap()

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bugle_rib::fib::{FibOp, NexthopId, RouteKey, RouteTarget};
-use bugle_speaker::Output;
+use bugle_speaker::{HostRefusal, Output};
 use bugle_types::{Address, IfIndex, Nexthop, TableId};
 
 use crate::namespace::{Namespace, pair, possible};
@@ -291,7 +291,7 @@ fn requests_are_answered_and_after_the_end_refused() {
         return;
     }
     let actor = Actor::start(&Namespace::new());
-    assert_eq!(actor.change_host(), Err("not this one".to_owned()));
+    assert_eq!(actor.change_host(), Err(HostRefusal::UnknownVrf("not this one".to_owned())));
     block_on(actor.handle.configure(bugle_speaker::Config::default())).unwrap();
     actor.wait_for(|told| *told == Told::Config);
     // More at once than can wait for the loop.

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bugle_rib::fib::{FibOp, FibSnapshot, NexthopId, RouteKey, RouteTarget};
-use bugle_speaker::{Config, Event, HostChange, Input, Output, Speaker};
+use bugle_speaker::{Config, Event, HostChange, HostRefusal, Input, Output, Speaker};
 use bugle_types::{Address, IfIndex, Link, Mac, Nexthop, Time};
 
 /// A forwarding table that refuses what the kernel refuses.
@@ -114,7 +114,7 @@ pub(crate) struct Machine {
     pub(crate) kernel: Kernel,
     pub(crate) events: Vec<Event>,
     pub(crate) deeds: Vec<Deed>,
-    pub(crate) replies: BTreeMap<u64, Result<(), String>>,
+    pub(crate) replies: BTreeMap<u64, Result<(), HostRefusal>>,
     links: BTreeMap<IfIndex, (Link, Vec<Address>)>,
     sockets: BTreeSet<IfIndex>,
     config: Config,
@@ -291,7 +291,7 @@ impl World {
         self.input(index, Input::Config(Box::new(config)));
     }
 
-    pub(crate) fn host(&mut self, index: usize, change: HostChange) -> Result<(), String> {
+    pub(crate) fn host(&mut self, index: usize, change: HostChange) -> Result<(), HostRefusal> {
         self.tell(index, change);
         self.machines[index].replies.remove(&self.request).unwrap()
     }
@@ -304,7 +304,7 @@ impl World {
     }
 
     /// The answers that nobody has taken.
-    pub(crate) fn answers(&self, index: usize) -> Vec<Result<(), String>> {
+    pub(crate) fn answers(&self, index: usize) -> Vec<Result<(), HostRefusal>> {
         self.machines[index].replies.values().cloned().collect()
     }
 
