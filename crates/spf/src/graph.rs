@@ -142,7 +142,6 @@ impl Graph {
         self.index.remove(&key);
         self.nodes[node.index()].present = false;
         self.free.push(node);
-        self.note(node);
         changes
     }
 
@@ -198,8 +197,7 @@ impl Graph {
         &self.into
     }
 
-    /// The nodes that have come or gone, that live edges into have changed, or that such edges leave a node whose
-    /// `no_transit` has.
+    /// The nodes that live edges enter of which something has changed, `no_transit` of the node they leave included.
     pub(crate) fn journal(&self) -> &Journal {
         &self.journal
     }
@@ -223,7 +221,6 @@ impl Graph {
             NodeIdx(node)
         };
         self.index.insert(key, node);
-        self.note(node);
         Some(node)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::graph::NodeIdx;
 
-/// The nodes that live edges entering them have changed of, or that have come or gone.
+/// The nodes that live edges enter of which something has changed.
 ///
 /// It is kept by the graph and read by any number of calculations, each of which remembers how far it has read. Of entries
 /// that nobody has read it forgets the oldest: whoever has fallen that far behind has as much to do as with a graph it does

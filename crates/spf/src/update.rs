@@ -40,8 +40,7 @@ impl Spf {
 
         let mut touched = std::mem::take(&mut self.touched);
         for (node, _) in &touched {
-            let state = &mut self.nodes[node.index()];
-            (state.merge, state.touched, state.moved) = (false, false, false);
+            self.nodes[node.index()].touched = false;
         }
         self.compare(graph, touched.drain(..));
         self.touched = touched;
@@ -56,8 +55,7 @@ impl Spf {
         same.then_some(node)
     }
 
-    /// Touches the nodes that may be reached otherwise than before, and makes those that are in the tree candidates for
-    /// leaving it. A node that is another than in the run before is not in it.
+    /// Touches the nodes whose incoming edges have changed, and makes those that are in the tree candidates for leaving it.
     fn mark(&mut self, graph: &Graph, root: NodeIdx, heads: &[NodeIdx]) {
         for &node in heads {
             let state = self.nodes[node.index()];
@@ -65,9 +63,8 @@ impl Spf {
                 continue;
             }
             self.touch(node);
-            let kept = self.keys[node.index()] == graph.key(node)
-                && state.rank.is_router() == (graph.kind(node) == NodeKind::Router);
-            if !kept {
+            // Only the ranks of nodes that are what they were rise with every step.
+            if state.rank.is_router() != (graph.kind(node) == NodeKind::Router) {
                 self.uproot(node);
             } else if state.rank < Rank::UNREACHED {
                 self.candidates.push(state.rank, node);
@@ -168,8 +165,7 @@ impl Spf {
         let state = &mut self.nodes[node.index()];
         if !state.touched {
             self.touched.push((node, *state));
-            state.touched = true;
-            state.merge = false;
+            *state = NodeState { merge: false, touched: true, moved: false, ..*state };
         }
     }
 

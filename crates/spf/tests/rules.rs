@@ -356,18 +356,81 @@ fn an_update_looks_at_what_is_behind_the_change_only() {
 
 #[test]
 fn a_link_that_no_shortest_path_crosses_changes_at_the_cost_of_its_ends() {
+    let mut graph = chain(40);
+    let mut spf = Spf::new();
+    let far =
+        |cost, detour| [edge(NodeKey(42), cost, 1), edge(NodeKey(44), 1, 1), edge(R2, detour, 1)];
+    graph.apply(router(R2, &[edge(NodeKey(43), 100, 1)]));
+    graph.apply(router(NodeKey(42), &[edge(NodeKey(41), 1, 1), edge(NodeKey(43), 1, 1)]));
+    graph.apply(router(NodeKey(43), &far(1, 100)));
+    spf.run(&graph, R1);
+    // That which moves now does not move later.
+    graph.apply(router(NodeKey(42), &[edge(NodeKey(41), 1, 1), edge(NodeKey(43), 2, 1)]));
+    assert_eq!(effort(spf.update(&graph, R1)), (SpfKind::Incremental, 8));
+
+    graph.apply(router(R2, &[edge(NodeKey(43), 200, 1)]));
+    assert_eq!(effort(spf.update(&graph, R1)), (SpfKind::Incremental, 1));
+    assert_eq!(spf.changed(), []);
+    // Nobody gets anywhere by a link towards the root.
+    graph.apply(router(NodeKey(43), &far(5, 100)));
+    assert_eq!(effort(spf.update(&graph, R1)), (SpfKind::Incremental, 1));
+}
+
+#[test]
+fn a_node_that_has_changed_often_is_looked_at_once() {
     let mut graph = chain(20);
     let mut spf = Spf::new();
-    for cost in [100, 200] {
-        graph.apply(router(R2, &[edge(FIRST, 100, 1), edge(NodeKey(20), cost, 1)]));
-        let ends = [edge(NodeKey(19), 1, 1), edge(NodeKey(21), 1, 1), edge(R2, 100, 1)];
-        graph.apply(router(NodeKey(20), &ends));
+    spf.run(&graph, R1);
+    let (near, end) = (NodeKey(28), NodeKey(29));
+    let mut edges_visited = |changes| {
+        for cost in (2..).take(changes) {
+            graph.apply(router(near, &[edge(NodeKey(27), 1, 1), edge(end, cost, 1)]));
+        }
         let run = spf.update(&graph, R1);
-        if cost == 200 {
-            assert_eq!(effort(run), (SpfKind::Incremental, 1));
-            assert_eq!(spf.changed(), []);
+        assert_eq!(run.nodes_changed, 1);
+        graph.apply(router(near, &[edge(NodeKey(27), 1, 1), edge(end, 1, 1)]));
+        spf.update(&graph, R1);
+        run.edges_visited
+    };
+    assert_eq!(edges_visited(30), edges_visited(1));
+}
+
+/// A network and a router at the same distance have different ranks, which tells parents from children. One that has become
+/// the other has the wrong rank, until it gets its own.
+#[test]
+fn a_network_that_becomes_a_router_keeps_nothing_in_the_tree() {
+    for (turned, other) in [(LAN, LAN2), (LAN2, LAN)] {
+        let mut graph = chain(20);
+        graph.apply(router(R1, &[edge(LAN, 10, 1), edge(LAN2, 10, 2)]));
+        network(&mut graph, turned, &[R1]);
+        network(&mut graph, other, &[R1, turned]);
+        let mut spf = Spf::new();
+        spf.run(&graph, R1);
+        graph.apply(router(turned, &[edge(other, 0, 3)]));
+        graph.apply(router(R1, &[]));
+        assert_eq!(spf.update(&graph, R1).kind, SpfKind::Incremental);
+        for key in [LAN, LAN2] {
+            assert_eq!(graph.node(key).and_then(|node| spf.distance(node)), None);
         }
     }
+}
+
+#[test]
+fn another_root_at_the_index_of_the_last_and_one_of_another_kind_are_new_roots() {
+    let mut graph = chain(20);
+    let mut spf = Spf::new();
+    graph.apply(router(FIRST, &[]));
+    spf.run(&graph, R1);
+    let index = graph.node(R1);
+    graph.remove(R1);
+    graph.apply(router(R2, &[]));
+    assert_eq!(graph.node(R2), index);
+    assert_eq!(spf.update(&graph, R2).kind, SpfKind::Fallback(Fallback::NewRoot));
+    assert_eq!(spf.changed().len(), 2);
+
+    network(&mut graph, R2, &[]);
+    assert_eq!(graph.node(R2), index);
+    assert_eq!(spf.update(&graph, R2).kind, SpfKind::Fallback(Fallback::NewRoot));
 }
 
 /// R1 reaches the beginning of the chain by R2 and R3; the distance stays, one of the first hops goes.

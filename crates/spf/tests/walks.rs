@@ -6,7 +6,7 @@ mod oracle;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bugle_spf::{Edge, FirstHop, Graph, NodeIdx, NodeKey, NodeKind, Spf, SpfKind};
+use bugle_spf::{Edge, FirstHop, Graph, NodeIdx, NodeKey, NodeKind, Spf, SpfKind, SpfRun};
 use bugle_types::Rng;
 use oracle::{Advertisement, Topology};
 use proptest::prelude::*;
@@ -169,6 +169,9 @@ proptest! {
             let run = full.run(&walk.graph, ROOT);
             let update = updated.update(&walk.graph, ROOT);
             prop_assert_eq!(update.nodes_changed, run.nodes_changed);
+            if update.kind != SpfKind::Incremental {
+                prop_assert_eq!(SpfRun { kind: SpfKind::Full, ..update }, run);
+            }
             prop_assert_eq!(changed(&updated), changed(&full));
             prop_assert_eq!(walk.routes(&updated), walk.routes(&full));
             for _ in 0..=walk.rng.below(max_batch) {
