@@ -10,6 +10,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::sim::{self, SimArgs};
+
 /// Ask and instruct bugled, the routing daemon that moves each virtual machine's route with the machine.
 #[derive(Parser, Debug)]
 #[command(name = "bugle", version, after_help = EXIT_STATUS)]
@@ -62,11 +64,9 @@ pub(crate) enum Command {
         /// A pcap or pcapng file
         file: PathBuf,
     },
-    /// Run a scenario in the simulator (not yet supported)
-    Sim {
-        /// The scenario
-        scenario: PathBuf,
-    },
+    /// Run a scenario in the simulator: a network of real speakers in virtual time
+    #[command(after_help = sim::AFTER_HELP)]
+    Sim(SimArgs),
     /// Check a configuration file
     Check {
         /// The file

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `cli` | the definition of the command line |
 //! | `commands` | what each command does |
+//! | `sim` | scenarios in the simulator |
 //! | `text` | answers as tables, for people |
 
 mod cli;
 mod commands;
+mod sim;
 mod text;
 
 use std::io::{self, BufWriter, Write};

@@ -84,6 +84,8 @@ pub(crate) struct Judge {
     parts: Option<Vec<u32>>,
     /// Before this, nothing counts as lost: the network is coming up.
     armed: bool,
+    /// When every flow arrived for the first time.
+    up: Option<Time>,
 }
 
 impl Judge {
@@ -118,6 +120,7 @@ impl Judge {
             last_event_of: BTreeMap::new(),
             parts: None,
             armed: false,
+            up: None,
         }
     }
 
@@ -235,6 +238,11 @@ impl Judge {
             .map(|flow| (flow.source, flow.destination, flow.verdict))
     }
 
+    /// When every flow that can arrive did for the first time.
+    pub(crate) const fn up(&self) -> Option<Time> {
+        self.up
+    }
+
     /// How many flows are watched.
     pub(crate) fn len(&self) -> usize {
         self.flows.len()
@@ -292,6 +300,9 @@ impl Judge {
         (flow.verdict, flow.since) = (verdict, now);
         if verdict == Verdict::Delivered {
             self.troubled.remove(&id);
+            if self.up.is_none() && self.failing().next().is_none() {
+                self.up = Some(now);
+            }
         } else {
             self.troubled.insert(id);
         }

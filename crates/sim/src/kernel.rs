@@ -175,15 +175,9 @@ impl Kernel {
         if up {
             return;
         }
-        let on_it = |object: &Object| {
-            matches!(object.what, What::Single(nexthop) if nexthop.ifindex == ifindex)
-        };
-        let gone: Vec<NexthopId> = self
-            .objects
-            .iter()
-            .filter(|(_, object)| on_it(object))
-            .map(|(&id, _)| id)
-            .collect();
+        let on_it = |object: &Object| matches!(object.what, What::Single(nexthop) if nexthop.ifindex == ifindex);
+        let gone: Vec<NexthopId> =
+            self.objects.iter().filter(|(_, object)| on_it(object)).map(|(&id, _)| id).collect();
         for id in gone {
             self.delete_object(id);
         }
@@ -280,11 +274,7 @@ impl Kernel {
         }
     }
 
-    fn put_group(
-        &mut self,
-        id: NexthopId,
-        members: &[NexthopId],
-    ) -> Result<Changed, &'static str> {
+    fn put_group(&mut self, id: NexthopId, members: &[NexthopId]) -> Result<Changed, &'static str> {
         if members.is_empty() {
             return Err("Group has no members");
         }

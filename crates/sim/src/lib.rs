@@ -8,6 +8,9 @@
 //! | `kernel` | a forwarding table that does and refuses what Linux does and refuses |
 //! | `machine` | one router: its speaker, and what waits for it |
 //! | [`world`] | [`World`]: all of it, and time |
+//! | [`scenario`] | [`Scenario`]: what happens, as text |
+//! | [`play`](mod@play) | a scenario, played |
+//! | [`report`] | [`Report`]: what a run showed, as a table, as JSON, as a picture |
 //! | [`judge`] | flows walked through the kernels: what was lost, how, and for how long |
 //! | `oracle` | what the routes should be |
 //! | `rest` | what must hold when a network rests |
@@ -21,7 +24,10 @@ mod machine;
 pub mod medium;
 pub mod network;
 mod oracle;
+pub mod play;
+pub mod report;
 mod rest;
+pub mod scenario;
 pub mod settings;
 mod tally;
 pub mod world;
@@ -30,6 +36,9 @@ pub use judge::{Outage, Verdict};
 pub use machine::Work;
 pub use medium::Quality;
 pub use network::{Network, NodeId, SegmentId};
+pub use play::{Progress, play};
+pub use report::Report;
+pub use scenario::Scenario;
 pub use settings::Timers;
 pub use tally::Activity;
 pub use world::{Plan, World};

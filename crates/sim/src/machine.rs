@@ -10,7 +10,7 @@ use bugle_ospf::Event as OspfEvent;
 use bugle_rib::fib::{FibOp, FibSnapshot};
 use bugle_speaker::event::What;
 use bugle_speaker::{Input, Output, Speaker};
-use bugle_types::{IfIndex, TableId, Time};
+use bugle_types::{IfIndex, Time};
 use bytes::Bytes;
 
 use crate::digest::Digest;
@@ -22,19 +22,6 @@ pub struct Work {
     pub packet: Duration,
     /// For each node that a run of SPF visits.
     pub spf_node: Duration,
-}
-
-/// What a router has done so far.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counts {
-    /// Packets received.
-    pub received: u64,
-    /// Runs of SPF.
-    pub spf_runs: u64,
-    /// LSAs sent again for want of an acknowledgement.
-    pub retransmitted: u64,
-    /// The speaker asked to be woken again and again without anything to do.
-    pub stuck: bool,
 }
 
 /// Something that waits for a router.
@@ -78,9 +65,9 @@ impl Ord for Arrival {
 pub(crate) enum Effect {
     Send { ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr, bytes: Bytes },
     Fib(FibOp),
-    ReadFib(Vec<TableId>),
+    ReadFib,
     SpfRun,
-    Reply(u64, Result<(), String>),
+    Reply(Result<(), String>),
 }
 
 /// A router's speaker and what waits for it.
@@ -88,8 +75,11 @@ pub(crate) enum Effect {
 pub(crate) struct Machine {
     /// None while the daemon is dead.
     pub(crate) speaker: Option<Box<Speaker>>,
-    pub(crate) work: Work,
-    pub(crate) counts: Counts,
+    work: Work,
+    /// It asked to be woken again and again without anything to do.
+    pub(crate) stuck: bool,
+    /// LSAs that earlier runs of the daemon sent again.
+    retransmitted: u64,
     /// What it asked for and nobody has carried out yet, in the order of time.
     pub(crate) effects: Vec<(Time, Effect)>,
     inbox: BinaryHeap<Reverse<Arrival>>,
@@ -107,7 +97,8 @@ impl Machine {
         Self {
             speaker: None,
             work,
-            counts: Counts { received: 0, spf_runs: 0, retransmitted: 0, stuck: false },
+            stuck: false,
+            retransmitted: 0,
             effects: Vec::new(),
             inbox: BinaryHeap::new(),
             sockets: BTreeSet::new(),
@@ -125,14 +116,14 @@ impl Machine {
 
     /// Ends the daemon without a word.
     pub(crate) fn stop(&mut self) {
-        self.counts.retransmitted += self.speaker.take().map_or(0, |s| retransmitted(&s));
+        self.retransmitted += self.speaker.take().map_or(0, |s| retransmitted(&s));
         self.inbox.clear();
         self.sockets.clear();
     }
 
     /// LSAs sent again so far.
     pub(crate) fn retransmitted(&self) -> u64 {
-        self.counts.retransmitted + self.speaker.as_deref().map_or(0, retransmitted)
+        self.retransmitted + self.speaker.as_deref().map_or(0, retransmitted)
     }
 
     /// Puts something before the router. Whatever it is, it is lost on a dead one.
@@ -151,7 +142,7 @@ impl Machine {
 
     /// When something happens here next.
     pub(crate) fn next(&self) -> Option<Time> {
-        let speaker = self.speaker.as_ref().filter(|_| !self.counts.stuck)?;
+        let speaker = self.speaker.as_ref().filter(|_| !self.stuck)?;
         let deadline = speaker.deadline().map(|(at, _)| at);
         let arrival = self.inbox.peek().map(|Reverse(arrival)| arrival.at);
         [deadline, arrival].into_iter().flatten().min().map(|at| at.max(self.busy))
@@ -196,7 +187,6 @@ impl Machine {
                 if !self.sockets.contains(&ifindex) {
                     return;
                 }
-                self.counts.received += 1;
                 self.note(at, ifindex, &bytes);
                 self.busy = at + self.work.packet;
                 self.handle(at, Input::Ospf { ifindex, src, dst, bytes: &bytes });
@@ -221,8 +211,10 @@ impl Machine {
             }
             // Everybody on a LAN gets every packet, and the engine tells what is for it.
             Output::AllDRouters { .. } => return,
-            Output::SendOspf { ifindex, src, dst, bytes } => {
+            Output::SendOspf { ifindex, src, dst, mut bytes } => {
                 self.note(at, ifindex, &bytes);
+                // Room for a whole packet was reserved; many are short, and a flood keeps many of them on their way.
+                bytes.shrink_to_fit();
                 Effect::Send { ifindex, src, dst, bytes: bytes.into() }
             }
             Output::Fib(op) => {
@@ -237,11 +229,10 @@ impl Machine {
                 }
                 Effect::Fib(op)
             }
-            Output::ReadFib(tables) => Effect::ReadFib(tables),
-            Output::Reply { request, result } => Effect::Reply(request, result),
+            Output::ReadFib(_) => Effect::ReadFib,
+            Output::Reply { result, .. } => Effect::Reply(result),
             Output::Event(event) => match event.what {
                 What::Ospf(OspfEvent::SpfRun { nodes, .. }) => {
-                    self.counts.spf_runs += 1;
                     let nodes = u32::try_from(nodes).unwrap_or(u32::MAX);
                     self.busy += self.work.spf_node * nodes;
                     Effect::SpfRun
@@ -261,8 +252,8 @@ impl Machine {
 
     fn is_stuck(&mut self, at: Time) -> bool {
         self.ticks = if self.ticks.0 == at { (at, self.ticks.1 + 1) } else { (at, 1) };
-        self.counts.stuck |= self.ticks.1 > TICKS_AT_ONCE;
-        self.counts.stuck
+        self.stuck |= self.ticks.1 > TICKS_AT_ONCE;
+        self.stuck
     }
 }
 

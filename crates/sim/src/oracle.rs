@@ -69,15 +69,14 @@ impl Oracle {
             let mut sides: BTreeMap<u8, usize> = BTreeMap::new();
             for (port, condition) in up {
                 let own = !passes(condition, condition);
-                match sides.get(&condition.side).copied().filter(|_| !own) {
-                    Some(group) => groups[group].push(port),
-                    None => {
-                        if !own {
-                            sides.insert(condition.side, groups.len());
-                        }
-                        groups.push(vec![port]);
-                    }
+                if let Some(&group) = sides.get(&condition.side).filter(|_| !own) {
+                    groups[group].push(port);
+                    continue;
                 }
+                if !own {
+                    sides.insert(condition.side, groups.len());
+                }
+                groups.push(vec![port]);
             }
             for group in groups {
                 oracle.add_group(world, &group, is_lan);
@@ -95,27 +94,26 @@ impl Oracle {
     pub(crate) fn routes(&self, router: NodeId) -> BTreeMap<Prefix, Expected> {
         let root = router.index();
         let (distances, hops) = self.paths(root);
-        let mut routes = BTreeMap::new();
+        let mut found = BTreeMap::new();
         for (&prefix, advertisers) in &self.networks {
             let cost = |&(vertex, cost): &(usize, u32)| Some(distances[vertex]? + cost);
             let Some(best) = advertisers.iter().filter_map(cost).min() else { continue };
             let nearest = advertisers.iter().filter(|advertiser| cost(advertiser) == Some(best));
-            let sets: Vec<&BTreeSet<Nexthop>> =
-                nearest.map(|&(vertex, _)| &hops[vertex]).collect();
+            let sets: Vec<&BTreeSet<Nexthop>> = nearest.map(|&(vertex, _)| &hops[vertex]).collect();
             // Without a next hop it is the router's own.
             if sets.iter().all(|set| !set.is_empty()) {
                 let nexthops: BTreeSet<Nexthop> = sets.into_iter().flatten().copied().collect();
                 let nexthops = nexthops.into_iter().collect();
-                routes.insert(prefix, Expected { metric: best, nexthops });
+                found.insert(prefix, Expected { metric: best, nexthops });
             }
         }
         for (&prefix, &place) in &self.hosts {
             if place != root && distances[place].is_some() {
                 let nexthops = hops[place].iter().copied().collect();
-                routes.insert(prefix, Expected { metric: REST, nexthops });
+                found.insert(prefix, Expected { metric: REST, nexthops });
             }
         }
-        routes
+        found
     }
 
     /// Which routers run and can reach each other: each with the first of its part.
@@ -189,7 +187,8 @@ impl Oracle {
     /// The distance of every vertex from a router, and the next hops of all shortest paths.
     fn paths(&self, root: usize) -> (Vec<Option<u32>>, Vec<BTreeSet<Nexthop>>) {
         let count = self.edges.len();
-        let cost = |from: usize, edge: &Edge| if from == root { edge.cost } else { edge.advertised };
+        let cost =
+            |from: usize, edge: &Edge| if from == root { edge.cost } else { edge.advertised };
         let mut distances: Vec<Option<u32>> = vec![None; count];
         // LANs come before routers at the same distance: their edges cost nothing.
         let mut queue = BinaryHeap::from([Reverse((0, true, root))]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bugle_ospf::neighbor::NeighborState;
 use bugle_rib::fib::RouteKey;
 use bugle_rib::{Protocol, SelectedRoute};
-use bugle_speaker::VrfState;
+use bugle_speaker::{Speaker, VrfState};
 use bugle_types::{Nexthop, Prefix, TableId};
 use rayon::prelude::*;
 
@@ -65,11 +65,11 @@ impl World {
         let Some(vrf) = speaker.and_then(|speaker| speaker.state().vrf("default")) else {
             return (0, vec!["the daemon does not run".to_owned()]);
         };
-        if machine.counts.stuck {
+        if machine.stuck {
             findings.push("the daemon asks to be woken again and again for nothing".to_owned());
         }
         let latest = self.now() + Duration::from_secs(3600);
-        let deadline = speaker.and_then(|speaker| speaker.deadline());
+        let deadline = speaker.and_then(Speaker::deadline);
         if deadline.is_none_or(|(at, _)| at < self.now() || at > latest) {
             findings.push(format!("the next deadline is {deadline:?}"));
         }
@@ -168,9 +168,8 @@ fn check_kernel(vrf: &VrfState<'_>, kernel: &Kernel, findings: &mut Vec<String>)
         let key = RouteKey { table: TableId::MAIN, prefix: route.prefix, metric };
         let found = kernel.route(&key).map_or(Way::None, |target| kernel.way(target));
         let mut hops: Vec<Nexthop> = match found {
-            Way::None => Vec::new(),
             Way::Dropped if route.nexthops.is_empty() => continue,
-            Way::Dropped => Vec::new(),
+            Way::None | Way::Dropped => Vec::new(),
             Way::Single(hop) => vec![hop],
             Way::Group(members) => members.iter().filter_map(|&id| kernel.nexthop(id)).collect(),
         };

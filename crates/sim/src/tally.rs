@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bugle_types::Time;
+use serde::Serialize;
 
 use crate::network::NodeId;
 
 /// Counts over some time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Activity {
     /// Packets sent.
     pub packets: u64,
@@ -25,6 +26,16 @@ pub struct Activity {
 }
 
 impl Activity {
+    /// Adds another count.
+    pub const fn add(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.updates += other.updates;
+        self.lsas += other.lsas;
+        self.octets += other.octets;
+        self.spf_runs += other.spf_runs;
+        self.fib_ops += other.fib_ops;
+    }
+
     /// What was added since an earlier count.
     #[must_use]
     pub const fn since(self, before: Self) -> Self {
@@ -45,8 +56,8 @@ pub(crate) struct Tally {
     pub(crate) total: Activity,
     /// By slices of [`SLICE`].
     pub(crate) slices: BTreeMap<u64, Activity>,
-    /// Runs of SPF by router.
-    pub(crate) spf_runs: BTreeMap<NodeId, u64>,
+    /// Runs of SPF by router since [`arm`](Self::arm).
+    spf_runs: BTreeMap<NodeId, u64>,
     /// When something other than a Hello was last sent, or a kernel changed.
     pub(crate) last: Time,
     /// When a kernel last changed.
@@ -57,6 +68,16 @@ pub(crate) struct Tally {
 pub(crate) const SLICE: Duration = Duration::from_millis(10);
 
 impl Tally {
+    /// The network has come up: from now on each router's runs of SPF are counted.
+    pub(crate) fn arm(&mut self) {
+        self.spf_runs.clear();
+    }
+
+    /// The most runs of SPF that a router made.
+    pub(crate) fn spf_runs_most(&self) -> u64 {
+        self.spf_runs.values().copied().max().unwrap_or(0)
+    }
+
     pub(crate) fn sent(&mut self, at: Time, bytes: &[u8]) {
         // RFC 2328 appendix A.3: the type is the second octet; an update's count of LSAs follows the header of 24.
         let kind = bytes.get(1).copied().unwrap_or(0);

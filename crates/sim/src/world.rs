@@ -57,7 +57,6 @@ pub struct World {
     pub(crate) timers: Timers,
     pub(crate) machines: Vec<Machine>,
     pub(crate) kernels: Vec<Kernel>,
-    pub(crate) prefixes: Arc<Prefixes>,
     pub(crate) medium: Medium,
     pub(crate) judge: Judge,
     pub(crate) tally: Tally,
@@ -130,9 +129,9 @@ impl World {
         let prefixes = Arc::new(Prefixes::new(networks.chain(all)));
         let count = network.routers.len();
         let kernels = (0..count).map(NodeId::at).map(|node| {
-            let devices = medium.ports_of(node).map(|(_, port, _)| {
-                (port.ifindex, Device { up: true, network: port.network() })
-            });
+            let devices = medium
+                .ports_of(node)
+                .map(|(_, port, _)| (port.ifindex, Device { up: true, network: port.network() }));
             let tap = (TAP, Device { up: true, network: None });
             Kernel::new(devices.chain([tap]), &prefixes)
         });
@@ -155,7 +154,6 @@ impl World {
             digest: Digest::new(),
             deliveries: Vec::new(),
             network,
-            prefixes,
             medium,
         };
         world.start_all(plan.start_within);
@@ -199,7 +197,9 @@ impl World {
                 passed = node.index() + 1;
             }
             if machines.len() < WORTH_SHARING {
-                machines.into_iter().for_each(|machine| machine.run(until));
+                for machine in machines {
+                    machine.run(until);
+                }
             } else {
                 machines.into_par_iter().with_max_len(1).for_each(|machine| machine.run(until));
             }
@@ -226,8 +226,7 @@ impl World {
         let seed = self.seeds.next_u64();
         self.machines[node.index()].start(Speaker::new(seed, self.now));
         let config = self.config(node);
-        let mut inputs =
-            vec![Input::Config(Box::new(config)), Input::Resync, Input::Link(self.tap())];
+        let mut inputs = vec![Input::Config(Box::new(config)), Input::Resync, Input::Link(tap())];
         for (_, port, condition) in self.medium.ports_of(node) {
             inputs.push(Input::Link(link_of(port, condition.carrier)));
             inputs.push(Input::Address(Address {
@@ -331,24 +330,11 @@ impl World {
             .filter(|(segment, ..)| self.network.segments[segment.index()].lan.is_some())
             .map(|(_, port, _)| port.ifindex)
             .collect();
-        let costs = self.medium.ports_of(node).map(|(_, port, _)| {
-            (port_name(port.ifindex), port.cost, lans.contains(&port.ifindex))
-        });
+        let costs = self
+            .medium
+            .ports_of(node)
+            .map(|(_, port, _)| (port_name(port.ifindex), port.cost, lans.contains(&port.ifindex)));
         self.timers.config(node.router_id(), router.stub, costs)
-    }
-
-    fn tap(&self) -> Link {
-        Link {
-            ifindex: TAP,
-            name: TAP_NAME.to_owned(),
-            admin_up: true,
-            carrier: true,
-            loopback: false,
-            mtu: 1500,
-            mac: Some(Mac([2, 0, 0x5e, 0, 1, 1])),
-            master: None,
-            vrf_table: None,
-        }
     }
 
     /// Carries out what a router asked for at once, between windows.
@@ -391,10 +377,10 @@ impl World {
                 self.medium.send(at, (node, ifindex), (src, dst), &bytes, &mut self.deliveries);
             }
             Effect::Fib(op) => self.ask_kernel(at, node, KernelOp::Fib(op)),
-            Effect::ReadFib(_) => self.ask_kernel(at, node, KernelOp::Read),
+            Effect::ReadFib => self.ask_kernel(at, node, KernelOp::Read),
             Effect::SpfRun => self.tally.spf_run(at, node),
-            Effect::Reply(_, Ok(())) => {}
-            Effect::Reply(_, Err(reason)) => {
+            Effect::Reply(Ok(())) => {}
+            Effect::Reply(Err(reason)) => {
                 let name = self.network.name(node);
                 self.refusals.push(format!("{at}: {name} refused a host: {reason}"));
             }
@@ -474,6 +460,20 @@ fn add_host(host: Ipv4Addr) -> Input<'static> {
         candidate: false,
     };
     Input::Host { request: 0, change }
+}
+
+fn tap() -> Link {
+    Link {
+        ifindex: TAP,
+        name: TAP_NAME.to_owned(),
+        admin_up: true,
+        carrier: true,
+        loopback: false,
+        mtu: 1500,
+        mac: Some(Mac([2, 0, 0x5e, 0, 1, 1])),
+        master: None,
+        vrf_table: None,
+    }
 }
 
 fn port_name(ifindex: IfIndex) -> String {
