@@ -1,10 +1,13 @@
-//! From a captured packet to its IPv4 datagram.
+//! From a captured packet to its IPv4 datagram or IS-IS PDU.
 
 use std::net::Ipv4Addr;
 
+use bugle_types::Mac;
 use thiserror::Error;
 
-use crate::error::DecodeError;
+use crate::error::{DecodeError, DecodeErrorKind};
+use crate::isis::NLPID_ISIS;
+use crate::isis::frame::{ETHERTYPE_LARGE, osi_payload};
 use crate::reader::Reader;
 
 /// What kind of link a packet was captured on, by the number that capture files use.
@@ -60,7 +63,16 @@ pub struct Ipv4<'a> {
     pub payload: &'a [u8],
 }
 
-/// Why a captured packet gives no IPv4 datagram.
+/// An IS-IS PDU on a link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Isis<'a> {
+    /// Who sent it and for whom it is, on links that have addresses: source, then destination.
+    pub addresses: Option<(Mac, Mac)>,
+    /// The PDU, perhaps with link-layer padding behind it.
+    pub payload: &'a [u8],
+}
+
+/// Why a captured packet gives no IPv4 datagram, or no IS-IS PDU.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum Refusal {
     /// The link type is not known.
@@ -69,6 +81,9 @@ pub enum Refusal {
     /// Something other than IPv4.
     #[error("not IPv4")]
     NotIpv4,
+    /// Something other than IS-IS.
+    #[error("not IS-IS")]
+    NotIsis,
     /// The packet ends within a header, or before the end of the datagram: the capture may have cut it short.
     #[error("cut short at byte {}: {}", .0.at, .0.kind)]
     Truncated(#[from] DecodeError),
@@ -96,6 +111,67 @@ pub(super) fn ipv4(link_type: LinkType, bytes: &[u8]) -> Result<Ipv4<'_>, Refusa
     if is_ipv4(link_type, &mut reader)? { datagram(reader) } else { Err(Refusal::NotIpv4) }
 }
 
+/// The IS-IS PDU in a packet.
+pub(super) fn isis(link_type: LinkType, bytes: &[u8]) -> Result<Isis<'_>, Refusal> {
+    let mut reader = Reader::new(bytes, 0);
+    let mut addresses = None;
+    let payload = match link_type {
+        LinkType::ETHERNET => {
+            let destination = Mac(*reader.array()?);
+            addresses = Some((Mac(*reader.array()?), destination));
+            let ethertype = ethertype(&mut reader)?;
+            osi(osi_payload(ethertype, 12, reader))?
+        }
+        LinkType::LINUX_SLL => {
+            reader.take(14)?;
+            sll(ethertype(&mut reader)?, reader)?
+        }
+        LinkType::LINUX_SLL2 => {
+            let protocol = reader.u16()?;
+            reader.take(18)?;
+            sll(protocol, reader)?
+        }
+        LinkType::C_HDLC => {
+            reader.take(2)?;
+            if reader.u16()? != C_HDLC_OSI {
+                return Err(Refusal::NotIsis);
+            }
+            // The octet of padding before OSI protocols is not always there, and is filled with anything.
+            match reader.rest() {
+                pdu @ [NLPID_ISIS, ..] => pdu,
+                padded => padded.get(1..).unwrap_or_default(),
+            }
+        }
+        LinkType::PPP | LinkType::PPP_HDLC if ppp_protocol(&mut reader)? == PPP_OSI => {
+            reader.rest()
+        }
+        LinkType(_) => return Err(Refusal::NotIsis),
+    };
+    match payload {
+        [NLPID_ISIS, ..] => Ok(Isis { addresses, payload }),
+        _ => Err(Refusal::NotIsis),
+    }
+}
+
+/// The payload of a "cooked" packet, which names 802.2 frames by a protocol of their own.
+fn sll(protocol: u16, reader: Reader<'_>) -> Result<&[u8], Refusal> {
+    // Of the length that a frame had nothing is left.
+    let ethertype = if protocol == SLL_802_2 { ETHERTYPE_LARGE } else { protocol };
+    osi(osi_payload(ethertype, 0, reader))
+}
+
+/// Tells another protocol from a frame that is cut short.
+fn osi(payload: Result<&[u8], DecodeError>) -> Result<&[u8], Refusal> {
+    use DecodeErrorKind::{BadEthertype, BadLlc};
+    payload.map_err(|error| {
+        let is_other = matches!(error.kind, BadEthertype(_) | BadLlc(..));
+        if is_other { Refusal::NotIsis } else { Refusal::Truncated(error) }
+    })
+}
+
+const SLL_802_2: u16 = 0x0004;
+const C_HDLC_OSI: u16 = 0xfefe;
+const PPP_OSI: u16 = 0x0023;
 const ETHERTYPE_IPV4: u16 = 0x0800;
 /// The Ethertypes of VLAN tags: 802.1Q, 802.1ad, and what was used before it.
 const VLAN_TAGS: [u16; 3] = [0x8100, 0x88a8, 0x9100];

@@ -1,10 +1,10 @@
-//! Reading capture files: pcap and pcapng, of either byte order, down to the IPv4 datagrams in them.
+//! Reading capture files: pcap and pcapng, of either byte order, down to the IPv4 datagrams and IS-IS PDUs in them.
 //!
 //! | Module | Holds |
 //! |---|---|
 //! | `pcap` | the classic format, with times in microseconds or nanoseconds |
 //! | `pcapng` | the format of blocks and interfaces |
-//! | [`link`] | what lies between a captured packet and its IPv4 datagram |
+//! | [`link`] | what lies between a captured packet and its IPv4 datagram or IS-IS PDU |
 //!
 //! ```
 //! # fn show(file: &[u8]) -> Result<(), bugle_wire::capture::CaptureError> {
@@ -30,7 +30,7 @@ pub mod link;
 mod pcap;
 mod pcapng;
 
-pub use link::{Ipv4, LinkType, Refusal};
+pub use link::{Ipv4, Isis, LinkType, Refusal};
 
 /// One captured packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,6 +52,14 @@ impl<'a> Packet<'a> {
     /// When there is none, or not a whole one.
     pub fn ipv4(&self) -> Result<Ipv4<'a>, Refusal> {
         link::ipv4(self.link_type, self.bytes)
+    }
+
+    /// The IS-IS PDU in it.
+    ///
+    /// # Errors
+    /// When there is none, or not a whole one.
+    pub fn isis(&self) -> Result<Isis<'a>, Refusal> {
+        link::isis(self.link_type, self.bytes)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! | Module | Holds |
 //! |---|---|
+//! | `isis` | IS-IS PDUs |
 //! | [`value`] | [`Value`], the tree that both renderings come from |
 //!
 //! ```
@@ -25,8 +26,10 @@ use crate::ospf::{
     Tlvs,
 };
 
+mod isis;
 pub mod value;
 
+pub use isis::isis;
 pub use value::Value;
 
 /// A packet of a capture file, by its number in the file.
@@ -49,7 +52,19 @@ pub fn frame(number: u32, packet: &capture::Packet<'_>) -> Value {
                 entries.push(("ospf", ospf(datagram.payload)));
             }
         }
-        Err(refusal) => entries.push(("refused", Value::text(refusal))),
+        Err(not_ipv4) => match packet.isis() {
+            Ok(capture::Isis { addresses, payload }) => {
+                if let Some((source, destination)) = addresses {
+                    entries.extend([
+                        ("source", Value::text(source)),
+                        ("destination", Value::text(destination)),
+                    ]);
+                }
+                entries.push(("isis", isis(payload)));
+            }
+            Err(capture::Refusal::NotIsis) => entries.push(("refused", Value::text(not_ipv4))),
+            Err(refusal) => entries.push(("refused", Value::text(refusal))),
+        },
     }
     Value::Map(entries)
 }
@@ -250,6 +265,8 @@ macro_rules! flag_names {
         })*
     };
 }
+
+use flag_names;
 
 flag_names! { options(Options) dd_flags(DdFlags) router_flags(RouterFlags) }
 

@@ -27,14 +27,17 @@ impl<'a> SubTlvs<'a> {
         SubTlvIter(Reader::new(self.0, 0))
     }
 
-    /// What the sub-TLVs of a link say. Those that do not have the structure of their code are left out.
+    /// What the sub-TLVs of a link say. Those that do not have the structure of their code are unknown.
     pub fn link_attributes(&self) -> impl Iterator<Item = LinkAttribute<'a>> + use<'a> {
-        self.iter().filter_map(|sub_tlv| LinkAttribute::parse(sub_tlv).ok())
+        self.iter()
+            .map(|sub_tlv| LinkAttribute::parse(sub_tlv).unwrap_or(LinkAttribute::Unknown(sub_tlv)))
     }
 
-    /// What the sub-TLVs of a prefix say. Those that do not have the structure of their code are left out.
+    /// What the sub-TLVs of a prefix say. Those that do not have the structure of their code are unknown.
     pub fn prefix_attributes(&self) -> impl Iterator<Item = PrefixAttribute<'a>> + use<'a> {
-        self.iter().filter_map(|sub_tlv| PrefixAttribute::parse(sub_tlv).ok())
+        self.iter().map(|sub_tlv| {
+            PrefixAttribute::parse(sub_tlv).unwrap_or(PrefixAttribute::Unknown(sub_tlv))
+        })
     }
 
     /// The bytes of all of them.
