@@ -413,6 +413,8 @@ impl Session {
             (poll, _) => poll,
         };
         if self.state == State::AdminDown {
+            // Section 6.8.6 discards the packet here; section 6.8.7 has a Poll answered in every state, as FRR does.
+            self.answer(control, ctx);
             self.rearm(ctx);
             return Err(Discard::AdminDown);
         }
@@ -421,11 +423,16 @@ impl Session {
         self.transition(Cause::Received(control.state), ctx);
         self.renegotiate();
         self.follow_echo(ctx);
+        self.answer(control, ctx);
+        self.settle(ctx);
+        Ok(())
+    }
+
+    /// Answers a Poll, at once and whatever else is going on (section 6.8.7).
+    fn answer(&mut self, control: &Control, ctx: &mut Context<'_>) {
         if control.flags.contains(Flags::POLL) {
             self.send(Flags::FINAL, ctx);
         }
-        self.settle(ctx);
-        Ok(())
     }
 
     /// An echo packet of this session came back.

@@ -479,6 +479,9 @@ impl Interval {
 
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::ZERO {
+            return f.write_str("0s");
+        }
         fmt::Debug::fmt(&self.as_duration(), f)
     }
 }

@@ -1,9 +1,11 @@
 //! Authentication.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bugle_bfd::{Authentication, Client, Discard, Profile};
 use bugle_wire::bfd::{Auth, AuthType, Control, Packet, State};
+use bugle_wire::capture;
 use sha1::Digest;
 
 use crate::solo::{Solo, ms, profile};
@@ -71,6 +73,29 @@ fn what_is_sent_has_the_digest_of_the_rfc_and_a_growing_sequence_number() {
         let Some(Auth::Digest { sequence, .. }) = packet.auth else { panic!("{packet:?}") };
         assert_eq!(last.map(|last| last.wrapping_add(1)), Some(sequence));
     }
+}
+
+#[test]
+fn what_bird_authenticates_is_taken_by_all_five_types() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wire/tests/data/bfd-bird-auth.pcap");
+    let file = std::fs::read(file).unwrap();
+    let mut kinds = std::collections::BTreeSet::new();
+    for packet in capture::packets(&file).unwrap() {
+        let payload = &packet.unwrap().ipv4().unwrap().payload[8..];
+        let packet = Packet::parse(payload).unwrap();
+        if packet.control.your_discriminator.is_some() {
+            continue;
+        }
+        let kind = packet.auth.unwrap().kind();
+        let mut solo = Solo::new(with_keys(kind, &[(7, b"secret")]));
+        solo.hear_bytes(payload);
+        assert_eq!(solo.session().state(), State::Init, "{kind}");
+        let mut solo = Solo::new(with_keys(kind, &[(7, b"Secret")]));
+        solo.hear_bytes(payload);
+        assert_eq!(solo.discarded(Discard::AuthDigest), 1, "{kind}");
+        kinds.insert(kind);
+    }
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), [1, 2, 3, 4, 5].map(AuthType));
 }
 
 #[test]

@@ -181,9 +181,8 @@ impl Solo {
 
     /// The changes of state since the last call.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
-        let change = |output| match output {
-            Output::Event(Event::Changed(change)) => Some(change),
-            _ => None,
+        let change = |output| {
+            if let Output::Event(Event::Changed(change)) = output { Some(change) } else { None }
         };
         self.outputs.drain(..).filter_map(change).collect()
     }

@@ -26,9 +26,11 @@ use crate::ospf::{
     Tlvs,
 };
 
+mod bfd;
 mod isis;
 pub mod value;
 
+pub use bfd::bfd;
 pub use isis::isis;
 pub use value::Value;
 
@@ -51,6 +53,7 @@ pub fn frame(number: u32, packet: &capture::Packet<'_>) -> Value {
             if datagram.protocol == PROTOCOL {
                 entries.push(("ospf", ospf(datagram.payload)));
             }
+            entries.extend(bfd::entry(&datagram));
         }
         Err(not_ipv4) => match packet.isis() {
             Ok(capture::Isis { addresses, payload }) => {

@@ -1,0 +1,10 @@
+//! Fuzzes the BFD decoder with the checks its tests replay the corpus through.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../crates/wire/tests/harness/bfd_packet.rs"]
+mod harness;
+
+fuzz_target!(|data: &[u8]| harness::check(data));
