@@ -36,8 +36,8 @@ pub struct Rib {
     tables: BTreeMap<VrfId, Table>,
     /// Every table that was ever ours, so that what got stuck in a former one is found.
     ever: BTreeSet<TableId>,
-    /// The tables that the awaited snapshot will hold.
-    asked: Option<Vec<TableId>>,
+    /// The tables that the awaited snapshot will hold, and how many changes had been asked for before it.
+    asked: Option<(Vec<TableId>, u64)>,
     reading: Reading,
     failures: u64,
     /// A failure was told of since the last snapshot.
@@ -113,7 +113,7 @@ impl Rib {
         }
         if self.reading.is_due(now) {
             let tables: Vec<TableId> = self.ever.iter().copied().collect();
-            self.asked = Some(tables.clone());
+            self.asked = Some((tables.clone(), self.shadow.ops.count));
             self.ops().read(tables);
         }
     }
@@ -178,10 +178,16 @@ impl Rib {
         self.told = false;
         let (found, before) = (snapshot.routes.len(), self.shadow.ops.count);
         let asked = self.asked.take();
+        let all_read = self.tables.values().all(Table::is_read);
+        if all_read && asked.as_ref().is_some_and(|(_, count)| *count != before) {
+            // It does not show the changes asked for meanwhile: taken for the truth, it would bring back what they deleted.
+            self.reading.doubt(now, SETTLE);
+            return;
+        }
         self.shadow.reconcile(snapshot);
         for table in self.tables.values_mut() {
             table.forget_installed();
-            let is_in = |id| asked.as_ref().is_none_or(|asked| asked.contains(&id));
+            let is_in = |id| asked.as_ref().is_none_or(|(asked, _)| asked.contains(&id));
             if table.id().is_some_and(is_in) {
                 table.set_read();
             }

@@ -151,6 +151,11 @@ impl Table {
         }
     }
 
+    /// Whether no snapshot is waited for before routes are installed.
+    pub(crate) const fn is_read(&self) -> bool {
+        self.read || self.id.is_none()
+    }
+
     /// How many prefixes have a route.
     pub(crate) const fn selected(&self) -> usize {
         self.selected

@@ -290,6 +290,21 @@ fn nothing_is_put_before_the_first_snapshot() {
 }
 
 #[test]
+fn a_snapshot_that_misses_changes_is_not_taken_for_the_truth() {
+    let mut world = World { slowness: 2, ..quiet_world() };
+    let (both, one) = ([0, 1], [1]);
+    offer(&mut world, 0, 1, Some(&both));
+    world.tell(Input::Disturbed);
+    world.step(Step::Wait(5_000));
+    assert_eq!(world.on_the_way.len(), 1);
+    // The group goes after the snapshot that shows it was taken. In lockstep it panics if a route is put on what is gone.
+    offer(&mut world, 0, 1, Some(&one));
+    offer(&mut world, 1, 1, Some(&one));
+    assert_eq!(world.on_the_way.len(), 0);
+    offer(&mut world, 0, 1, Some(&both));
+}
+
+#[test]
 fn a_storm_of_failures_asks_for_one_read() {
     let mut rib = Rib::new();
     let now = Time::from_secs(1);
