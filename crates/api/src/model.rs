@@ -351,9 +351,19 @@ pub struct Spf {
     pub due_in_us: Option<u64>,
     /// How often it ran.
     pub runs: u64,
+    /// How many of these worked out only what the changes may affect.
+    pub runs_incremental: u64,
+    /// How many calculated all paths because it was the first run, or this router's place in the graph was new.
+    pub runs_new_root: u64,
+    /// How many did because there were more changes than are kept track of.
+    pub runs_many_changes: u64,
+    /// How many did because the changes may have affected more than a quarter of the nodes.
+    pub runs_many_nodes: u64,
     /// Routers and networks in the graph.
     pub nodes: u64,
-    /// How many of them the last run reached.
+    /// How the last run went about it: `incremental`, or why not, as above: `new-root`, `many-changes`, `many-nodes`.
+    pub last_kind: String,
+    /// For how many of the nodes the last run worked out the paths.
     pub last_visited: u64,
     /// For how many of them the last run changed the distance or the nexthops.
     pub last_changed: u64,

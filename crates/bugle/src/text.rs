@@ -239,10 +239,20 @@ fn bfd_session(session: &BfdSession) -> [String; 4] {
     ]
 }
 
-const SPF: [&str; 8] =
-    ["VRF", "PROTOCOL", "AREA", "STATE", "DUE IN", "RUNS", "NODES", "LAST CHANGED"];
+const SPF: [&str; 10] = [
+    "VRF",
+    "PROTOCOL",
+    "AREA",
+    "STATE",
+    "DUE IN",
+    "RUNS",
+    "INCREMENTAL",
+    "NODES",
+    "LAST",
+    "VISITED/CHANGED",
+];
 
-fn spf(spf: &Spf) -> [String; 8] {
+fn spf(spf: &Spf) -> [String; 10] {
     [
         spf.vrf.clone(),
         spf.protocol.clone(),
@@ -250,8 +260,10 @@ fn spf(spf: &Spf) -> [String; 8] {
         spf.state.clone(),
         or_none(spf.due_in_us.map(|micros| format!("{:?}", Duration::from_micros(micros)))),
         spf.runs.to_string(),
+        spf.runs_incremental.to_string(),
         spf.nodes.to_string(),
-        spf.last_changed.to_string(),
+        spf.last_kind.clone(),
+        format!("{}/{}", spf.last_visited, spf.last_changed),
     ]
 }
 

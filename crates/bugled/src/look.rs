@@ -192,7 +192,7 @@ pub(crate) fn waits_for(view: &HostView<'_>) -> Option<String> {
 fn spf(vrf: &VrfState<'_>, now: Time) -> Option<Spf> {
     use bugle_lsdb::BackoffState;
     let ospf = vrf.ospf()?;
-    let last = ospf.routing().last_run();
+    let (last, counts) = (ospf.routing().last_run(), ospf.routing().spf_counts());
     Some(Spf {
         vrf: vrf.name().to_string(),
         protocol: OSPF.to_owned(),
@@ -205,7 +205,12 @@ fn spf(vrf: &VrfState<'_>, now: Time) -> Option<Spf> {
         .to_owned(),
         due_in_us: vrf.spf_due().map(|due| micros(due.since(now))),
         runs: ospf.stats().spf_runs,
+        runs_incremental: counts.incremental,
+        runs_new_root: counts.new_root,
+        runs_many_changes: counts.many_changes,
+        runs_many_nodes: counts.many_nodes,
         nodes: count(ospf.routing().nodes()),
+        last_kind: last.kind.name().to_owned(),
         last_visited: count(last.nodes_visited),
         last_changed: count(last.nodes_changed),
     })

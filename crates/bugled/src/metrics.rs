@@ -40,7 +40,7 @@ pub(crate) fn of_speaker(speaker: &Speaker) -> Vec<Metric> {
             "LSAs that came too fast",
             ospf(&|ospf| ospf.stats().arrivals_refused),
         ),
-        counter("ospf_spf_runs", "Route computations", ospf(&|ospf| ospf.stats().spf_runs)),
+        counter("ospf_spf_runs", "Route computations by kind", spf_runs(state.vrfs())),
         counter("ospf_drops", "Packets and LSAs dropped by reason", drops(state.vrfs())),
         gauge("routes", "Prefixes with a route", each(&|vrf| Some(count(vrf.routes().count())))),
         gauge("hosts", "Hosts by state", hosts(state.vrfs())),
@@ -82,6 +82,25 @@ pub(crate) fn of_journal(journal: &Journal) -> Vec<Metric> {
         counter("events", "Events by kind", samples.collect()),
         counter("events_missed", "Events that came too fast to be kept", single(missed)),
     ]
+}
+
+/// Runs of SPF by how they went about it.
+fn spf_runs<'a>(vrfs: impl Iterator<Item = VrfState<'a>>) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for vrf in vrfs {
+        let Some(ospf) = vrf.ospf() else { continue };
+        let counts = ospf.routing().spf_counts();
+        for (kind, runs) in [
+            ("incremental", counts.incremental),
+            ("new-root", counts.new_root),
+            ("many-changes", counts.many_changes),
+            ("many-nodes", counts.many_nodes),
+        ] {
+            let labels = vec![("vrf", vrf.name().to_string()), ("kind", kind.to_owned())];
+            samples.push((labels, runs));
+        }
+    }
+    samples
 }
 
 fn neighbors<'a>(vrfs: impl Iterator<Item = VrfState<'a>>) -> Vec<Sample> {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use bugle_spf::SpfKind;
 use bugle_types::{IfIndex, Nexthop, Prefix, RouterId, Time};
 use bugle_wire::ospf::{LsaKey, SequenceNumber};
 
@@ -216,7 +217,9 @@ pub enum Event {
     SpfRun {
         /// When it was asked for first.
         asked: Time,
-        /// Nodes in the tree.
+        /// How it went about it.
+        kind: SpfKind,
+        /// Nodes whose paths were worked out: in a full run all in the tree.
         nodes: usize,
         /// Nodes whose distance or next hops changed.
         changed: usize,

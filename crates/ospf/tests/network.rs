@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bugle_ospf::neighbor::NeighborState;
 use bugle_ospf::{Event, ExternalRoute, Input, Mismatch, NetworkType, PathType, Rival};
+use bugle_spf::SpfKind;
 use bugle_types::{IfIndex, Prefix, Rng, Time};
 use common::{World, router_id};
 
@@ -285,6 +286,23 @@ fn a_duplicate_router_id_is_named() {
         event,
         Event::Mismatch { mismatch: Mismatch::DuplicateRouterId(_), .. }
     )));
+}
+
+#[test]
+fn a_far_change_costs_a_router_what_is_behind_it() {
+    let mut world = chain(20, 43);
+    world.run_for(secs(10));
+    let before = world.routers[0].state().routing().distance(router_id(19)).unwrap();
+    let mut config = world.interface_config(18, 18);
+    config.cost += 7;
+    world.set_interface(18, IfIndex(19), Some(config));
+    world.run_for(secs(5));
+    let state = world.routers[0].state();
+    assert_eq!(state.routing().distance(router_id(19)), Some(before + 7));
+    let run = state.routing().last_run();
+    assert_eq!(run.kind, SpfKind::Incremental);
+    assert_eq!((run.nodes_visited, run.nodes_changed), (1, 1));
+    assert!(state.routing().spf_counts().incremental > 0);
 }
 
 #[test]

@@ -110,8 +110,12 @@ fn ospf(f: &mut fmt::Formatter<'_>, event: &OspfEvent) -> fmt::Result {
         OspfEvent::SelfOriginatedReceived { key, sequence } => {
             write!(f, "our own {key} came back with sequence {sequence}")
         }
-        OspfEvent::SpfRun { nodes, changed, prefixes, .. } => {
-            write!(f, "SPF over {nodes} nodes: {changed} changed, {prefixes} prefixes to look at")
+        OspfEvent::SpfRun { kind, nodes, changed, prefixes, .. } => {
+            let kind = kind.name();
+            write!(
+                f,
+                "SPF ({kind}) over {nodes} nodes: {changed} changed, {prefixes} prefixes to look at"
+            )
         }
     }
 }

@@ -59,6 +59,20 @@ pub enum SpfKind {
     Fallback(Fallback),
 }
 
+impl SpfKind {
+    /// A word for it: `full`, `incremental`, or the reason of a fallback.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Incremental => "incremental",
+            Self::Fallback(Fallback::NewRoot) => "new-root",
+            Self::Fallback(Fallback::ManyChanges) => "many-changes",
+            Self::Fallback(Fallback::ManyNodes) => "many-nodes",
+        }
+    }
+}
+
 /// Why [`Spf::update`] calculated all paths afresh.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fallback {

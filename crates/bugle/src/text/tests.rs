@@ -132,8 +132,13 @@ fn neighbors_database_and_spf_are_tables() {
         state: "quiet".to_owned(),
         due_in_us: Some(9800),
         runs: 12,
+        runs_incremental: 9,
+        runs_new_root: 1,
+        runs_many_changes: 0,
+        runs_many_nodes: 2,
         nodes: 1000,
-        last_visited: 1000,
+        last_kind: "incremental".to_owned(),
+        last_visited: 40,
         last_changed: 3,
     }])));
 }

@@ -21,7 +21,7 @@ mod topology;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use bugle_spf::{FirstHop, NexthopSetId, NodeKey, SpfRun};
+use bugle_spf::{FirstHop, NexthopSetId, NodeKey, SpfCounts, SpfRun};
 use bugle_types::{Prefix, RouterId};
 use bugle_wire::ospf::{LsaBody, LsaKey, LsaType, NetworkLsa};
 
@@ -99,6 +99,12 @@ impl Routing {
     #[must_use]
     pub fn last_run(&self) -> SpfRun {
         self.topology.last_run
+    }
+
+    /// How many runs of SPF were incremental, and how many were not for which reason.
+    #[must_use]
+    pub fn spf_counts(&self) -> SpfCounts {
+        self.topology.spf.counts()
     }
 
     /// The cost of the shortest path to a router of the area, as of the last run of SPF.
@@ -184,6 +190,7 @@ impl Ospf {
         let prefixes = self.routing.dirty.len();
         self.event(Event::SpfRun {
             asked,
+            kind: run.kind,
             nodes: run.nodes_visited,
             changed: run.nodes_changed,
             prefixes,

@@ -193,7 +193,7 @@ impl Topology {
     pub(super) fn run(&mut self) -> Vec<NodeKey> {
         self.changed = false;
         let Some(root) = self.root else { return Vec::new() };
-        self.last_run = self.spf.run(&self.graph, root);
+        self.last_run = self.spf.update(&self.graph, root);
         let changed = self.spf.changed().iter().map(|change| change.key).collect();
         for node in std::mem::take(&mut self.departed) {
             self.graph.remove(node);
