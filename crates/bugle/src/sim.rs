@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bugle_sim::scenario::Problems;
-use bugle_sim::{Progress, Scenario};
+use bugle_sim::{Progress, Scenario, Timers};
 use clap::Args;
 use serde_json::json;
 
@@ -20,6 +20,9 @@ pub(crate) struct SimArgs {
     /// Use this seed instead of the scenario's
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+    /// Use the timers of RFC 2328 and RFC 8405, to compare; the scenario's limits do not hold then
+    #[arg(long)]
+    rfc_timers: bool,
     /// Draw convergence, messages and SPF runs into this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -54,6 +57,10 @@ pub(crate) fn run(args: &SimArgs, json: bool, output: &mut impl Write) -> Result
         };
     }
     scenario.seed = args.seed.unwrap_or(scenario.seed);
+    if args.rfc_timers {
+        scenario.timers = Timers::rfc();
+        scenario.limits.clear();
+    }
     let mut meter = Meter::new();
     let report = bugle_sim::play(&scenario, &mut |progress| meter.show(progress));
     meter.end();

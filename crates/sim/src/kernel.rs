@@ -183,6 +183,13 @@ impl Kernel {
         }
     }
 
+    /// The port that a virtual machine was behind is gone, and with it its route and its neighbour entry.
+    pub(crate) fn forget_host(&mut self, host: Ipv4Addr) {
+        let (prefix, metric) = (Prefix::host(host.into()), Protocol::Host.kernel_metric());
+        self.set_route(RouteKey { table: TableId::MAIN, prefix, metric }, None);
+        self.neighbors.retain(|(_, address), _| *address != host);
+    }
+
     /// What there is, as a speaker that starts reads it.
     pub(crate) fn snapshot(&self) -> FibSnapshot {
         let mut snapshot = FibSnapshot::default();

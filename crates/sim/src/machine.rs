@@ -67,7 +67,7 @@ pub(crate) enum Effect {
     Fib(FibOp),
     ReadFib,
     SpfRun,
-    Reply(Result<(), String>),
+    Refused(String),
 }
 
 /// A router's speaker and what waits for it.
@@ -230,7 +230,8 @@ impl Machine {
                 Effect::Fib(op)
             }
             Output::ReadFib(_) => Effect::ReadFib,
-            Output::Reply { result, .. } => Effect::Reply(result),
+            Output::Reply { result: Ok(()), .. } => return,
+            Output::Reply { result: Err(refusal), .. } => Effect::Refused(refusal.to_string()),
             Output::Event(event) => match event.what {
                 What::Ospf(OspfEvent::SpfRun { nodes, .. }) => {
                     let nodes = u32::try_from(nodes).unwrap_or(u32::MAX);

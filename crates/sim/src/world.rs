@@ -272,7 +272,12 @@ impl World {
             self.machines[node.index()].handle(self.now, add_host(host));
             self.settle(node);
         }
-        if let Some(from) = from.filter(|&from| announced && Some(from) != node) {
+        let Some(from) = from.filter(|&from| Some(from) != node) else { return };
+        if !self.is_alive(from) {
+            // Its port goes with it, and with the port what the kernel had there.
+            self.kernels[from.index()].forget_host(host);
+            self.judge.node_changed(self.now, from, &self.kernels, &self.medium);
+        } else if announced {
             let vrf = "default".to_owned();
             let change = HostChange::Remove { vrf, address: host.into() };
             self.machines[from.index()].handle(self.now, Input::Host { request: 0, change });
@@ -379,8 +384,7 @@ impl World {
             Effect::Fib(op) => self.ask_kernel(at, node, KernelOp::Fib(op)),
             Effect::ReadFib => self.ask_kernel(at, node, KernelOp::Read),
             Effect::SpfRun => self.tally.spf_run(at, node),
-            Effect::Reply(Ok(())) => {}
-            Effect::Reply(Err(reason)) => {
+            Effect::Refused(reason) => {
                 let name = self.network.name(node);
                 self.refusals.push(format!("{at}: {name} refused a host: {reason}"));
             }
@@ -417,7 +421,8 @@ impl World {
                 let snapshot = self.kernels[node.index()].snapshot();
                 self.push(node, answer, Incoming::Snapshot(snapshot));
             }
-            KernelOp::Fib(op) => match self.kernels[node.index()].carry_out(&op) {
+            KernelOp::Fib(op) => { if std::env::var_os("TRACE").is_some() && self.network.name(node)=="leaf1" { eprintln!("{at} {op:?}"); }
+            match self.kernels[node.index()].carry_out(&op) {
                 Ok(changed) => {
                     self.tally.fib_op(at);
                     self.judge.kernel_changed(at, node, changed, &self.kernels, &self.medium);
@@ -427,7 +432,7 @@ impl World {
                     self.refusals.push(format!("{at}: {name}: {reason}: {op:?}"));
                     self.push(node, answer, Incoming::Refused { op, reason });
                 }
-            },
+            }},
         }
     }
 

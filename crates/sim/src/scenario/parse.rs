@@ -27,7 +27,7 @@ pub(super) fn parse(
     let mut parser = Parser {
         read,
         problems: Vec::new(),
-        spread: None,
+        spreads: Vec::new(),
         topology_given: false,
         scenario: Scenario {
             title: String::new(),
@@ -92,16 +92,20 @@ impl Pass {
     }
 }
 
-/// How virtual machines are spread over routers.
+/// Virtual machines whose addresses do not matter.
 enum Spread {
+    /// So many on each router where they can live.
     Each(u32),
+    /// So many on all of these together.
     Total(u32),
+    /// So many on this router.
+    On(u32, NodeId),
 }
 
 struct Parser<'a> {
     read: &'a dyn Fn(&Path) -> Result<String, String>,
     scenario: Scenario,
-    spread: Option<Spread>,
+    spreads: Vec<Spread>,
     topology_given: bool,
     problems: Vec<Problem>,
 }
@@ -166,10 +170,11 @@ impl Parser<'_> {
             }
             "hosts" => {
                 let count = words.number("a number")?;
-                self.spread = Some(match words.word("each or spread")? {
+                self.spreads.push(match words.word("each, spread or on")? {
                     "each" => Spread::Each(count),
                     "spread" => Spread::Total(count),
-                    other => return Err(format!("expected each or spread, found {other:?}")),
+                    "on" => Spread::On(count, node(words, &scenario.network)?),
+                    other => return Err(format!("expected each, spread or on, found {other:?}")),
                 });
             }
             _ => return self.event(line, words),
@@ -337,20 +342,22 @@ impl Parser<'_> {
         Ok(Node::Random(kind))
     }
 
+    /// Addresses are 10.100.0.1 and on, up to where 10.127 ends.
     fn spread_hosts(&mut self) {
         let edges: Vec<NodeId> = candidates(&self.scenario.network, "");
         let count = u32::try_from(edges.len()).unwrap_or(u32::MAX);
-        let total = match self.spread {
-            None => return,
-            Some(Spread::Each(each)) => each.saturating_mul(count),
-            Some(Spread::Total(total)) => total,
-        };
-        // 10.100.0.1 and on, up to where 10.127 ends.
-        let total = total.min(0x001C_0000 - 2);
-        for (number, &node) in (1..=total).zip(edges.iter().cycle()) {
-            let host = Ipv4Addr::from(0x0A64_0000 + number);
-            self.scenario.hosts.entry(host).or_insert(node);
-            self.scenario.addresses.insert(host);
+        let mut addresses = (0x0A64_0001..0x0A7F_FFFF).map(Ipv4Addr::from);
+        for spread in &self.spreads {
+            let (total, places) = match spread {
+                Spread::Each(each) => (each.saturating_mul(count), &edges[..]),
+                Spread::Total(total) => (*total, &edges[..]),
+                Spread::On(total, node) => (*total, std::slice::from_ref(node)),
+            };
+            let total = usize::try_from(total).unwrap_or(usize::MAX);
+            for (&node, host) in places.iter().cycle().zip(&mut addresses).take(total) {
+                self.scenario.hosts.entry(host).or_insert(node);
+                self.scenario.addresses.insert(host);
+            }
         }
     }
 
