@@ -79,9 +79,6 @@ impl Spf {
                 continue;
             }
             self.uproot(node);
-            if !is_crossed(graph, root, node) {
-                continue;
-            }
             let arcs = graph.out_of().arcs(node);
             run.edges_visited += arcs.len();
             for arc in arcs {
