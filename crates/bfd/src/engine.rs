@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::echo::Returned;
 use crate::io::{Arrival, Client, Discard, Event, Hop, Input, Output, Path, Stats, TTL};
 use crate::session::{Context, Session, Timer};
-use crate::timing::{Progress, STALL, Stall, random_u32};
+use crate::timing::{LONGEST_LEEWAY, Progress, STALL, Stall, random_u32};
 
 /// Outputs there is room for from the beginning: more than one input causes unless many sessions change at once.
 const OUTPUTS: usize = 256;
@@ -185,8 +185,10 @@ impl Bfd {
 
     fn on_tick(&mut self, drained: Time) {
         let progress = Progress { drained: drained.min(self.now), stall: self.stall };
+        // What is due soon may go out now, and save a turn.
+        let soon = self.now + LONGEST_LEEWAY;
         for key in 0..self.due.len() {
-            if self.due.get(key).is_some_and(|due| *due <= self.now) {
+            if self.due.get(key).is_some_and(|due| *due <= soon) {
                 self.with_session(key, |session, ctx| session.on_tick(progress, ctx));
             }
         }

@@ -12,7 +12,7 @@ use crate::config::{MIN_INTERVAL, Settings};
 use crate::echo::{self, Echo, Returned};
 use crate::io::{Change, Client, Discard, Endpoint, Event, Hop, Output, Path, Stats};
 use crate::machine::{self, Cause};
-use crate::timing::{Progress, Timing, Watch, jittered, random_u32};
+use crate::timing::{Progress, Timing, Watch, jittered, leeway, random_u32};
 
 /// What a session needs of the engine.
 pub(crate) struct Context<'a> {
@@ -461,7 +461,8 @@ impl Session {
             self.transition(Cause::EchoFailed, ctx);
         }
         self.follow_echo(ctx);
-        if self.transmit_at.is_some_and(|at| at <= ctx.now) {
+        let leeway = self.interval.map_or(Duration::ZERO, leeway);
+        if self.transmit_at.is_some_and(|at| at <= ctx.now + leeway) {
             self.transmit(ctx);
         }
         if self.echo.transmit_at.is_some_and(|at| at <= ctx.now) {

@@ -90,13 +90,27 @@ impl Watch {
 }
 
 /// The time to the next packet: the interval less a random part, so that systems do not fall into step (section 6.8.7).
+///
+/// It is at least three quarters of the interval and the [`leeway`], so that a packet may go out that much earlier.
 pub(crate) fn jittered(interval: Interval, multiplier: NonZeroU8, rng: &mut Rng) -> Duration {
     let nanos = u64::from(interval.0) * 1000;
     // With a multiplier of 1, a packet must be there before the whole interval has passed.
     let most = if multiplier == NonZeroU8::MIN { nanos / 100 * 90 } else { nanos };
-    let least = nanos - nanos / 4;
-    Duration::from_nanos(most - rng.below(most - least + 1))
+    let least = nanos - nanos / 4 + nanos / LEEWAY;
+    Duration::from_nanos(most - rng.below(most.saturating_sub(least) + 1))
 }
+
+/// How much earlier than planned a packet may go out, if the system is awake anyway: waking up costs more than sending.
+pub(crate) fn leeway(interval: Interval) -> Duration {
+    Duration::from_nanos((u64::from(interval.0) * 1000 / LEEWAY).min(MAX_LEEWAY))
+}
+
+/// The leeway as a fraction of the interval, and in nanoseconds the longest that is worth looking for.
+const LEEWAY: u64 = 16;
+const MAX_LEEWAY: u64 = 1_000_000;
+
+/// The longest leeway there is.
+pub(crate) const LONGEST_LEEWAY: Duration = Duration::from_nanos(MAX_LEEWAY);
 
 /// A number that is hard to guess.
 pub(crate) fn random_u32(rng: &mut Rng) -> u32 {
@@ -123,7 +137,8 @@ mod tests {
             let multiplier = NonZeroU8::new(multiplier).unwrap();
             let drawn: Vec<_> =
                 (0..10_000).map(|_| jittered(interval, multiplier, &mut rng)).collect();
-            let (least, most) = (Duration::from_micros(7_500), Duration::from_micros(most));
+            let (least, most) = (Duration::from_micros(8_125), Duration::from_micros(most));
+            assert_eq!(least, leeway(interval) + Duration::from_micros(7_500));
             assert!(drawn.iter().all(|time| (least..=most).contains(time)));
             let margin = Duration::from_micros(10);
             assert!(*drawn.iter().min().unwrap() < least + margin);

@@ -139,14 +139,7 @@ fn there_is_no_echo_over_several_hops_nor_unless_both_want_it() {
             solo.remote.state = state;
             solo.remote.your_discriminator = ours;
             let bytes = solo.remote.emit(None);
-            solo.input(Input::Control(bugle_bfd::Arrival {
-                received: solo.now,
-                vrf: path.vrf,
-                hop: path.hop,
-                source: path.remote,
-                ttl: 255,
-                bytes: &bytes,
-            }));
+            solo.hear_from(path, &bytes);
         }
         assert_eq!(solo.bfd.state().session(path).unwrap().state(), State::Up);
         assert_eq!(run(&mut solo, 25, true), []);

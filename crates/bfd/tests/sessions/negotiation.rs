@@ -1,14 +1,15 @@
 //! Intervals, Poll Sequences, demand mode.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
 use bugle_bfd::config::COMMON_INTERVALS;
-use bugle_bfd::{Client, Profile};
+use bugle_bfd::{Client, Input, Path, Profile};
 use bugle_types::Time;
 use bugle_wire::bfd::{Control, Flags, Interval, State};
 
-use crate::solo::{Solo, ms, profile};
+use crate::solo::{Solo, ms, path, profile, settings};
 
 /// The times between packets sent.
 fn gaps(sent: &[(Time, Control)]) -> Vec<Duration> {
@@ -25,7 +26,7 @@ fn packets_are_a_second_apart_until_up_and_jittered() {
     solo.wait(ms(60_000));
     let gaps = gaps(&solo.sent);
     assert!(gaps.iter().all(|gap| (ms(750)..=ms(1000)).contains(gap)), "{gaps:?}");
-    assert!(gaps.iter().any(|gap| *gap < ms(800)) && gaps.iter().any(|gap| *gap > ms(950)));
+    assert!(gaps.iter().any(|gap| *gap < ms(850)) && gaps.iter().any(|gap| *gap > ms(950)));
     assert!(solo.sent.iter().all(|(_, sent)| sent.desired_min_tx == Interval::SECOND));
     assert!(solo.sent.iter().all(|(_, sent)| sent.required_min_rx == Interval(10_000)));
 }
@@ -56,7 +57,38 @@ fn with_a_multiplier_of_one_packets_are_at_most_nine_tenths_of_the_interval_apar
     solo.wait_alive(ms(20_000));
     let gaps = gaps(&solo.sent);
     assert!(gaps.iter().all(|gap| (ms(75)..=ms(90)).contains(gap)), "{gaps:?}");
-    assert!(gaps.iter().any(|gap| *gap < ms(77)) && gaps.iter().any(|gap| *gap > ms(88)));
+    assert!(gaps.iter().any(|gap| *gap < ms(83)) && gaps.iter().any(|gap| *gap > ms(88)));
+}
+
+#[test]
+fn packets_of_several_sessions_share_turns_and_keep_to_three_quarters_of_the_interval() {
+    let mut solo = Solo::empty();
+    solo.remote.desired_min_tx = Interval(10_000);
+    solo.remote.detect_mult = NonZeroU8::MAX;
+    for last in 2..18 {
+        let path = Path { remote: [192, 0, 2, last].into(), ..path() };
+        let settings = settings(profile(10, 3));
+        solo.input(Input::Request { client: Client::Ospf, path, settings });
+        for state in [State::Down, State::Up] {
+            let ours = solo.bfd.state().session(path).unwrap().id();
+            let your_discriminator = Some(ours).filter(|_| state == State::Up);
+            let bytes = Control { state, your_discriminator, ..solo.remote }.emit(None);
+            solo.hear_from(path, &bytes);
+        }
+    }
+    solo.wait(ms(100));
+    solo.sent.clear();
+    solo.wait(ms(2_000));
+    let names: BTreeSet<_> = solo.sent.iter().map(|(_, sent)| sent.my_discriminator).collect();
+    assert_eq!(names.len(), 16);
+    for name in names {
+        let sent = solo.sent.iter().filter(|(_, sent)| sent.my_discriminator == name);
+        let gaps = gaps(&sent.copied().collect::<Vec<_>>());
+        let bounds = ms(30) / 4..=ms(10);
+        assert!(gaps.iter().all(|gap| bounds.contains(gap)) && gaps.len() >= 199, "{gaps:?}");
+    }
+    let turns: BTreeSet<_> = solo.sent.iter().map(|(at, _)| at).collect();
+    assert!(turns.len() * 3 < solo.sent.len() * 2, "{} {}", turns.len(), solo.sent.len());
 }
 
 #[test]

@@ -123,14 +123,14 @@ impl Solo {
     }
 
     pub(crate) fn hear_bytes(&mut self, bytes: &[u8]) {
-        self.input(Input::Control(Arrival {
-            received: self.now,
-            vrf: VrfId::DEFAULT,
-            hop: path().hop,
-            source: path().remote,
-            ttl: 255,
-            bytes,
-        }));
+        self.hear_from(path(), bytes);
+    }
+
+    /// A packet arrives on a path, just now and with a TTL of 255.
+    pub(crate) fn hear_from(&mut self, path: Path, bytes: &[u8]) {
+        let Path { vrf, hop, remote: source } = path;
+        let received = self.now;
+        self.input(Input::Control(Arrival { received, vrf, hop, source, ttl: 255, bytes }));
     }
 
     /// Time passes, and what is due is done on time. The remote system is silent.
