@@ -32,10 +32,13 @@
 //! graph.apply(NodeUpdate { key: lan, kind: NodeKind::Network, no_transit: false, edges: members });
 //!
 //! let mut spf = Spf::new();
-//! spf.run(&graph, a);
+//! spf.update(&graph, a);
 //! let node = graph.node(b).expect("it was added");
 //! assert_eq!(spf.distance(node), Some(10));
 //! assert_eq!(spf.first_hops(spf.nexthops(node)), [FirstHop { link: 7, router: Some(b) }]);
+//!
+//! // Nothing has changed since, so there is nothing to do.
+//! assert_eq!(spf.update(&graph, a).nodes_visited, 0);
 //! ```
 
 pub mod graph;

@@ -372,7 +372,9 @@ impl Spf {
                 self.changed.push(NodeChange { key, node: Some(node) });
             }
         }
-        self.changed.extend(departed.into_keys().map(|key| NodeChange { key, node: None }));
+        // They have left, or are back where nothing has led to them yet.
+        let departed = departed.into_keys().map(|key| NodeChange { key, node: graph.node(key) });
+        self.changed.extend(departed);
     }
 }
 

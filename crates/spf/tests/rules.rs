@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bugle_spf::{
-    Edge, EdgeChange, Fallback, FirstHop, Graph, MAX_PATH, NodeKey, NodeKind, NodeUpdate, Spf,
-    SpfCounts, SpfKind, SpfRun,
+    Edge, EdgeChange, Fallback, FirstHop, Graph, MAX_PATH, NodeChange, NodeKey, NodeKind,
+    NodeUpdate, Spf, SpfCounts, SpfKind, SpfRun,
 };
 
 const R1: NodeKey = NodeKey(1);
@@ -281,6 +281,22 @@ fn a_node_that_has_moved_to_another_index_has_not_changed() {
     assert_ne!(graph.node(R2), index);
     spf.run(&graph, R1);
     assert_eq!(spf.changed(), []);
+}
+
+#[test]
+fn a_node_that_has_moved_out_of_reach_is_reported_where_it_is_now() {
+    for calculate in [Spf::run, Spf::update] {
+        let mut graph = chain(20);
+        let mut spf = Spf::new();
+        spf.run(&graph, R1);
+        let (last, index) = (NodeKey(29), graph.node(NodeKey(29)));
+        graph.remove(last);
+        graph.apply(router(R2, &[]));
+        graph.apply(router(last, &[]));
+        assert_ne!(graph.node(last), index);
+        calculate(&mut spf, &graph, R1);
+        assert_eq!(spf.changed(), [NodeChange { key: last, node: graph.node(last) }]);
+    }
 }
 
 /// Sets that have gone out of use are swept out now and then, which must not look like a change of those in use.
