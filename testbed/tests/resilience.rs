@@ -7,8 +7,8 @@ use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bugle_testbed::contender::Make;
-use bugle_testbed::{FibWatch, Frr, Interface, Lab, Probe, Result, RouteEditor, Tuning};
+use bugle_testbed::contender::{BUGLE_HOSTS, Make};
+use bugle_testbed::{Bugled, FibWatch, Frr, Interface, Lab, Probe, Result, RouteEditor, Tuning};
 use bugle_types::Prefix;
 
 use support::{SOON, TAP, VM, bugle, full, host, router, wait_for_entry, wait_for_gateways};
@@ -37,6 +37,30 @@ fn wait_for_change(
             return Ok(change.at);
         }
     }
+}
+
+#[test]
+fn what_the_daemon_did_can_be_replayed() -> Result<()> {
+    let Some(lab) = Lab::for_test("replay")? else { return Ok(()) };
+    let (ours, theirs) = (lab.node("ours")?, lab.node("theirs")?);
+    let link = lab.link(&ours, &theirs)?;
+    VM.place(&lab, &ours, TAP)?;
+    let _frr = Frr::start(&lab, &theirs, &router(2, eth0()))?;
+    let recording = ours.directory().join("recording");
+    let record = format!("[record]\nfile = \"{}\"\n", recording.display());
+    let config = router(1, eth0()).bugle() + BUGLE_HOSTS + &record;
+    let mut bugled = Bugled::start(&lab, &ours, &config)?;
+    lab.wait_for(SOON, "the adjacency", || full(&bugled) == 1)?;
+    bugled.add_host(VM.address, TAP, VM.mac)?;
+    wait_for_gateways(&lab, &theirs, VM.address, &[link.a.address])?;
+    bugled.remove_host(VM.address)?;
+    wait_for_gateways(&lab, &theirs, VM.address, &[])?;
+    bugled.process().stop(SOON)?;
+    let replayed = bugled.bugle(&format!("replay {}", recording.display()))?;
+    for event in ["Full", "10.100.0.9", "the speaker asked for what was recorded"] {
+        assert!(replayed.contains(event), "{event} is missing from:\n{replayed}");
+    }
+    Ok(())
 }
 
 #[test]
@@ -103,7 +127,7 @@ fn a_configured_host_is_announced_again_after_a_kill() -> Result<()> {
         VM.address,
         VM.mac
     );
-    let mut bugled = bugle_testbed::Bugled::start(&lab, &ours, &config)?;
+    let mut bugled = Bugled::start(&lab, &ours, &config)?;
     wait_for_gateways(&lab, &theirs, VM.address, &[link.a.address])?;
     bugled.kill();
     // The neighbour notices after its dead interval.
@@ -192,7 +216,7 @@ fn the_last_of_two_claims_of_one_address_wins() -> Result<()> {
     lab.wait_for(SOON, "exactly one owner", one)?;
     thread::sleep(Duration::from_secs(3));
     assert!(one(), "two owners: {:?}", spine.gateways(&prefix)?);
-    let advertising = |bugled: &bugle_testbed::Bugled| {
+    let advertising = |bugled: &Bugled| {
         bugled.show("show hosts").is_ok_and(|hosts| {
             hosts.as_array().into_iter().flatten().any(|host| !host["metric"].is_null())
         })

@@ -67,6 +67,14 @@ pub(crate) enum Command {
     /// Run a scenario in the simulator: a network of real speakers in virtual time
     #[command(after_help = sim::AFTER_HELP)]
     Sim(SimArgs),
+    /// Replay a recording of a daemon (record.file in its configuration), and print its events
+    ///
+    /// The speaker is told what the recorded one was told, at the times of its clock. It must ask for the same things: where it
+    /// does not, as another version may not, the replay ends and says so.
+    Replay {
+        /// The recording
+        file: PathBuf,
+    },
     /// Check a configuration file
     Check {
         /// The file

@@ -13,7 +13,7 @@ use clap::CommandFactory;
 use serde_json::json;
 
 use crate::cli::{Cli, Command, HostCommand};
-use crate::{sim, text};
+use crate::{replay, sim, text};
 
 /// Why a command came to nothing.
 #[derive(Debug)]
@@ -88,6 +88,7 @@ pub(crate) fn run(cli: &Cli, output: &mut impl Write) -> Result<(), Failure> {
         Command::Watch => wait(watch(&client, cli.json, output)),
         Command::Decode { file } => decode(file, cli.json, output),
         Command::Sim(args) => sim::run(args, cli.json, output),
+        Command::Replay { file } => replay::run(file, cli.json, output),
         Command::Check { file } => check(file, cli.json, output),
         Command::Completion { shell } => {
             // Into memory first: the generator panics if it cannot write.

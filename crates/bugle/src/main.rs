@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `cli` | the definition of the command line |
 //! | `commands` | what each command does |
+//! | `replay` | recordings of a daemon, told again |
 //! | `sim` | scenarios in the simulator |
 //! | `text` | answers as tables, for people |
 
 mod cli;
 mod commands;
+mod replay;
 mod sim;
 mod text;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bugle_api::model::{Event, Explanation, HostAdd, Metric, Reply, Topic};
 use bugle_api::{Backend, Desk, HostRequest, Refusal};
-use bugle_host::{Handle, Stopped};
+use bugle_host::{Handle, Recorded, Stopped};
 use bugle_speaker::config::VrfName;
 use bugle_speaker::{HostChange, HostRefusal, Speaker};
 use bugle_types::Time;
@@ -19,7 +19,7 @@ use crate::{explain, look, metrics};
 /// The running daemon, as the API sees it.
 #[derive(Debug)]
 pub(crate) struct Daemon {
-    handle: Handle<Speaker>,
+    handle: Handle<Recorded>,
     /// Held while the loop is asked to look at something: one look at a time, so that between two of them it has time for packets.
     looking: Mutex<()>,
     journal: Arc<Journal>,
@@ -27,7 +27,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    pub(crate) fn new(handle: Handle<Speaker>, journal: Arc<Journal>, wall: Wall) -> Self {
+    pub(crate) fn new(handle: Handle<Recorded>, journal: Arc<Journal>, wall: Wall) -> Self {
         Self { handle, looking: Mutex::new(()), journal, wall }
     }
 
@@ -37,7 +37,10 @@ impl Daemon {
         look: impl FnOnce(&Speaker, Time) -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         let _turn = self.looking.lock().await;
-        self.handle.read(look).await.map_err(|Stopped| Refusal::Stopping)
+        self.handle
+            .read(|engine, now| look(engine.speaker(), now))
+            .await
+            .map_err(|Stopped| Refusal::Stopping)
     }
 
     async fn change(&self, change: HostChange) -> Result<(), Refusal> {

@@ -1,13 +1,12 @@
 //! The daemon from start to stop.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bugle_api::{BindError, Server};
-use bugle_host::{Clock, Driver, DriverError};
-use bugle_speaker::Speaker;
-use bugle_speaker::config::Config;
+use bugle_host::{Clock, Driver, DriverError, Recorded};
+use bugle_speaker::config::{Config, Record};
 use thiserror::Error;
 use tokio::runtime::Builder;
 use tracing::info;
@@ -26,6 +25,14 @@ pub(crate) enum RunError {
     /// The loop cannot run.
     #[error("{0}; bugled needs the capabilities NET_ADMIN and NET_RAW")]
     Driver(#[from] DriverError),
+    /// The recording cannot be written.
+    #[error("cannot record in {}: {source}; check its directory and record.file", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// The system gave no thread, or nothing to wait with.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
@@ -49,7 +56,16 @@ async fn serve(file: &Path, config: Config) -> Result<(), RunError> {
     }
     let clock = Clock::start();
     let wall = Wall::new(clock);
-    let speaker = Speaker::new(seed(), clock.now());
+    let speaker = match &config.record {
+        None => Recorded::not(seed(), clock.now()),
+        Some(Record { file, limit }) => {
+            let path = file.clone();
+            let recorded = Recorded::to(file, *limit, seed(), clock.now());
+            let recorded = recorded.map_err(|source| RunError::Record { path, source })?;
+            info!("recording in {}", file.display());
+            recorded
+        }
+    };
     let (driver, handle) = Driver::open(speaker, clock)?;
     let driver = driver.with_desk(Box::new(FrontDesk(desk)))?;
     let journal = Arc::new(Journal::new(wall));

@@ -5,8 +5,7 @@ use std::future::pending;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bugle_host::Handle;
-use bugle_speaker::Speaker;
+use bugle_host::{Handle, Recorded};
 use bugle_speaker::config::Config;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -19,11 +18,11 @@ pub(crate) struct Supervisor {
     file: PathBuf,
     /// The configuration in force.
     config: Config,
-    handle: Handle<Speaker>,
+    handle: Handle<Recorded>,
 }
 
 impl Supervisor {
-    pub(crate) fn new(file: &Path, config: Config, handle: Handle<Speaker>) -> Self {
+    pub(crate) fn new(file: &Path, config: Config, handle: Handle<Recorded>) -> Self {
         Self { file: file.to_owned(), config, handle }
     }
 
@@ -64,13 +63,8 @@ impl Supervisor {
                     error!("not reloaded: {line}");
                 }
             }
-            Ok(config) if config.api != self.config.api => {
-                error!(
-                    "not reloaded: {}: [api] differs from what is in force, and takes effect at a start only: \
-                     restart bugled, or change [api] back",
-                    self.file.display()
-                );
-            }
+            Ok(config) if config.api != self.config.api => self.at_a_start_only("[api]"),
+            Ok(config) if config.record != self.config.record => self.at_a_start_only("[record]"),
             Ok(config) if config == self.config => info!("reloaded: nothing has changed"),
             Ok(config) => {
                 self.config = config;
@@ -79,6 +73,14 @@ impl Supervisor {
             }
         }
         systemd::ready();
+    }
+
+    fn at_a_start_only(&self, table: &str) {
+        error!(
+            "not reloaded: {}: {table} differs from what is in force, and takes effect at a start only: \
+             restart bugled, or change {table} back",
+            self.file.display()
+        );
     }
 
     /// Puts the configuration into force, and waits until the loop has taken it.

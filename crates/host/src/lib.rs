@@ -7,6 +7,7 @@
 //! | [`handle`] | [`Handle`]: how the rest of the daemon speaks to the loop |
 //! | [`desk`] | [`Desk`]: changes to the hosts that are asked for on the loop's own thread |
 //! | [`engine`] | [`Engine`]: what the driver needs of the speaker |
+//! | [`record`] | [`Recorded`]: a speaker, and a file of what it was told |
 //! | [`counters`] | [`Counters`]: what went through the sockets, and what went wrong |
 //! | [`clock`] | [`Clock`]: the one place where bugle reads a clock |
 //! | `ospf`, `ipv4` | the raw socket of an OSPF interface |
@@ -25,6 +26,7 @@ mod ipv4;
 mod limiter;
 mod ospf;
 mod poller;
+pub mod record;
 
 pub use clock::Clock;
 pub use counters::Counters;
@@ -32,3 +34,4 @@ pub use desk::Desk;
 pub use driver::{Driver, DriverError};
 pub use engine::Engine;
 pub use handle::{Handle, Stopped};
+pub use record::Recorded;

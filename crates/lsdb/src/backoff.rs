@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use bugle_types::Time;
+use serde::{Deserialize, Serialize};
 
 /// The delays of RFC 8405 section 3.
 ///
 /// The defaults are shorter than the RFC's (50 ms, 200 ms, 5 s, 10 s, 500 ms), which come from a time when SPF took long: the
 /// first change after a quiet time is acted on at once, and an unstable network costs five runs a second, each well below a
 /// millisecond for a thousand routers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackoffConfig {
     /// `INITIAL_SPF_DELAY`: after the first event of a quiet network.
     pub initial: Duration,

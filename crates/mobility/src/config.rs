@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bugle_types::{Mac, NamePattern, Prefix, RouterId};
+use serde::{Deserialize, Serialize};
 
 /// The settings of one VRF's hosts.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -69,7 +70,7 @@ pub struct Families {
 }
 
 /// When an address that keeps moving is taken for a duplicate, as in RFC 7432 section 15.1.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Damping {
     /// The move that is one too many.
     pub moves: usize,

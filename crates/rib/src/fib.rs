@@ -6,9 +6,10 @@
 use std::net::IpAddr;
 
 use bugle_types::{IfIndex, Mac, Nexthop, Prefix, TableId};
+use serde::{Deserialize, Serialize};
 
 /// Names a nexthop object or group in the forwarding table. bugle uses ids in [`NexthopId::RANGE`] only.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct NexthopId(pub u32);
 
 impl NexthopId {
@@ -17,7 +18,7 @@ impl NexthopId {
 }
 
 /// Identifies one route in the forwarding table: the kernel keeps one per table, prefix and metric.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct RouteKey {
     /// The routing table.
     pub table: TableId,
@@ -28,7 +29,7 @@ pub struct RouteKey {
 }
 
 /// Where a route leads.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum RouteTarget {
     /// Through a nexthop object or group.
     Nexthop(NexthopId),
@@ -39,7 +40,7 @@ pub enum RouteTarget {
 /// One change asked of the forwarding table. Each is idempotent: putting replaces, deleting what is gone succeeds.
 ///
 /// Order matters: a nexthop goes in before the group or route that names it, and out after it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum FibOp {
     /// Create a nexthop object, or re-point it and with it every route that uses it.
     PutNexthop {
@@ -92,7 +93,7 @@ pub enum FibOp {
 
 /// What a forwarding table holds of bugle's: read at the start (adoption), after lost notifications and after carrier
 /// events, when the kernel may have deleted objects without saying so.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct FibSnapshot {
     /// Single nexthop objects in [`NexthopId::RANGE`].
     pub nexthops: Vec<(NexthopId, Nexthop)>,

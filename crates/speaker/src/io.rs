@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use bugle_mobility::Refused;
 use bugle_rib::fib::{FibOp, FibSnapshot};
 use bugle_types::{Address, IfIndex, Link, Mac, TableId};
+use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::event::Event;
@@ -64,7 +65,7 @@ pub enum Input<'a> {
 }
 
 /// A change to the hosts, asked for through the API.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum HostChange {
     /// A host is here.
     Add {

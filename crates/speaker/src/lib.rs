@@ -6,6 +6,7 @@
 //! | [`io`] | [`Input`], [`Output`]: what the speaker is told and what it asks for |
 //! | [`event`] | [`Event`]: what is worth telling, in words |
 //! | [`config`] | [`Config`]: the configuration file, parsed and checked |
+//! | [`record`] | [`Recorder`](record::Recorder), [`Replay`](record::Replay): what a speaker was told, as text, and again |
 //! | [`state`] | [`State`]: what there is to see |
 //! | `vrf` | one VRF: its instances, its hosts, what passes between them |
 //! | `ports` | which interfaces a protocol runs on |
@@ -14,6 +15,7 @@ pub mod config;
 pub mod event;
 pub mod io;
 mod ports;
+pub mod record;
 pub mod speaker;
 pub mod state;
 mod vrf;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use bugle_speaker::record::{Replay, ReplayError};
 use bugle_speaker::{HostChange, HostRefusal, Input};
 use bugle_types::{IfIndex, Mac, Nexthop, Prefix};
 use common::{Deed, Way, World, add, hypervisor_config, remove, spine_config};
@@ -331,4 +332,58 @@ fn a_thousand_hosts_come_and_go() {
     world.run_for(secs(4));
     assert!((0..1_000).all(|n| world.machines[0].kernel.lookup(host(n)) == Way::None));
     assert_eq!(world.machines[0].kernel.routes.len(), 0);
+}
+
+/// Replays a recording to its end, and returns what was asked for.
+fn replay(recording: &str) -> Result<Vec<String>, ReplayError> {
+    let mut lines = recording.lines();
+    let mut replay = Replay::new(lines.next().unwrap_or_default())?;
+    let mut all = Vec::new();
+    for line in lines {
+        replay.step(line, |_, output| all.push(format!("{output:?}")))?;
+    }
+    assert_eq!(replay.told().0, recording.lines().count() - 1);
+    Ok(all)
+}
+
+#[test]
+fn a_recorded_speaker_can_be_replayed_bit_for_bit() {
+    let mut world = settled(3);
+    world.host(1, add(HOST)).unwrap();
+    world.run_for(secs(2));
+    world.host(2, add(HOST)).unwrap();
+    world.host(1, remove(HOST)).unwrap();
+    world.run_for(secs(1));
+    world.cut(3);
+    world.set_link(2, 1, |link| link.carrier = false);
+    world.run_for(secs(3));
+    world.set_link(2, 1, |link| link.carrier = true);
+    world.kill(1);
+    world.start(1);
+    world.run_for(secs(20));
+    for machine in 0..4 {
+        world.input(machine, Input::Shutdown);
+        let recording = &world.machines[machine].recording;
+        assert!(recording.lines().count() > 50, "{recording}");
+        assert!(replay(recording).unwrap().len() > 50);
+    }
+
+    let recording = &world.machines[2].recording;
+    let first_host = recording.lines().position(|line| line.contains("\"Host\"")).unwrap();
+    // A host with another MAC address: what is asked for next is not what was recorded.
+    let other = recording.replacen("52:54:00:00:00:09", "52:54:00:00:00:0a", 1);
+    let parted = replay(&other).unwrap_err();
+    assert!(
+        matches!(parted, ReplayError::Parted { line, .. } if line == first_host + 2),
+        "{parted:?}, host in line {}",
+        first_host + 1
+    );
+    let (whole, _) = recording.trim_end().split_at(recording.len() - 10);
+    let lines = recording.lines().count();
+    assert_eq!(replay(whole).unwrap_err(), ReplayError::BrokenOff(lines));
+    let unreadable = replay(&recording.replacen("\"Host\"", "\"Guest\"", 1)).unwrap_err();
+    assert!(matches!(unreadable, ReplayError::Unreadable { line, .. } if line == first_host + 1));
+    assert_eq!(replay("{}").unwrap_err(), ReplayError::NoRecording);
+    let newer = recording.replacen("\"bugle_recording\":1", "\"bugle_recording\":2", 1);
+    assert_eq!(replay(&newer).unwrap_err(), ReplayError::Format(2));
 }

@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{IfIndex, Mac, TableId};
 
 /// An interface of this machine.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Link {
     /// The kernel's number.
     pub ifindex: IfIndex,
@@ -36,7 +38,7 @@ impl Link {
 }
 
 /// An address of an interface.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Address {
     /// The interface.
     pub ifindex: IfIndex,

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::IfIndex;
 
 /// One leg of a route: out of an interface, to a gateway or straight to the destination.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Nexthop {
     /// The outgoing interface.
     pub ifindex: IfIndex,

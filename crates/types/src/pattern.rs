@@ -3,10 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ParseError;
 
 /// An interface name, or a glob over interface names: `*` stands for any characters, `?` for any one.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct NamePattern(String);
 
 impl NamePattern {
@@ -48,6 +51,20 @@ impl FromStr for NamePattern {
             expected: "an interface name of at most 15 characters, or a glob like eth*",
             found: text.to_owned(),
         })
+    }
+}
+
+impl From<NamePattern> for String {
+    fn from(pattern: NamePattern) -> Self {
+        pattern.0
+    }
+}
+
+impl TryFrom<String> for NamePattern {
+    type Error = ParseError;
+
+    fn try_from(text: String) -> Result<Self, ParseError> {
+        text.parse()
     }
 }
 

@@ -24,12 +24,13 @@ use std::time::Duration;
 
 use bugle_mobility::{Damping, reserved};
 use bugle_ospf::BackoffConfig;
-use bugle_types::{AreaId, Mac, NamePattern, Prefix, RouterId, TableId};
+use bugle_types::{AreaId, Mac, NamePattern, ParseError, Prefix, RouterId, TableId};
+use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, ConfigErrors, Problem};
 
 /// A whole configuration file. Two files that mean the same compare equal, so a reload can tell what changed.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Config {
     /// `router-id`: this router's identity in OSPF. Default: the daemon takes the highest address on `lo`.
     pub router_id: Option<RouterId>,
@@ -39,6 +40,8 @@ pub struct Config {
     pub api: Api,
     /// `[fib]`: what is done with computed routes.
     pub fib: Fib,
+    /// `[record]`: the flight recorder. Default: off.
+    pub record: Option<Record>,
     /// `[vrf.NAME]`: one entry for each VRF. The default VRF is always present and always first.
     pub vrfs: BTreeMap<VrfName, Vrf>,
 }
@@ -61,13 +64,14 @@ impl Default for Config {
             hostname: None,
             api: Api::default(),
             fib: Fib::default(),
+            record: None,
             vrfs: BTreeMap::from([(VrfName::default(), Vrf::default())]),
         }
     }
 }
 
 /// `[api]`
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Api {
     /// `socket`: the Unix socket of the API, an absolute path. Default: `/run/bugle/bugle.sock`.
     pub socket: PathBuf,
@@ -87,7 +91,7 @@ impl Default for Api {
 }
 
 /// `[fib]`
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Fib {
     /// `enabled`: install routes in the kernel. With `false` they are computed and shown, never installed. Default: `true`.
     pub enabled: bool,
@@ -101,8 +105,23 @@ impl Default for Fib {
     }
 }
 
+/// `[record]`
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// `file`: where all inputs are written, for `bugle replay`; what the file held before is lost. Required.
+    pub file: PathBuf,
+    /// `limit`: the recording ends when it has grown to so many MiB. Default: 256.
+    pub limit: u32,
+}
+
+impl Record {
+    /// How large the file gets at most, unless told otherwise, in MiB.
+    pub const DEFAULT_LIMIT: u32 = 256;
+}
+
 /// The NAME of a `[vrf.NAME]`: `default`, or the VRF device unless the VRF gives a table. `default` sorts first.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct VrfName {
     /// Declared first, so that the derived order puts `default` (false) before all others.
     other: bool,
@@ -133,6 +152,20 @@ impl VrfName {
     }
 }
 
+impl From<VrfName> for String {
+    fn from(name: VrfName) -> Self {
+        name.name
+    }
+}
+
+impl TryFrom<String> for VrfName {
+    type Error = ParseError;
+
+    fn try_from(name: String) -> Result<Self, ParseError> {
+        Self::new(&name).ok_or(ParseError { expected: "the name of a VRF", found: name })
+    }
+}
+
 impl Default for VrfName {
     /// `default`.
     fn default() -> Self {
@@ -153,7 +186,7 @@ impl fmt::Debug for VrfName {
 }
 
 /// `[vrf.NAME]`
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Vrf {
     /// `table`: the kernel's routing table. Default: the main table for `default`, else the table of the VRF device NAME.
     pub table: Option<TableId>,
@@ -164,7 +197,7 @@ pub struct Vrf {
 }
 
 /// `[vrf.NAME.ospf]`
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Ospf {
     /// `stub-router`: advertise the maximum metric for transit (RFC 6987). Default: `true`, a hypervisor is never transit.
     pub stub_router: bool,
@@ -210,7 +243,7 @@ impl Default for Ospf {
 }
 
 /// `[[vrf.NAME.ospf.interface]]`
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OspfInterface {
     /// `name`: an interface name or a glob. Required.
     pub name: NamePattern,
@@ -254,7 +287,7 @@ impl OspfInterface {
 }
 
 /// `type` of an OSPF interface.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum LinkType {
     /// `point-to-point`: exactly one neighbour, no designated router.
     PointToPoint,
@@ -265,7 +298,7 @@ pub enum LinkType {
 }
 
 /// `[vrf.NAME.hosts]`
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Hosts {
     /// `ports`: the interfaces that hosts are behind. OSPF is never spoken there. Default: none.
     pub ports: Vec<NamePattern>,
@@ -316,7 +349,7 @@ impl Default for Hosts {
 }
 
 /// `metric-type`: how an AS-external metric compares with path costs (RFC 2328 section 2.3).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum MetricType {
     /// The metric is added to the cost of the path to whoever advertises it.
     Type1,
@@ -325,7 +358,7 @@ pub enum MetricType {
 }
 
 /// `[[vrf.NAME.hosts.static]]`
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct StaticHost {
     /// `address`: the host's address. Required.
     pub address: IpAddr,

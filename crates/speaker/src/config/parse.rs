@@ -15,8 +15,8 @@ use toml::de::DeTable;
 use super::error::{ConfigErrors, Problem};
 use super::reader::{Place, Problems, Table, Value, show_duration};
 use super::{
-    Api, Config, Fib, Hosts, LinkType, MetricType, Ospf, OspfInterface, StaticHost, Vrf, VrfName,
-    is_router_id,
+    Api, Config, Fib, Hosts, LinkType, MetricType, Ospf, OspfInterface, Record, StaticHost, Vrf,
+    VrfName, is_router_id,
 };
 
 /// `sun_path` holds 108 bytes with its final zero.
@@ -44,11 +44,11 @@ pub(super) fn file(mut table: Table<'_>) -> Config {
     table.read("hostname", &mut config.hostname, |value| hostname(value).map(Some));
     table.read("api", &mut config.api, |value| value.table().map(api));
     table.read("fib", &mut config.fib, |value| value.table().map(fib));
+    table.read("record", &mut config.record, |value| value.table().map(record));
     if let Some(named) = table.value("vrf").and_then(|value| value.table()) {
         config.vrfs.append(&mut vrfs(named, config.router_id));
     }
     table.later("bfd", "BFD comes in a later release; remove the table");
-    table.later("record", "the flight recorder comes in a later release; remove the table");
     table.finish();
     config
 }
@@ -104,6 +104,22 @@ fn fib(mut table: Table<'_>) -> Fib {
     table.later("nexthop-compat", "nexthop objects are always used; remove the key");
     table.finish();
     fib
+}
+
+fn record(mut table: Table<'_>) -> Option<Record> {
+    let expected = "an absolute path like \"/var/lib/bugle/record\"";
+    let file = table.required("file", expected, |value| {
+        let path = PathBuf::from(value.string(expected)?);
+        if !path.is_absolute() {
+            value.bad(expected, &path.to_string_lossy());
+            return None;
+        }
+        Some(path)
+    });
+    let mut limit = Record::DEFAULT_LIMIT;
+    table.read("limit", &mut limit, |value| value.integer(1..=1 << 20));
+    table.finish();
+    file.map(|(file, _)| Record { file, limit })
 }
 
 fn vrfs(table: Table<'_>, router_id: Option<RouterId>) -> BTreeMap<VrfName, Vrf> {

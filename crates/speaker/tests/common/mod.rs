@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on may panic")]
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bugle_rib::fib::{FibOp, FibSnapshot, NexthopId, RouteKey, RouteTarget};
+use bugle_speaker::record::Recorder;
 use bugle_speaker::{Config, Event, HostChange, HostRefusal, Input, Output, Speaker};
 use bugle_types::{Address, IfIndex, Link, Mac, Nexthop, Time};
 
@@ -111,6 +112,9 @@ pub(crate) enum Deed {
 
 pub(crate) struct Machine {
     pub(crate) speaker: Speaker,
+    recorder: Recorder,
+    /// What the speaker was told since it was started.
+    pub(crate) recording: String,
     pub(crate) kernel: Kernel,
     pub(crate) events: Vec<Event>,
     pub(crate) deeds: Vec<Deed>,
@@ -129,6 +133,8 @@ pub(crate) struct World {
     queue: BinaryHeap<Reverse<Delivery>>,
     sequence: u64,
     request: u64,
+    /// What a kernel has to say to what it was asked for.
+    answers: VecDeque<Input<'static>>,
 }
 
 pub(crate) fn spine_config(router_id: &str) -> String {
@@ -170,6 +176,7 @@ impl World {
             queue: BinaryHeap::new(),
             sequence: 0,
             request: 0,
+            answers: VecDeque::new(),
         };
         world.add(&spine_config("192.0.2.100"));
         for index in 1..=hypervisors {
@@ -190,8 +197,11 @@ impl World {
 
     fn add(&mut self, config: &str) -> usize {
         let config = Config::parse(config).unwrap_or_else(|errors| panic!("{errors}"));
+        let (recorder, recording) = Recorder::new(1, self.now);
         self.machines.push(Machine {
             speaker: Speaker::new(1, self.now),
+            recorder,
+            recording,
             kernel: Kernel::default(),
             events: Vec::new(),
             deeds: Vec::new(),
@@ -234,8 +244,9 @@ impl World {
     /// The same, with something that happens before the machine's interfaces have been reported.
     pub(crate) fn restart_with(&mut self, index: usize, early: impl FnOnce(&mut Self)) {
         let machine = &mut self.machines[index];
-        machine.speaker =
-            Speaker::new(u64::try_from(index).unwrap() + self.now.as_nanos(), self.now);
+        let seed = u64::try_from(index).unwrap() + self.now.as_nanos();
+        machine.speaker = Speaker::new(seed, self.now);
+        (machine.recorder, machine.recording) = Recorder::new(seed, self.now);
         machine.alive = true;
         machine.sockets.clear();
         let config = machine.config.clone();
@@ -309,9 +320,18 @@ impl World {
     }
 
     pub(crate) fn input(&mut self, index: usize, input: Input<'_>) {
-        let now = self.now;
-        self.machines[index].speaker.handle(now, input);
+        self.handle(index, input);
+        while let Some(answer) = self.answers.pop_front() {
+            self.handle(index, answer);
+        }
+    }
+
+    fn handle(&mut self, index: usize, input: Input<'_>) {
+        let machine = &mut self.machines[index];
+        machine.recording += &machine.recorder.told(self.now, &input);
+        machine.speaker.handle(self.now, input);
         while let Some(output) = self.machines[index].speaker.poll_output() {
+            self.machines[index].recorder.asked(&output);
             self.carry_out(index, output);
         }
     }
@@ -340,12 +360,11 @@ impl World {
                     machine.deeds.push(Deed::Route(*key));
                 }
                 if let Err(reason) = machine.kernel.carry_out(op.clone()) {
-                    machine.speaker.handle(now, Input::FibFailed { op, reason });
+                    self.answers.push_back(Input::FibFailed { op, reason });
                 }
             }
             Output::ReadFib(_) => {
-                let snapshot = machine.kernel.snapshot();
-                machine.speaker.handle(now, Input::Fib(snapshot));
+                self.answers.push_back(Input::Fib(machine.kernel.snapshot()));
             }
             Output::Reply { request, result } => {
                 machine.replies.insert(request, result);

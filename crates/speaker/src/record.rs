@@ -1,0 +1,313 @@
+//! Recordings: all that a speaker was told, and when, so that an incident can be replayed bit for bit.
+//!
+//! A recording is text. Its first line, a JSON object, names the format, bugle's version and the speaker's seed; each further
+//! line is one input: `t`, the time in nanoseconds, `in`, the input, and `asked`, a digest of all that the speaker has asked for
+//! before. A replay by the same version asks for the same; that another's does not tells where their behaviours part.
+//! Nothing here opens a file: [`Recorder`] makes lines, [`Replay`] takes them.
+
+use std::fmt::{self, Write};
+use std::net::Ipv4Addr;
+
+use bugle_rib::fib::{FibOp, FibSnapshot};
+use bugle_types::{Address, IfIndex, Link, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::io::{HostChange, Input, Output};
+use crate::speaker::Speaker;
+
+/// The format written here.
+const FORMAT: u32 = 1;
+
+/// The first line.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    bugle_recording: u32,
+    version: String,
+    seed: u64,
+    /// The time that [`Speaker::new`] was given.
+    start: Time,
+}
+
+/// A line after the first.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    t: Time,
+    #[serde(rename = "in")]
+    input: Told,
+    asked: Digest,
+}
+
+/// An [`Input`] that owns what it holds.
+#[derive(Serialize, Deserialize)]
+enum Told {
+    Tick,
+    Config(Box<Config>),
+    Link(Link),
+    LinkGone(IfIndex),
+    Address(Address),
+    AddressGone(Address),
+    Synced,
+    Resync,
+    Ospf { ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr, bytes: Octets },
+    Fib(FibSnapshot),
+    FibFailed { op: FibOp, reason: String },
+    FibDisturbed,
+    Host { request: u64, change: HostChange },
+    Shutdown,
+}
+
+impl From<&Input<'_>> for Told {
+    fn from(input: &Input<'_>) -> Self {
+        match input {
+            Input::Tick => Self::Tick,
+            Input::Config(config) => Self::Config(config.clone()),
+            Input::Link(link) => Self::Link(link.clone()),
+            Input::LinkGone(ifindex) => Self::LinkGone(*ifindex),
+            Input::Address(address) => Self::Address(*address),
+            Input::AddressGone(address) => Self::AddressGone(*address),
+            Input::Synced => Self::Synced,
+            Input::Resync => Self::Resync,
+            Input::Ospf { ifindex, src, dst, bytes } => {
+                let bytes = Octets(bytes.to_vec());
+                Self::Ospf { ifindex: *ifindex, src: *src, dst: *dst, bytes }
+            }
+            Input::Fib(snapshot) => Self::Fib(snapshot.clone()),
+            Input::FibFailed { op, reason } => {
+                Self::FibFailed { op: op.clone(), reason: reason.clone() }
+            }
+            Input::FibDisturbed => Self::FibDisturbed,
+            Input::Host { request, change } => {
+                Self::Host { request: *request, change: change.clone() }
+            }
+            Input::Shutdown => Self::Shutdown,
+        }
+    }
+}
+
+impl Told {
+    fn tell(self, speaker: &mut Speaker, now: Time) {
+        let input = match self {
+            Self::Tick => Input::Tick,
+            Self::Config(config) => Input::Config(config),
+            Self::Link(link) => Input::Link(link),
+            Self::LinkGone(ifindex) => Input::LinkGone(ifindex),
+            Self::Address(address) => Input::Address(address),
+            Self::AddressGone(address) => Input::AddressGone(address),
+            Self::Synced => Input::Synced,
+            Self::Resync => Input::Resync,
+            Self::Ospf { ifindex, src, dst, bytes } => {
+                return speaker.handle(now, Input::Ospf { ifindex, src, dst, bytes: &bytes.0 });
+            }
+            Self::Fib(snapshot) => Input::Fib(snapshot),
+            Self::FibFailed { op, reason } => Input::FibFailed { op, reason },
+            Self::FibDisturbed => Input::FibDisturbed,
+            Self::Host { request, change } => Input::Host { request, change },
+            Self::Shutdown => Input::Shutdown,
+        };
+        speaker.handle(now, input);
+    }
+}
+
+/// A packet, written as hexadecimal digits.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+struct Octets(Vec<u8>);
+
+impl From<Octets> for String {
+    fn from(octets: Octets) -> Self {
+        let mut text = Self::with_capacity(2 * octets.0.len());
+        for octet in octets.0 {
+            // Writing to a string does not fail.
+            let _ = write!(text, "{octet:02x}");
+        }
+        text
+    }
+}
+
+impl TryFrom<String> for Octets {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        let pairs = text.as_bytes().chunks(2);
+        let octets = pairs.map(|pair| match pair {
+            &[high, low] => u8::try_from(digit(high)? << 4 | digit(low)?).ok(),
+            _ => None,
+        });
+        octets
+            .collect::<Option<_>>()
+            .map(Self)
+            .ok_or("a packet is an even number of hexadecimal digits")
+    }
+}
+
+/// Stands for all that was asked for so far, in order: FNV-1a of its text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Digest(u64);
+
+impl Digest {
+    /// Of nothing: the offset basis.
+    const NOTHING: Self = Self(0xcbf2_9ce4_8422_2325);
+
+    fn add(&mut self, output: &Output) {
+        // Taking in text does not fail.
+        let _ = write!(self, "{output:?}");
+    }
+}
+
+impl Write for Digest {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        Ok(())
+    }
+}
+
+/// Makes the lines of a recording.
+#[derive(Debug)]
+pub struct Recorder {
+    asked: Digest,
+}
+
+impl Recorder {
+    /// Begins the recording of `Speaker::new(seed, start)`; with its first line.
+    #[must_use]
+    pub fn new(seed: u64, start: Time) -> (Self, String) {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let header = Header { bugle_recording: FORMAT, version, seed, start };
+        (Self { asked: Digest::NOTHING }, line(&header))
+    }
+
+    /// The line of an input that the speaker is about to be told.
+    #[must_use]
+    pub fn told(&self, now: Time, input: &Input<'_>) -> String {
+        line(&Line { t: now, input: input.into(), asked: self.asked })
+    }
+
+    /// Takes note of what the speaker asked for.
+    pub fn asked(&mut self, output: &Output) {
+        self.asked.add(output);
+    }
+}
+
+/// One line of JSON. Everything here can be written as JSON.
+fn line<T: Serialize>(value: &T) -> String {
+    let mut text = serde_json::to_string(value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Tells a speaker what another was told, line by line.
+#[derive(Debug)]
+pub struct Replay {
+    speaker: Speaker,
+    version: String,
+    asked: Digest,
+    /// The line that was read last.
+    line: usize,
+    now: Time,
+}
+
+/// Why a replay cannot go on. Each names the line.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The first line is not that of a recording.
+    #[error("line 1: this is no recording of bugle")]
+    NoRecording,
+    /// The format is another.
+    #[error(
+        "line 1: recordings of format {0} cannot be read by this version; use that which recorded it"
+    )]
+    Format(u32),
+    /// A line cannot be read.
+    #[error("line {line}: {reason}")]
+    Unreadable {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The last line is not whole: the recording was broken off.
+    #[error("line {0}: the recording breaks off here")]
+    BrokenOff(usize),
+    /// The speaker asked for something else than the one that was recorded.
+    #[error(
+        "line {line}: before {at:?}, this version {} asked for something else than the {recorded} that was recorded",
+        env!("CARGO_PKG_VERSION")
+    )]
+    Parted {
+        /// The line of the input before which they differ.
+        line: usize,
+        /// Its time.
+        at: Time,
+        /// The version that was recorded.
+        recorded: String,
+    },
+}
+
+impl Replay {
+    /// Begins with a recording's first line.
+    ///
+    /// # Errors
+    /// If it is not that of a recording which can be read.
+    pub fn new(first: &str) -> Result<Self, ReplayError> {
+        let header: Header = serde_json::from_str(first).map_err(|_| ReplayError::NoRecording)?;
+        if header.bugle_recording != FORMAT {
+            return Err(ReplayError::Format(header.bugle_recording));
+        }
+        let Header { version, seed, start, .. } = header;
+        let speaker = Speaker::new(seed, start);
+        Ok(Self { speaker, version, asked: Digest::NOTHING, line: 1, now: start })
+    }
+
+    /// Tells the speaker what the next line says, and hands each thing it asks for to `asked`.
+    ///
+    /// # Errors
+    /// If the line cannot be read; or, before the input is told, if the speaker has by then asked for something else than the
+    /// one that was recorded.
+    pub fn step(
+        &mut self,
+        text: &str,
+        mut asked: impl FnMut(Time, Output),
+    ) -> Result<(), ReplayError> {
+        self.line += 1;
+        let line = self.line;
+        let Line { t, input, asked: recorded } = serde_json::from_str(text).map_err(|error| {
+            if error.is_eof() {
+                return ReplayError::BrokenOff(line);
+            }
+            ReplayError::Unreadable { line, reason: error.to_string() }
+        })?;
+        if recorded != self.asked {
+            return Err(ReplayError::Parted { line, at: t, recorded: self.version.clone() });
+        }
+        self.now = t;
+        input.tell(&mut self.speaker, t);
+        while let Some(output) = self.speaker.poll_output() {
+            self.asked.add(&output);
+            asked(t, output);
+        }
+        Ok(())
+    }
+
+    /// The speaker as it is now.
+    #[must_use]
+    pub const fn speaker(&self) -> &Speaker {
+        &self.speaker
+    }
+
+    /// The version of bugle that was recorded.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// How many inputs have been told, and the time of the last.
+    #[must_use]
+    pub const fn told(&self) -> (usize, Time) {
+        (self.line - 1, self.now)
+    }
+}
