@@ -7,6 +7,8 @@ use std::path::Path;
 
 #[path = "harness/capture.rs"]
 mod capture;
+#[path = "harness/isis_pdu.rs"]
+mod isis_pdu;
 #[path = "harness/ospf_packet.rs"]
 mod ospf_packet;
 
@@ -31,4 +33,9 @@ fn the_corpus_of_ospf_packets_is_harmless() {
 #[test]
 fn the_corpus_of_captures_is_harmless() {
     replay("capture", capture::check);
+}
+
+#[test]
+fn the_corpus_of_isis_pdus_is_harmless() {
+    replay("isis_pdu", isis_pdu::check);
 }

@@ -56,7 +56,7 @@ pub struct LspFields {
     pub flags: LspFlags,
 }
 
-/// An LSP; a purge, if its lifetime is zero.
+/// An LSP; a purge, if its lifetime is zero. Nobody needs a purge's checksum, but it is right, too.
 #[must_use]
 pub fn emit_lsp(level: Level, lsp: &LspFields, tlvs: &[u8], key: Option<&Key>) -> Vec<u8> {
     let pdu_type = PduType::Lsp(level);

@@ -90,8 +90,14 @@ impl<'a> Neighbor<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Prefixes<'a> {
     topology: TopologyId,
-    read: fn(&mut Reader<'a>) -> Result<PrefixReach<'a>, DecodeError>,
+    family: Family,
     reader: Reader<'a>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Family {
+    Ipv4,
+    Ipv6,
 }
 
 /// A prefix that can be reached.
@@ -123,31 +129,17 @@ pub struct PrefixReach<'a> {
 }
 
 impl<'a> Prefixes<'a> {
-    pub(super) fn parse_ipv4(
+    pub(super) fn parse(
         topology: TopologyId,
-        reader: Reader<'a>,
-    ) -> Result<Self, DecodeError> {
-        Self::parse(topology, PrefixReach::read_ipv4, reader)
-    }
-
-    pub(super) fn parse_ipv6(
-        topology: TopologyId,
-        reader: Reader<'a>,
-    ) -> Result<Self, DecodeError> {
-        Self::parse(topology, PrefixReach::read_ipv6, reader)
-    }
-
-    fn parse(
-        topology: TopologyId,
-        read: fn(&mut Reader<'a>) -> Result<PrefixReach<'a>, DecodeError>,
+        family: Family,
         reader: Reader<'a>,
     ) -> Result<Self, DecodeError> {
         // Walking the prefixes once here is what lets the iterator never fail.
         let mut walk = reader;
         while !walk.rest().is_empty() {
-            read(&mut walk)?;
+            PrefixReach::read(family, &mut walk)?;
         }
-        Ok(Self { topology, read, reader })
+        Ok(Self { topology, family, reader })
     }
 
     /// The topology they belong to.
@@ -158,8 +150,8 @@ impl<'a> Prefixes<'a> {
 
     /// The prefixes in order.
     pub fn iter(&self) -> impl Iterator<Item = PrefixReach<'a>> + use<'a> {
-        let Self { read, mut reader, .. } = *self;
-        std::iter::from_fn(move || read(&mut reader).ok())
+        let Self { family, mut reader, .. } = *self;
+        std::iter::from_fn(move || PrefixReach::read(family, &mut reader).ok())
     }
 }
 
@@ -172,6 +164,13 @@ impl PartialEq for Prefixes<'_> {
 impl Eq for Prefixes<'_> {}
 
 impl<'a> PrefixReach<'a> {
+    fn read(family: Family, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        match family {
+            Family::Ipv4 => Self::read_ipv4(reader),
+            Family::Ipv6 => Self::read_ipv6(reader),
+        }
+    }
+
     fn read_ipv4(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let metric = reader.u32()?;
         let at = reader.at();

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use bugle_types::Mac;
 
 use super::auth::Authentication;
-use super::reach::{NarrowNeighbors, NarrowPrefix, Neighbors, Prefixes};
+use super::reach::{Family, NarrowNeighbors, NarrowPrefix, Neighbors, Prefixes};
 use super::sub_tlv::{FloodingParameters, SubTlvs};
 use super::tlv::TlvCode;
 use super::{AreaAddress, CapabilityFlags, LspEntry, RestartFlags, SystemId, TopologyId};
@@ -110,20 +110,22 @@ impl<'a> TlvBody<'a> {
                 return List::parse(reader).map(Self::Ipv4InterfaceAddresses);
             }
             TlvCode::EXTENDED_IP_REACHABILITY => {
-                return Prefixes::parse_ipv4(TopologyId::STANDARD, reader)
+                return Prefixes::parse(TopologyId::STANDARD, Family::Ipv4, reader)
                     .map(Self::ExtendedIpReachability);
             }
             TlvCode::MT_IP_REACHABILITY => {
                 let topology = topology(&mut reader)?;
-                return Prefixes::parse_ipv4(topology, reader).map(Self::ExtendedIpReachability);
+                return Prefixes::parse(topology, Family::Ipv4, reader)
+                    .map(Self::ExtendedIpReachability);
             }
             TlvCode::IPV6_REACHABILITY => {
-                return Prefixes::parse_ipv6(TopologyId::STANDARD, reader)
+                return Prefixes::parse(TopologyId::STANDARD, Family::Ipv6, reader)
                     .map(Self::ExtendedIpReachability);
             }
             TlvCode::MT_IPV6_REACHABILITY => {
                 let topology = topology(&mut reader)?;
-                return Prefixes::parse_ipv6(topology, reader).map(Self::ExtendedIpReachability);
+                return Prefixes::parse(topology, Family::Ipv6, reader)
+                    .map(Self::ExtendedIpReachability);
             }
             TlvCode::HOSTNAME => return Ok(Self::Hostname(reader.rest())),
             TlvCode::BFD_ENABLED => return List::parse(reader).map(Self::BfdEnabled),
