@@ -421,8 +421,7 @@ impl World {
                 let snapshot = self.kernels[node.index()].snapshot();
                 self.push(node, answer, Incoming::Snapshot(snapshot));
             }
-            KernelOp::Fib(op) => { if std::env::var_os("TRACE").is_some() && self.network.name(node)=="leaf1" { eprintln!("{at} {op:?}"); }
-            match self.kernels[node.index()].carry_out(&op) {
+            KernelOp::Fib(op) => match self.kernels[node.index()].carry_out(&op) {
                 Ok(changed) => {
                     self.tally.fib_op(at);
                     self.judge.kernel_changed(at, node, changed, &self.kernels, &self.medium);
@@ -432,7 +431,7 @@ impl World {
                     self.refusals.push(format!("{at}: {name}: {reason}: {op:?}"));
                     self.push(node, answer, Incoming::Refused { op, reason });
                 }
-            }},
+            },
         }
     }
 
