@@ -52,7 +52,8 @@ pub enum Input<'a> {
 /// A packet, and what the kernel knows about it.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival<'a> {
-    /// When the kernel received it, on the clock of `now`; what lies after `now` counts as now.
+    /// When the kernel received it, on the clock of `now`; what lies after `now` counts as now. A kernel that knows the wall
+    /// clock only must not have it mistaken when that is set: no packet is older than the last time its socket was empty.
     pub received: Time,
     /// The VRF it arrived in.
     pub vrf: VrfId,

@@ -125,7 +125,11 @@ proptest! {
             world.request(end);
             world.run_for(ms(wait));
         }
-        world.run_for(ms(5_000));
+        world.run_for(ms(3_000));
+        prop_assert_eq!(world.flaps(), 0);
+        // A pattern may happen to lose every Final.
+        world.wires.iter_mut().for_each(|wire| wire.losses.clear());
+        world.run_for(ms(1_000));
         prop_assert_eq!(world.flaps(), 0);
         let profiles = [0, 1].map(|end| world.ends[end].profile.clone());
         for end in [0, 1] {
