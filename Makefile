@@ -15,7 +15,7 @@ SHELL := /bin/bash
 # Under sudo: the toolchain of whoever called, but nothing that root writes goes among their files.
 ifneq ($(filter-out root,$(SUDO_USER)),)
     CALLER_HOME := $(shell getent passwd "$(SUDO_USER)" | cut -d: -f6)
-    export PATH := $(PATH):$(CALLER_HOME)/.cargo/bin
+    export PATH := $(CALLER_HOME)/.cargo/bin:$(PATH)
     export RUSTUP_HOME ?= $(CALLER_HOME)/.rustup
     export CARGO_HOME ?= /var/cache/bugle/cargo
     export CARGO_TARGET_DIR ?= /var/cache/bugle/target
@@ -65,11 +65,13 @@ binaries:
 	@cargo build --release -p bugled -p bugle -p bugle-testbed
 
 install:
-	@cargo build --release -p bugled -p bugle
+	@.ci/setup install
+	cargo build --release -p bugled -p bugle
 	install -D -m 755 $(TARGET)/release/bugled $(DESTDIR)$(PREFIX)/sbin/bugled
 	install -D -m 755 $(TARGET)/release/bugle $(DESTDIR)$(PREFIX)/bin/bugle
-	install -D -m 644 dist/bugled.service $(DESTDIR)$(PREFIX)/lib/systemd/system/bugled.service
-	install -D -m 644 dist/bugle.toml $(DESTDIR)$(PREFIX)/share/doc/bugle/bugle.toml
+	sed 's|/usr/local/|$(PREFIX)/|' dist/bugled.service |
+	    install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/bugled.service
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/bugle dist/bugle.toml docs/*.md
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
 	$(TARGET)/release/bugle man $(DESTDIR)$(PREFIX)/share/man/man1
 	$(TARGET)/release/bugled --man >$(DESTDIR)$(PREFIX)/share/man/man8/bugled.8
