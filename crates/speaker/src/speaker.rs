@@ -391,6 +391,8 @@ impl Speaker {
             self.out.push_back(Output::Reply { request, result });
             return;
         };
+        let (HostChange::Add { address, .. } | HostChange::Remove { address, .. }) = &change;
+        vrf.forget_found(*address);
         let request = Some(request);
         let input = match change {
             HostChange::Add { address, port, mac, candidate, .. } => {

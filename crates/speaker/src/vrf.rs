@@ -238,6 +238,11 @@ impl Vrf {
         }
     }
 
+    /// Somebody says where a host is: what a previous run left does not count for it any more.
+    pub(crate) fn forget_found(&mut self, host: IpAddr) {
+        self.found.retain(|&(address, ..)| address != host);
+    }
+
     /// Questions about what others advertise are answered from now on.
     pub(crate) fn settled(&mut self, now: Time, machine: &Machine) {
         self.settle = None;

@@ -119,6 +119,28 @@ fn a_host_added_before_the_machine_is_known_waits_for_it() {
 }
 
 #[test]
+fn a_host_removed_while_the_daemon_starts_is_not_taken_up_from_the_kernel() {
+    for early in [true, false] {
+        let mut world = settled(2);
+        world.host(1, add(HOST)).unwrap();
+        world.run_for(secs(3));
+        world.kill(1);
+        world.restart_with(1, |world| {
+            if early {
+                world.tell(1, remove(HOST));
+            }
+        });
+        if !early {
+            world.tell(1, remove(HOST));
+        }
+        world.run_for(secs(15));
+        for machine in 0..3 {
+            assert_eq!(world.machines[machine].kernel.lookup(HOST), Way::None, "early: {early}");
+        }
+    }
+}
+
+#[test]
 fn going_back_within_a_second_is_as_fast_as_going() {
     let mut world = settled(2);
     world.host(1, add(HOST)).unwrap();
