@@ -1,10 +1,11 @@
 //! How fast packets are decoded and emitted, and LSAs checksummed.
 
 use std::hint::black_box;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use bugle_types::{AreaId, RouterId};
+use bugle_types::{AreaId, Prefix, RouterId};
 use bugle_wire::checksum;
+use bugle_wire::isis;
 use bugle_wire::ospf::{
     Auth, Body, ExternalLsa, Header, HelloFields, LsaKey, LsaType, Options, Packet, RouterFlags,
     RouterLink, RouterLinkKind, SequenceNumber, UpdateBuilder, build_lsa, emit_hello,
@@ -111,5 +112,66 @@ fn fletcher(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, packets, fletcher);
+/// An LSP with 60 host routes.
+fn isis_lsp(key: Option<&isis::Key>) -> Vec<u8> {
+    let mut tlvs = isis::TlvBuilder::new(usize::from(isis::LSP_BUFFER_SIZE));
+    for host in 0..60_u32 {
+        let prefix = Prefix::host(IpAddr::from((0x0a64_0000 + host).to_be_bytes()));
+        let sub_tlvs = isis::SubTlvs::default();
+        let reach =
+            isis::PrefixReach { prefix, metric: 10, down: false, external: false, sub_tlvs };
+        tlvs.prefix(isis::TopologyId::STANDARD, &reach);
+    }
+    let fields = isis::LspFields {
+        lifetime: isis::MAX_AGE,
+        id: isis::LspId::MIN,
+        sequence: isis::SequenceNumber::INITIAL,
+        flags: isis::LspFlags::LEVEL_1,
+    };
+    isis::emit_lsp(isis::Level::L2, &fields, tlvs.bytes(), key)
+}
+
+/// Decodes an LSP as the engine does: its checksum, every TLV, every prefix.
+fn isis_digest(bytes: &[u8]) -> usize {
+    let Ok(isis::Pdu { body: isis::PduBody::Lsp(lsp), .. }) = isis::Pdu::parse(bytes) else {
+        return 0;
+    };
+    let Ok(tlvs) =
+        lsp.tlvs().map_err(drop).and_then(|tlvs| lsp.checksum_ok().then_some(tlvs).ok_or(()))
+    else {
+        return 0;
+    };
+    let prefixes = tlvs.iter().filter_map(|tlv| match tlv.body() {
+        Ok(isis::TlvBody::ExtendedIpReachability(prefixes)) => Some(prefixes),
+        _ => None,
+    });
+    prefixes
+        .flat_map(|prefixes| prefixes.iter())
+        .filter(|reach| black_box(reach).metric > 0)
+        .count()
+}
+
+fn isis_pdus(criterion: &mut Criterion) {
+    let lsp = isis_lsp(None);
+    assert_eq!(isis_digest(&lsp), 60);
+    let Ok(key) = isis::Key::new(isis::Algorithm::HmacSha256, 1, b"secret") else { return };
+    let keys = [key];
+    let signed = isis_lsp(keys.first());
+
+    let mut group = criterion.benchmark_group("isis");
+    group.throughput(Throughput::Bytes(u64::try_from(lsp.len()).unwrap_or(0)));
+    group.bench_function("LSP of 60 prefixes, header", |b| {
+        b.iter(|| isis::Pdu::parse(black_box(&lsp)).is_ok());
+    });
+    group.bench_function("LSP of 60 prefixes, whole", |b| {
+        b.iter(|| isis_digest(black_box(&lsp)));
+    });
+    group.bench_function("emit an LSP of 60 prefixes", |b| b.iter(|| isis_lsp(black_box(None))));
+    group.bench_function("verify HMAC-SHA-256", |b| {
+        b.iter(|| isis::verify(black_box(&signed), &keys).is_ok());
+    });
+    group.finish();
+}
+
+criterion_group!(benches, packets, isis_pdus, fletcher);
 criterion_main!(benches);

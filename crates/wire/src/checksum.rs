@@ -1,4 +1,4 @@
-//! The two checksums of OSPF.
+//! The two checksums of OSPF, one of which is that of IS-IS, too.
 
 /// The Internet checksum (RFC 1071) of the concatenation of `parts`, whose lengths are even except for the last's.
 ///
@@ -9,9 +9,10 @@ pub fn internet(parts: &[&[u8]]) -> u16 {
     !fold(sum)
 }
 
-/// The two checksum octets of an LSA, as a number (RFC 905 annex B; RFC 2328 section 12.1.7).
+/// The two checksum octets of an LSA or LSP, as a number (RFC 905 annex B; RFC 2328 section 12.1.7; ISO 10589 section
+/// 7.3.11).
 ///
-/// `bytes` is what the checksum covers: the LSA without its age. The octets themselves, at offset `at`, count as zero
+/// `bytes` is what the checksum covers: the LSA without its age, the LSP behind its lifetime. The octets themselves, at offset `at`, count as zero
 /// whatever they hold. The result is never zero.
 #[must_use]
 pub fn fletcher(bytes: &[u8], at: usize) -> u16 {

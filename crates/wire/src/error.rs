@@ -7,7 +7,7 @@ use thiserror::Error;
 #[error("at byte {at}: {kind}")]
 pub struct DecodeError {
     /// The offset in bytes of the offending field from the start of what was decoded: the packet, or the LSA where an LSA
-    /// is decoded by itself.
+    /// is decoded by itself. An IS-IS TLV is decoded as a part of its PDU.
     pub at: usize,
     /// What is wrong there.
     pub kind: DecodeErrorKind,

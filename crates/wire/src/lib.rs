@@ -9,11 +9,11 @@
 //! | [`ospf`] | OSPFv2 packets and LSAs (RFC 2328 appendix A) |
 //! | [`isis`] | IS-IS PDUs, LSPs and TLVs (ISO 10589 section 9), and their authentication |
 //! | [`list`] | [`List`](list::List), fixed-size elements over borrowed bytes |
-//! | [`capture`] | pcap and pcapng files, down to IPv4 datagrams |
+//! | [`capture`] | pcap and pcapng files, down to IPv4 datagrams and IS-IS PDUs |
 //! | [`checksum`] | the Internet checksum (RFC 1071) and the Fletcher checksum of LSAs and LSPs (RFC 905 annex B) |
 //!
 //! Decoding checks structure: lengths, counts and checksums. What the fields mean is for the engines to judge, so a
-//! value no RFC assigns is kept as it is, and an LSA nobody understands still has bytes that can be flooded.
+//! value no RFC assigns is kept as it is, and an LSA or LSP nobody understands still has bytes that can be flooded.
 
 #![cfg_attr(
     not(test),

@@ -334,6 +334,7 @@ fn sub_tlvs<'a>(sub_tlvs: SubTlvs<'a>, list: impl Fn(SubTlvs<'a>) -> Value) -> E
     }
     if !sub_tlvs.are_whole() {
         entries.push(("error", Value::text("the sub-TLVs do not fit their length")));
+        entries.push(("bytes", Value::hex(sub_tlvs.bytes())));
     }
     entries
 }

@@ -1,6 +1,6 @@
 //! Links and prefixes, with wide metrics (RFC 5305, 5308 and 5120) and narrow ones (ISO 10589, RFC 1195 and 5302).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use bugle_types::Prefix;
 
@@ -137,7 +137,7 @@ impl<'a> Prefixes<'a> {
         // Walking the prefixes once here is what lets the iterator never fail.
         let mut walk = reader;
         while !walk.rest().is_empty() {
-            PrefixReach::read(family, &mut walk)?;
+            Item::read(family, &mut walk)?;
         }
         Ok(Self { topology, family, reader })
     }
@@ -151,7 +151,7 @@ impl<'a> Prefixes<'a> {
     /// The prefixes in order.
     pub fn iter(&self) -> impl Iterator<Item = PrefixReach<'a>> + use<'a> {
         let Self { family, mut reader, .. } = *self;
-        std::iter::from_fn(move || PrefixReach::read(family, &mut reader).ok())
+        std::iter::from_fn(move || Item::read(family, &mut reader).ok()?.decode())
     }
 }
 
@@ -163,46 +163,7 @@ impl PartialEq for Prefixes<'_> {
 
 impl Eq for Prefixes<'_> {}
 
-impl<'a> PrefixReach<'a> {
-    fn read(family: Family, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        match family {
-            Family::Ipv4 => Self::read_ipv4(reader),
-            Family::Ipv6 => Self::read_ipv6(reader),
-        }
-    }
-
-    fn read_ipv4(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let metric = reader.u32()?;
-        let at = reader.at();
-        let control = reader.u8()?;
-        let length = control & 0x3f;
-        let octets: [u8; 4] = prefix_octets(reader, at, length)?;
-        let has_sub_tlvs = control & IPV4_SUB_TLVS != 0;
-        Ok(Self {
-            prefix: prefix(Ipv4Addr::from(octets), length, at)?,
-            metric,
-            down: control & DOWN != 0,
-            external: false,
-            sub_tlvs: if has_sub_tlvs { sub_tlvs(reader)? } else { SubTlvs::default() },
-        })
-    }
-
-    fn read_ipv6(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let metric = reader.u32()?;
-        let control = reader.u8()?;
-        let at = reader.at();
-        let length = reader.u8()?;
-        let octets: [u8; 16] = prefix_octets(reader, at, length)?;
-        let has_sub_tlvs = control & IPV6_SUB_TLVS != 0;
-        Ok(Self {
-            prefix: prefix(Ipv6Addr::from(octets), length, at)?,
-            metric,
-            down: control & DOWN != 0,
-            external: control & IPV6_EXTERNAL != 0,
-            sub_tlvs: if has_sub_tlvs { sub_tlvs(reader)? } else { SubTlvs::default() },
-        })
-    }
-
+impl PrefixReach<'_> {
     /// The bytes it takes in a TLV.
     pub(super) fn size(&self) -> usize {
         let fixed: usize = if self.prefix.is_ipv4() { 5 } else { 6 };
@@ -239,6 +200,61 @@ impl<'a> PrefixReach<'a> {
     }
 }
 
+/// An item of a list of prefixes, whose structure has been checked and nothing else decoded.
+struct Item<'a> {
+    family: Family,
+    metric: u32,
+    control: u8,
+    length: u8,
+    /// The octets of the prefix that are there.
+    octets: &'a [u8],
+    sub_tlvs: SubTlvs<'a>,
+}
+
+impl<'a> Item<'a> {
+    fn read(family: Family, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let metric = reader.u32()?;
+        let mut at = reader.at();
+        let control = reader.u8()?;
+        let (length, most, sub_tlvs_bit) = match family {
+            Family::Ipv4 => (control & 0x3f, 32, IPV4_SUB_TLVS),
+            Family::Ipv6 => {
+                at = reader.at();
+                (reader.u8()?, 128, IPV6_SUB_TLVS)
+            }
+        };
+        if length > most {
+            return Err(DecodeErrorKind::BadPrefixLength(length).at(at));
+        }
+        let octets = reader.take(octets_of(length))?;
+        let has_sub_tlvs = control & sub_tlvs_bit != 0;
+        let sub_tlvs = if has_sub_tlvs { sub_tlvs(reader)? } else { SubTlvs::default() };
+        Ok(Self { family, metric, control, length, octets, sub_tlvs })
+    }
+
+    /// What the item says; never `None`, as its length was checked. Bits beyond the prefix are ignored.
+    fn decode(&self) -> Option<PrefixReach<'a>> {
+        let address = match self.family {
+            Family::Ipv4 => IpAddr::from(filled_up::<4>(self.octets)),
+            Family::Ipv6 => IpAddr::from(filled_up::<16>(self.octets)),
+        };
+        Some(PrefixReach {
+            prefix: Prefix::new(address, self.length)?,
+            metric: self.metric,
+            down: self.control & DOWN != 0,
+            external: self.family == Family::Ipv6 && self.control & IPV6_EXTERNAL != 0,
+            sub_tlvs: self.sub_tlvs,
+        })
+    }
+}
+
+/// Octets with zeros behind them.
+fn filled_up<const N: usize>(octets: &[u8]) -> [u8; N] {
+    let mut address = [0; N];
+    address.iter_mut().zip(octets).for_each(|(place, &octet)| *place = octet);
+    address
+}
+
 /// The bits of the control octet.
 const DOWN: u8 = 0x80;
 const IPV4_SUB_TLVS: u8 = 0x40;
@@ -248,26 +264,6 @@ const IPV6_SUB_TLVS: u8 = 0x20;
 /// The octets a prefix of so many bits takes.
 fn octets_of(bits: u8) -> usize {
     usize::from(bits.div_ceil(8))
-}
-
-/// Reads the octets of a prefix and fills them up with zeros.
-fn prefix_octets<const N: usize>(
-    reader: &mut Reader<'_>,
-    at: usize,
-    length: u8,
-) -> Result<[u8; N], DecodeError> {
-    let mut octets = [0; N];
-    let place = octets
-        .get_mut(..octets_of(length))
-        .ok_or_else(|| DecodeErrorKind::BadPrefixLength(length).at(at))?;
-    place.copy_from_slice(reader.take(place.len())?);
-    Ok(octets)
-}
-
-/// The prefix of so many bits; any beyond them are ignored.
-fn prefix(address: impl Into<IpAddr>, length: u8, at: usize) -> Result<Prefix, DecodeError> {
-    Prefix::new(address.into(), length)
-        .ok_or_else(|| DecodeErrorKind::BadPrefixLength(length).at(at))
 }
 
 /// Reads sub-TLVs behind an octet that is their length together.

@@ -18,8 +18,7 @@ pub(crate) fn check(bytes: &[u8]) {
         Err(error) => {
             assert!(error.at <= bytes.len(), "{error}");
             assert!(Lsp::parse(bytes).is_err());
-            let refused = verify(bytes, &[]);
-            assert!(refused.is_err_and(|error| matches!(error, AuthError::Malformed(_))));
+            assert!(verify(bytes, &[]).is_err());
             return;
         }
     };

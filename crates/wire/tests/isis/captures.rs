@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use bugle_types::Time;
 use bugle_wire::DecodeErrorKind::{self, BadLength, BadTlvLength};
-use bugle_wire::capture::{self, Packet, Refusal};
+use bugle_wire::capture::{self, LinkType, Packet, Refusal};
 use bugle_wire::describe;
 use bugle_wire::isis::{
     Algorithm, AuthError, Key, LspEntry, Pdu, PduBody, ThreeWayState, TlvBody, Tlvs, verify,
@@ -495,4 +496,43 @@ fn fact(line: &str) -> Option<String> {
     } else {
         return None;
     })
+}
+
+#[test]
+fn pdus_are_found_on_every_link_layer_that_carries_them() {
+    let pdu = crate::isis_pdu::lsp_with(&[]);
+    let find = |link_type, header: &str| {
+        let bytes = [&crate::common::hex(header)[..], &pdu].concat();
+        let original_length = u32::try_from(bytes.len()).unwrap();
+        let packet = Packet { timestamp: Time::ZERO, link_type, bytes: &bytes, original_length };
+        packet.isis().map(|found| (found.addresses.is_some(), found.payload == pdu))
+    };
+    let ethernet =
+        |rest: &str| find(LinkType::ETHERNET, &format!("09002b000005 525400000001 {rest}"));
+    assert_eq!(ethernet("001e fefe03"), Ok((true, true)));
+    assert_eq!(ethernet("8870 fefe03"), Ok((true, true)));
+    assert_eq!(ethernet("8100 0007 88a8 0007 001e fefe03"), Ok((true, true)));
+    assert_eq!(ethernet("0800 fefe03"), Err(Refusal::NotIsis));
+    assert_eq!(ethernet("001e 424203"), Err(Refusal::NotIsis));
+    assert_eq!(ethernet("001e fefe03 82"), Err(Refusal::NotIsis), "ES-IS");
+    assert!(matches!(ethernet("00ff fefe03"), Err(Refusal::Truncated(_))));
+    let sll = |protocol: &str| {
+        find(LinkType::LINUX_SLL, &format!("0002 0001 0006 5254000000010000 {protocol} fefe03"))
+    };
+    assert_eq!(sll("0004"), Ok((false, true)));
+    assert_eq!(sll("8870"), Ok((false, true)));
+    assert_eq!(sll("0800"), Err(Refusal::NotIsis));
+    let sll2 = |protocol: &str| {
+        let rest = "0000 00000002 0001 02 06 5254000000010000";
+        find(LinkType::LINUX_SLL2, &format!("{protocol} {rest} fefe03"))
+    };
+    assert_eq!(sll2("0004"), Ok((false, true)));
+    assert_eq!(sll2("0800"), Err(Refusal::NotIsis));
+    assert_eq!(find(LinkType::C_HDLC, "0f00 fefe"), Ok((false, true)));
+    assert_eq!(find(LinkType::C_HDLC, "8f00 fefe 03"), Ok((false, true)));
+    assert_eq!(find(LinkType::C_HDLC, "0f00 0800"), Err(Refusal::NotIsis));
+    assert_eq!(find(LinkType::PPP, "ff03 0023"), Ok((false, true)));
+    assert_eq!(find(LinkType::PPP_HDLC, "0023"), Ok((false, true)));
+    assert_eq!(find(LinkType::PPP, "0021"), Err(Refusal::NotIsis));
+    assert_eq!(find(LinkType::RAW, ""), Err(Refusal::NotIsis));
 }

@@ -6,6 +6,7 @@ mod auth;
 mod captures;
 #[path = "../codec/common.rs"]
 mod common;
+mod description;
 mod golden;
 #[path = "../harness/isis_pdu.rs"]
 mod isis_pdu;
