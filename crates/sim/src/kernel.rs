@@ -183,11 +183,17 @@ impl Kernel {
         }
     }
 
-    /// The port that a virtual machine was behind is gone, and with it its route and its neighbour entry.
-    pub(crate) fn forget_host(&mut self, host: Ipv4Addr) {
-        let (prefix, metric) = (Prefix::host(host.into()), Protocol::Host.kernel_metric());
-        self.set_route(RouteKey { table: TableId::MAIN, prefix, metric }, None);
-        self.neighbors.retain(|(_, address), _| *address != host);
+    /// The ports of all virtual machines but these are gone, and with them their routes and neighbour entries.
+    pub(crate) fn forget_other_hosts(&mut self, here: &[Ipv4Addr]) {
+        let is_here = |address| matches!(address, IpAddr::V4(host) if here.contains(&host));
+        let metric = Protocol::Host.kernel_metric();
+        let gone: Vec<RouteKey> = self.others.keys().copied().collect();
+        for key in gone.into_iter().filter(|key| key.metric == metric) {
+            if !is_here(key.prefix.address()) {
+                self.set_route(key, None);
+            }
+        }
+        self.neighbors.retain(|&(_, address), _| is_here(address));
     }
 
     /// What there is, as a speaker that starts reads it.

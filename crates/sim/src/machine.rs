@@ -63,11 +63,17 @@ impl Ord for Arrival {
 /// What a router asks for.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    Send { ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr, bytes: Bytes },
+    Send {
+        ifindex: IfIndex,
+        src: Ipv4Addr,
+        dst: Ipv4Addr,
+        bytes: Bytes,
+    },
     Fib(FibOp),
     ReadFib,
     SpfRun,
-    Refused(String),
+    /// The answer to a request.
+    Refused(u64, String),
 }
 
 /// A router's speaker and what waits for it.
@@ -231,7 +237,9 @@ impl Machine {
             }
             Output::ReadFib(_) => Effect::ReadFib,
             Output::Reply { result: Ok(()), .. } => return,
-            Output::Reply { result: Err(refusal), .. } => Effect::Refused(refusal.to_string()),
+            Output::Reply { request, result: Err(refusal) } => {
+                Effect::Refused(request, refusal.to_string())
+            }
             Output::Event(event) => match event.what {
                 What::Ospf(OspfEvent::SpfRun { nodes, .. }) => {
                     let nodes = u32::try_from(nodes).unwrap_or(u32::MAX);

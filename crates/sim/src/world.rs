@@ -61,6 +61,10 @@ pub struct World {
     pub(crate) judge: Judge,
     pub(crate) tally: Tally,
     pub(crate) refusals: Vec<String>,
+    /// When a daemon last started.
+    pub(crate) last_start: Time,
+    /// Daemons that were asked to stop: they take no orders.
+    stopping: BTreeSet<NodeId>,
     now: Time,
     lookahead: Duration,
     /// When each router has something to do, and the same by router.
@@ -142,6 +146,8 @@ impl World {
             judge: Judge::new(count, hosts, flows),
             tally: Tally::default(),
             refusals: Vec::new(),
+            last_start: Time::ZERO,
+            stopping: BTreeSet::new(),
             now: Time::ZERO,
             lookahead: medium.lookahead(),
             wakes: BTreeSet::new(),
@@ -224,6 +230,8 @@ impl World {
     /// A router's daemon starts, with no memory but its kernel's, and the virtual machines on it are registered again.
     pub fn start(&mut self, node: NodeId) {
         let seed = self.seeds.next_u64();
+        self.stopping.remove(&node);
+        self.last_start = self.now;
         self.machines[node.index()].start(Speaker::new(seed, self.now));
         let config = self.config(node);
         let mut inputs = vec![Input::Config(Box::new(config)), Input::Resync, Input::Link(tap())];
@@ -248,39 +256,41 @@ impl World {
 
     /// A router's daemon dies without a word. Its kernel goes on forwarding.
     pub fn crash(&mut self, node: NodeId) {
+        self.stopping.remove(&node);
+        // Nobody but the daemon kept the routes to machines whose ports have gone.
+        let here = self.judge.hosts_on(node);
+        self.kernels[node.index()].forget_other_hosts(&here);
+        self.judge.node_changed(self.now, node, &self.kernels, &self.medium);
         self.machines[node.index()].stop();
         self.settle(node);
     }
 
     /// A router's daemon is asked to stop: it says goodbye. It counts as dead once it is [`crash`](Self::crash)ed.
     pub fn shut_down(&mut self, node: NodeId) {
+        self.stopping.insert(node);
         self.machines[node.index()].handle(self.now, Input::Shutdown);
         self.settle(node);
-    }
-
-    /// Whether a router that was asked to stop has said everything.
-    #[must_use]
-    pub fn is_quiet(&self, node: NodeId) -> bool {
-        self.machines[node.index()].speaker.as_ref().is_none_or(|speaker| speaker.is_quiet())
     }
 
     /// A virtual machine is on this router from now on, or nowhere. The router that it comes to is told, and the one that it
     /// leaves if `announced`.
     pub fn place(&mut self, host: Ipv4Addr, node: Option<NodeId>, announced: bool) {
         let from = self.judge.place(self.now, host, node, &self.kernels, &self.medium);
-        if let Some(node) = node {
+        if let Some(node) = node.filter(|node| !self.stopping.contains(node)) {
             self.machines[node.index()].handle(self.now, add_host(host));
             self.settle(node);
         }
         let Some(from) = from.filter(|&from| Some(from) != node) else { return };
-        if !self.is_alive(from) {
+        if !self.is_alive(from) || self.stopping.contains(&from) {
             // Its port goes with it, and with the port what the kernel had there.
-            self.kernels[from.index()].forget_host(host);
+            let here = self.judge.hosts_on(from);
+            self.kernels[from.index()].forget_other_hosts(&here);
             self.judge.node_changed(self.now, from, &self.kernels, &self.medium);
         } else if announced {
             let vrf = "default".to_owned();
             let change = HostChange::Remove { vrf, address: host.into() };
-            self.machines[from.index()].handle(self.now, Input::Host { request: 0, change });
+            let request = u32::from(host).into();
+            self.machines[from.index()].handle(self.now, Input::Host { request, change });
             self.settle(from);
         }
     }
@@ -384,9 +394,13 @@ impl World {
             Effect::Fib(op) => self.ask_kernel(at, node, KernelOp::Fib(op)),
             Effect::ReadFib => self.ask_kernel(at, node, KernelOp::Read),
             Effect::SpfRun => self.tally.spf_run(at, node),
-            Effect::Refused(reason) => {
-                let name = self.network.name(node);
-                self.refusals.push(format!("{at}: {name} refused a host: {reason}"));
+            Effect::Refused(request, reason) => {
+                let host = Ipv4Addr::from(u32::try_from(request).unwrap_or_default());
+                // One that has left meanwhile may be refused.
+                if self.judge.host(host) == Some(node) {
+                    let name = self.network.name(node);
+                    self.refusals.push(format!("{at}: {name} refused {host}: {reason}"));
+                }
             }
         }
     }
@@ -463,7 +477,7 @@ fn add_host(host: Ipv4Addr) -> Input<'static> {
         mac: Some(Mac([0x52, 0x54, 0, a, b, c])),
         candidate: false,
     };
-    Input::Host { request: 0, change }
+    Input::Host { request: u32::from(host).into(), change }
 }
 
 fn tap() -> Link {
