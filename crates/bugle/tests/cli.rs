@@ -199,10 +199,31 @@ mod cli {
     }
 
     #[tokio::test]
-    async fn sim_is_refused_for_now() {
-        let outcome = bugle(["sim", "ring"]).await;
+    async fn sim_plays_a_scenario_and_tells_by_its_status_how_it_went() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.sim");
+        let path = file.to_str().unwrap();
+        let good = "topology chain 3\nhosts 1 each\nat 20s move 10.100.0.1 to r3\n";
+        std::fs::write(&file, good).unwrap();
+        let outcome = bugle(["sim", path]).await;
+        assert_eq!((outcome.status, outcome.error.as_str()), (0, ""));
+        assert!(outcome.output.ends_with("at rest everything is as it should be\n"));
+
+        let picture = directory.path().join("a.svg");
+        let outcome = bugle(["--json", "sim", path, "--svg", picture.to_str().unwrap()]).await;
+        let report: serde_json::Value = serde_json::from_str(&outcome.output).unwrap();
+        assert_eq!((&report["routers"], &report["rows"][1]["times"]), (&3.into(), &1.into()));
+        assert!(std::fs::read_to_string(picture).unwrap().starts_with("<svg"));
+
+        std::fs::write(&file, format!("{good}expect packets at most 1\n")).unwrap();
+        let outcome = bugle(["sim", path]).await;
+        assert_eq!((outcome.status, outcome.error.as_str()), (1, ""));
+        assert!(outcome.output.contains("at most 1 expected"), "{}", outcome.output);
+
+        std::fs::write(&file, "topology chain x\nat 1s jump").unwrap();
+        let outcome = bugle(["sim", path]).await;
         assert_eq!(outcome.status, 2);
-        assert!(outcome.error.contains("not yet supported"), "{}", outcome.error);
+        assert!(outcome.error.contains(", line 1: ") && outcome.error.contains(", line 2: "));
     }
 
     #[tokio::test]
