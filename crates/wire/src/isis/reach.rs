@@ -314,7 +314,7 @@ impl NarrowMetrics {
         default & Self::EXTERNAL != 0
     }
 
-    /// Whether the prefix has been leaked down a level, and must not go up again (RFC 5302 section 3).
+    /// Whether the prefix has been leaked down a level, and must not go up again (RFC 5302 section 2).
     #[must_use]
     pub const fn is_down(self) -> bool {
         let [default, ..] = self.0;

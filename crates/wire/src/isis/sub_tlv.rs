@@ -282,17 +282,24 @@ impl FloodingParameters {
 
     /// Appends the sub-TLVs.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        let mut put = |code, value: Option<&[u8]>| {
-            if let Some(value) = value {
-                push(out, code, value);
-            }
-        };
-        put(1, self.burst_size.map(u32::to_be_bytes).as_ref().map(<[u8; 4]>::as_slice));
-        put(2, self.transmission_interval.map(u32::to_be_bytes).as_ref().map(<[u8; 4]>::as_slice));
-        put(3, self.lsps_per_psnp.map(u16::to_be_bytes).as_ref().map(<[u8; 2]>::as_slice));
-        put(4, self.flags.map(|flags| [flags.0]).as_ref().map(<[u8; 1]>::as_slice));
-        put(5, self.psnp_interval.map(u16::to_be_bytes).as_ref().map(<[u8; 2]>::as_slice));
-        put(6, self.receive_window.map(u16::to_be_bytes).as_ref().map(<[u8; 2]>::as_slice));
+        if let Some(size) = self.burst_size {
+            push(out, 1, &size.to_be_bytes());
+        }
+        if let Some(interval) = self.transmission_interval {
+            push(out, 2, &interval.to_be_bytes());
+        }
+        if let Some(count) = self.lsps_per_psnp {
+            push(out, 3, &count.to_be_bytes());
+        }
+        if let Some(flags) = self.flags {
+            push(out, 4, &[flags.0]);
+        }
+        if let Some(interval) = self.psnp_interval {
+            push(out, 5, &interval.to_be_bytes());
+        }
+        if let Some(window) = self.receive_window {
+            push(out, 6, &window.to_be_bytes());
+        }
     }
 }
 

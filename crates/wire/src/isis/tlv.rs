@@ -134,7 +134,7 @@ impl<'a> Tlv<'a> {
 
     /// What the TLV says; [`TlvBody::Unknown`] if its code is not known.
     ///
-    /// A TLV that is refused is to be ignored; the PDU around it counts (RFC 8918 section 3).
+    /// A TLV that is refused is to be ignored; the PDU around it counts.
     ///
     /// # Errors
     /// When the value does not have the structure of its code; offsets count from the start of the PDU.

@@ -500,7 +500,7 @@ fn fact(line: &str) -> Option<String> {
 
 #[test]
 fn pdus_are_found_on_every_link_layer_that_carries_them() {
-    let pdu = crate::isis_pdu::lsp_with(&[]);
+    let pdu = isis_pdu::lsp_with(&[]);
     let find = |link_type, header: &str| {
         let bytes = [&crate::common::hex(header)[..], &pdu].concat();
         let original_length = u32::try_from(bytes.len()).unwrap();

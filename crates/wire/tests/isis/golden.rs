@@ -313,7 +313,7 @@ fn topologies_have_their_own_links_and_prefixes() {
     });
 }
 
-// ISO 10589 section 9.8, RFC 1195 section 5.3, RFC 5302 section 3.
+// ISO 10589 section 9.8, RFC 1195 section 5.3, RFC 5302 section 2.
 #[test]
 fn narrow_links_and_prefixes() {
     let text = "
