@@ -2,12 +2,14 @@
 //!
 //! | Module | Holds |
 //! |---|---|
+//! | `attach` | a device of this machine as the door of a simulated network |
 //! | `cli` | the definition of the command line |
 //! | `commands` | what each command does |
 //! | `replay` | recordings of a daemon, told again |
 //! | `sim` | scenarios in the simulator |
 //! | `text` | answers as tables, for people |
 
+mod attach;
 mod cli;
 mod commands;
 mod replay;

@@ -6,11 +6,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bugle_sim::scenario::Problems;
-use bugle_sim::{Progress, Scenario, Timers};
+use bugle_sim::{NodeId, Progress, Scenario, Timers};
+use bugle_speaker::config::LinkType;
 use clap::Args;
 use serde_json::json;
 
+use crate::attach::Attached;
 use crate::commands::Failure;
+
+/// What it costs the simulated router to send through the device.
+const ATTACH_COST: u16 = 10;
 
 /// `bugle sim`
 #[derive(Args, Debug)]
@@ -29,6 +34,24 @@ pub(crate) struct SimArgs {
     /// Only look for mistakes
     #[arg(long)]
     check: bool,
+    /// Print what this router of the network can reach at the start, as it should be, and end
+    #[arg(long, value_name = "ROUTER", conflicts_with_all = ["svg", "attach"])]
+    routes: Option<String>,
+    /// Let real routers join: this device of the machine becomes an interface of one router, and time is real
+    ///
+    /// The network comes up first. The other routers must speak OSPF with the same timers (Hello every second, dead after four)
+    /// in area 0.0.0.0. It takes root.
+    #[arg(long, value_name = "DEVICE")]
+    attach: Option<String>,
+    /// The router that the device is attached to; the first if none is named
+    #[arg(long, value_name = "ROUTER", requires = "attach")]
+    attach_to: Option<String>,
+    /// The device is on a LAN, not on a point-to-point link
+    #[arg(long, requires = "attach")]
+    attach_lan: bool,
+    /// How many seconds the device stays attached; until interrupted if not given
+    #[arg(long, value_name = "SECONDS", requires = "attach")]
+    attach_for: Option<u32>,
 }
 
 pub(crate) const AFTER_HELP: &str = "\
@@ -61,8 +84,23 @@ pub(crate) fn run(args: &SimArgs, json: bool, output: &mut impl Write) -> Result
         scenario.timers = Timers::rfc();
         scenario.limits.clear();
     }
+    if let Some(router) = &args.routes {
+        return routes(&scenario, find(&scenario, Some(router))?, json, output);
+    }
     let mut meter = Meter::new();
-    let report = bugle_sim::play(&scenario, &mut |progress| meter.show(progress));
+    let report = match &args.attach {
+        None => bugle_sim::play(&scenario, &mut |progress| meter.show(progress)),
+        Some(device) => {
+            let node = find(&scenario, args.attach_to.as_deref())?;
+            let link = if args.attach_lan { LinkType::Broadcast } else { LinkType::PointToPoint };
+            let enough = args.attach_for.map(|seconds| Duration::from_secs(seconds.into()));
+            let (door, mut outside) = Attached::open(device, node, link, ATTACH_COST, enough)
+                .map_err(|error| Failure::Input(error.to_string()))?;
+            bugle_sim::play_attached(&scenario, door, &mut outside, &mut |progress| {
+                meter.show(progress);
+            })
+        }
+    };
     meter.end();
     if let Some(file) = &args.svg {
         fs::write(file, report.svg()).map_err(|error| about(file, &error))?;
@@ -74,6 +112,41 @@ pub(crate) fn run(args: &SimArgs, json: bool, output: &mut impl Write) -> Result
         write!(output, "{}", report.table())?;
     }
     if report.is_good() { Ok(()) } else { Err(Failure::Daemon(String::new())) }
+}
+
+/// The router with this name, or the first.
+fn find(scenario: &Scenario, name: Option<&str>) -> Result<NodeId, Failure> {
+    let Some(name) = name else { return Ok(NodeId(0)) };
+    let unknown = || Failure::Input(format!("the network has no router {name}"));
+    scenario.network.find(name).ok_or_else(unknown)
+}
+
+/// Prints what a router can reach: what is its own without a next hop.
+fn routes(
+    scenario: &Scenario,
+    router: NodeId,
+    json: bool,
+    output: &mut impl Write,
+) -> Result<(), Failure> {
+    let reached = bugle_sim::routes(scenario, router);
+    if json {
+        let reached: Vec<_> = reached
+            .iter()
+            .map(|(prefix, expected)| {
+                let gateways: Vec<_> =
+                    expected.nexthops.iter().map(|nexthop| nexthop.gateway).collect();
+                json!({ "prefix": prefix, "metric": expected.metric, "gateways": gateways })
+            })
+            .collect();
+        serde_json::to_writer(&mut *output, &reached).map_err(io::Error::from)?;
+        return Ok(writeln!(output)?);
+    }
+    for (prefix, expected) in &reached {
+        let gateways = expected.nexthops.iter().filter_map(|nexthop| nexthop.gateway);
+        let gateways: Vec<_> = gateways.map(|gateway| gateway.to_string()).collect();
+        writeln!(output, "{prefix:<20} {:>6}  {}", expected.metric, gateways.join(" "))?;
+    }
+    Ok(())
 }
 
 fn load(file: &Path, json: bool, output: &mut impl Write) -> Result<Scenario, Failure> {

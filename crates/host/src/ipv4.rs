@@ -20,10 +20,13 @@ use std::net::Ipv4Addr;
 
 /// A received packet: what of its header matters, and its payload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Packet<'a> {
-    pub(crate) src: Ipv4Addr,
-    pub(crate) dst: Ipv4Addr,
-    pub(crate) payload: &'a [u8],
+pub struct Packet<'a> {
+    /// The source.
+    pub src: Ipv4Addr,
+    /// The destination.
+    pub dst: Ipv4Addr,
+    /// What follows the header.
+    pub payload: &'a [u8],
 }
 
 /// Takes the header off. `None` if its version or lengths are not those of an IPv4 packet; octets beyond the total length are

@@ -10,7 +10,7 @@
 //! | [`record`] | [`Recorded`]: a speaker, and a file of what it was told |
 //! | [`counters`] | [`Counters`]: what went through the sockets, and what went wrong |
 //! | [`clock`] | [`Clock`]: the one place where bugle reads a clock |
-//! | `ospf`, `ipv4` | the raw socket of an OSPF interface |
+//! | [`ospf`], `ipv4` | [`OspfSocket`]: the raw socket of an OSPF interface |
 //! | `forwarding` | the kernel's forwarding table: changes in order, reads between them |
 //! | `poller` | waiting for sockets, for other threads, and for a time |
 //! | `limiter` | log messages at a bounded rate |
@@ -24,7 +24,7 @@ mod forwarding;
 pub mod handle;
 mod ipv4;
 mod limiter;
-mod ospf;
+pub mod ospf;
 mod poller;
 pub mod record;
 
@@ -34,4 +34,5 @@ pub use desk::Desk;
 pub use driver::{Driver, DriverError};
 pub use engine::Engine;
 pub use handle::{Handle, Stopped};
+pub use ospf::OspfSocket;
 pub use record::Recorded;

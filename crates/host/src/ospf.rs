@@ -10,7 +10,9 @@ use nix::libc;
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg, setsockopt, sockopt};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockFilter, Socket, Type};
 
-use crate::ipv4::{Packet, strip_header};
+use crate::ipv4::strip_header;
+
+pub use crate::ipv4::Packet;
 
 /// OSPF's IP protocol number.
 const PROTOCOL: i32 = 89;
@@ -26,14 +28,14 @@ const SEND_BUFFER: usize = 2 << 20;
 /// A socket bound to one interface. One for all would stop working at 20 interfaces (`igmp_max_memberships`), and would not
 /// know reliably where a packet arrived.
 #[derive(Debug)]
-pub(crate) struct OspfSocket {
+pub struct OspfSocket {
     socket: Socket,
     ifindex: IfIndex,
 }
 
 /// What came of an attempt to receive.
 #[derive(Debug)]
-pub(crate) enum Received<'a> {
+pub enum Received<'a> {
     /// A packet.
     Packet(Packet<'a>),
     /// A datagram that is no IPv4 packet.
@@ -44,7 +46,10 @@ pub(crate) enum Received<'a> {
 
 impl OspfSocket {
     /// Opens the socket and joins AllSPFRouters.
-    pub(crate) fn open(ifindex: IfIndex) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// If there is no such interface, or the process may not: it takes the capability `NET_RAW`.
+    pub fn open(ifindex: IfIndex) -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(PROTOCOL)))?;
         // Until it is bound, the socket would take in packets from every interface.
         socket.attach_filter(&[SockFilter::new(RETURN, 0, 0, 0)])?;
@@ -64,7 +69,10 @@ impl OspfSocket {
     }
 
     /// Joins or leaves AllDRouters.
-    pub(crate) fn set_all_d_routers(&self, join: bool) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn set_all_d_routers(&self, join: bool) -> io::Result<()> {
         let group = InterfaceIndexOrAddress::Index(self.ifindex.0);
         let result = if join {
             self.join(ALL_D_ROUTERS)
@@ -88,7 +96,10 @@ impl OspfSocket {
     }
 
     /// Sends the payload of an IP packet; the kernel fragments it if it must.
-    pub(crate) fn send(&self, src: Ipv4Addr, dst: Ipv4Addr, payload: &[u8]) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// If the packet cannot be sent now.
+    pub fn send(&self, src: Ipv4Addr, dst: Ipv4Addr, payload: &[u8]) -> io::Result<()> {
         let info = libc::in_pktinfo {
             ipi_ifindex: self.ifindex.0.cast_signed(),
             ipi_spec_dst: in_addr(src),
@@ -103,7 +114,10 @@ impl OspfSocket {
     }
 
     /// Receives a packet into `buffer`.
-    pub(crate) fn receive<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Received<'a>> {
+    ///
+    /// # Errors
+    /// If the socket is of no use any more, or the interface went down.
+    pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Received<'a>> {
         let length = match (&self.socket).read(buffer) {
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -138,6 +138,11 @@ impl Kernel {
         }
     }
 
+    /// Adds an interface.
+    pub(crate) fn add_device(&mut self, ifindex: IfIndex, device: Device) {
+        self.devices.insert(ifindex, device);
+    }
+
     /// Carries out an operation, or says why not.
     pub(crate) fn carry_out(&mut self, op: &FibOp) -> Result<Changed, &'static str> {
         match op {

@@ -5,6 +5,7 @@
 //! | [`network`] | [`Network`]: routers and segments; chains, grids, Clos fabrics and others |
 //! | [`settings`] | [`Timers`]: the protocol's timers, and the configuration made of them |
 //! | [`medium`] | [`Quality`]: latency, loss and the like; what becomes of a packet |
+//! | [`door`] | [`Door`]: an interface that leads out of the world, to real routers |
 //! | `kernel` | a forwarding table that does and refuses what Linux does and refuses |
 //! | `machine` | one router: its speaker, and what waits for it |
 //! | [`world`] | [`World`]: all of it, and time |
@@ -18,6 +19,7 @@
 //! | `digest` | a fingerprint of a run |
 
 mod digest;
+pub mod door;
 pub mod judge;
 mod kernel;
 mod machine;
@@ -32,11 +34,13 @@ pub mod settings;
 mod tally;
 pub mod world;
 
+pub use door::{Door, Outside, Packet};
 pub use judge::{Outage, Verdict};
 pub use machine::Work;
 pub use medium::Quality;
 pub use network::{Network, NodeId, SegmentId};
-pub use play::{Progress, play};
+pub use oracle::Expected;
+pub use play::{Progress, play, play_attached, routes};
 pub use report::Report;
 pub use scenario::Scenario;
 pub use settings::Timers;

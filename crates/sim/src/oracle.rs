@@ -12,10 +12,11 @@ use crate::world::World;
 
 /// The route that a router should have.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Expected {
-    pub(crate) metric: u32,
-    /// Sorted.
-    pub(crate) nexthops: Vec<Nexthop>,
+pub struct Expected {
+    /// Its cost, or for a virtual machine the metric.
+    pub metric: u32,
+    /// Sorted; none if the network or the virtual machine is the router's own.
+    pub nexthops: Vec<Nexthop>,
 }
 
 /// The network as it is: routers that run, networks that join several of them.
@@ -50,6 +51,11 @@ const MAX_LINK_METRIC: u32 = 0xFFFF;
 impl Oracle {
     /// Looks at the world as it is.
     pub(crate) fn new(world: &World) -> Self {
+        Self::with(world, &|node| world.is_alive(node))
+    }
+
+    /// Looks at the world as it would be if those daemons ran that `is_alive` tells.
+    pub(crate) fn with(world: &World, is_alive: &dyn Fn(NodeId) -> bool) -> Self {
         let routers = world.machines.len();
         let mut oracle = Self {
             routers,
@@ -61,7 +67,7 @@ impl Oracle {
             let up: Vec<_> = world
                 .medium
                 .ports(segment)
-                .filter(|(port, condition)| condition.carrier && world.is_alive(port.node))
+                .filter(|(port, condition)| condition.carrier && is_alive(port.node))
                 .collect();
             let is_lan = world.network.segments[segment.index()].lan.is_some();
             // Who hears whom falls into groups: a port that is deaf or mute is alone.
@@ -83,7 +89,7 @@ impl Oracle {
             }
         }
         for (host, node) in world.judge.hosts() {
-            if world.is_alive(node) {
+            if is_alive(node) {
                 oracle.hosts.insert(Prefix::host(host.into()), node.index());
             }
         }
@@ -92,6 +98,13 @@ impl Oracle {
 
     /// The routes that a router should have, in the order of prefixes; to its own networks and hosts it needs none.
     pub(crate) fn routes(&self, router: NodeId) -> BTreeMap<Prefix, Expected> {
+        let mut found = self.reached(router);
+        found.retain(|_, expected| !expected.nexthops.is_empty());
+        found
+    }
+
+    /// What a router can reach, its own networks and hosts included.
+    pub(crate) fn reached(&self, router: NodeId) -> BTreeMap<Prefix, Expected> {
         let root = router.index();
         let (distances, hops) = self.paths(root);
         let mut found = BTreeMap::new();
@@ -101,14 +114,14 @@ impl Oracle {
             let nearest = advertisers.iter().filter(|advertiser| cost(advertiser) == Some(best));
             let sets: Vec<&BTreeSet<Nexthop>> = nearest.map(|&(vertex, _)| &hops[vertex]).collect();
             // Without a next hop it is the router's own.
-            if sets.iter().all(|set| !set.is_empty()) {
-                let nexthops: BTreeSet<Nexthop> = sets.into_iter().flatten().copied().collect();
-                let nexthops = nexthops.into_iter().collect();
-                found.insert(prefix, Expected { metric: best, nexthops });
-            }
+            let own = sets.iter().any(|set| set.is_empty());
+            let nexthops: BTreeSet<Nexthop> =
+                sets.into_iter().filter(|_| !own).flatten().copied().collect();
+            let nexthops = nexthops.into_iter().collect();
+            found.insert(prefix, Expected { metric: best, nexthops });
         }
         for (&prefix, &place) in &self.hosts {
-            if place != root && distances[place].is_some() {
+            if distances[place].is_some() {
                 let nexthops = hops[place].iter().copied().collect();
                 found.insert(prefix, Expected { metric: REST, nexthops });
             }

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use bugle_types::{Rng, Time};
+use bugle_types::{Prefix, Rng, Time};
 
+use crate::door::{Door, Outside};
 use crate::medium::Condition;
 use crate::network::{NodeId, SegmentId};
+use crate::oracle::{Expected, Oracle};
 use crate::report::{Report, Row};
 use crate::scenario::{Action, Fault, Host, Link, Node, Scenario, candidates};
 use crate::tally::Activity;
@@ -30,6 +32,8 @@ pub struct Progress {
 
 /// A network that has not come to rest after so long will not.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// A network that is to be attached is given so long to come up, unless something happens before.
+const COME_UP: Time = Time::from_secs(60);
 /// How long a daemon that starts may keep what it found in the kernel and does not know what for.
 const ADOPTION: Duration = Duration::from_secs(121);
 /// How long a daemon that stops has to say goodbye, as the real one has.
@@ -39,35 +43,50 @@ const QUIET: Duration = Duration::from_secs(13);
 
 /// Plays a scenario to its end, and judges it. `progress` is told now and then.
 pub fn play(scenario: &Scenario, progress: &mut dyn FnMut(Progress)) -> Report {
-    let mut rng = Rng::new(scenario.seed ^ 0x5CE7_A210);
-    let flows = scenario.flow_list(&mut rng);
-    let world = World::new(Plan {
+    let mut player = Player::new(scenario, progress);
+    player.run();
+    player.finish()
+}
+
+/// Plays a scenario to real routers beyond a door: in the time that passes there, once the network has come up, and until it
+/// is enough. What is beyond is not known here, so nothing is judged but the flows.
+pub fn play_attached(
+    scenario: &Scenario,
+    door: Door,
+    outside: &mut dyn Outside,
+    progress: &mut dyn FnMut(Progress),
+) -> Report {
+    let mut player = Player::new(scenario, progress);
+    let first_event = player.agenda.keys().next().copied();
+    player.live_until(first_event.unwrap_or(COME_UP).min(COME_UP));
+    player.world.attach(door);
+    player.outside = Some(outside);
+    player.run();
+    player.go_on();
+    player.close();
+    player.report()
+}
+
+/// What a router of the scenario's network can reach at the start, as the oracle has it.
+#[must_use]
+pub fn routes(scenario: &Scenario, router: NodeId) -> BTreeMap<Prefix, Expected> {
+    let mut rng = Rng::new(scenario.seed);
+    Oracle::with(&World::before(plan(scenario, &mut rng)), &|_| true).reached(router)
+}
+
+fn plan(scenario: &Scenario, rng: &mut Rng) -> Plan {
+    Plan {
         network: scenario.network.clone(),
         hosts: scenario.hosts.clone(),
         addresses: scenario.addresses.clone(),
-        flows,
+        flows: scenario.flow_list(rng),
         quality: scenario.quality,
         timers: scenario.timers,
         work: scenario.work,
         install: scenario.install,
         start_within: scenario.start_within,
         seed: scenario.seed,
-    });
-    let mut player = Player {
-        scenario,
-        world,
-        rng,
-        agenda: BTreeMap::new(),
-        rows: vec![Row::new(0, "start".to_owned())],
-        row_of: BTreeMap::new(),
-        current: Current { row: 0, at: Time::ZERO, before: Activity::default() },
-        row_of_event: vec![0],
-        findings: Vec::new(),
-        progress,
-    };
-    player.plan();
-    player.run();
-    player.finish()
+    }
 }
 
 struct Player<'a> {
@@ -81,6 +100,8 @@ struct Player<'a> {
     current: Current,
     row_of_event: Vec<usize>,
     findings: Vec<String>,
+    /// What is beyond the door, once it is open.
+    outside: Option<&'a mut dyn Outside>,
     progress: &'a mut dyn FnMut(Progress),
 }
 
@@ -111,7 +132,27 @@ enum Undo {
     Heal,
 }
 
-impl Player<'_> {
+impl<'a> Player<'a> {
+    fn new(scenario: &'a Scenario, progress: &'a mut dyn FnMut(Progress)) -> Self {
+        let mut rng = Rng::new(scenario.seed ^ 0x5CE7_A210);
+        let world = World::new(plan(scenario, &mut rng));
+        let mut player = Self {
+            scenario,
+            world,
+            rng,
+            agenda: BTreeMap::new(),
+            rows: vec![Row::new(0, "start".to_owned())],
+            row_of: BTreeMap::new(),
+            current: Current { row: 0, at: Time::ZERO, before: Activity::default() },
+            row_of_event: vec![0],
+            findings: Vec::new(),
+            outside: None,
+            progress,
+        };
+        player.plan();
+        player
+    }
+
     fn plan(&mut self) {
         for (place, event) in self.scenario.events.iter().enumerate() {
             for &at in &event.times {
@@ -155,6 +196,17 @@ impl Player<'_> {
         }
         self.close();
         self.check();
+        self.report()
+    }
+
+    /// Lives until it is enough for those outside.
+    fn go_on(&mut self) {
+        while self.outside.as_ref().is_some_and(|outside| !outside.is_over(self.world.now())) {
+            self.live_until(self.world.now() + Duration::from_millis(200));
+        }
+    }
+
+    fn report(self) -> Report {
         let Self { scenario, world, rows, row_of_event, findings, .. } = self;
         Report::new(scenario, &world, rows, &row_of_event, findings)
     }
@@ -167,7 +219,7 @@ impl Player<'_> {
     fn live_until(&mut self, end: Time) {
         let last_event = self.agenda.last_key_value().map_or(end, |(&at, _)| at);
         while self.world.now() < end {
-            self.world.run_until(end.min(self.world.now() + Duration::from_millis(200)));
+            self.live_a_little(end);
             (self.progress)(Progress {
                 now: self.world.now(),
                 last_event,
@@ -175,6 +227,19 @@ impl Player<'_> {
                 failing: self.world.judge.failing().count(),
                 activity: self.world.tally.total,
             });
+        }
+    }
+
+    /// Lives until something is to be told of, until `end` at the latest; with a door, in the time of those outside.
+    fn live_a_little(&mut self, end: Time) {
+        let until = end.min(self.world.now() + Duration::from_millis(200));
+        let Some(outside) = &mut self.outside else { return self.world.run_until(until) };
+        let next = self.world.next().map_or(until, |next| next.min(until));
+        let (now, packets) = outside.exchange(self.world.now(), self.world.take_sent(), next);
+        // What is due at this very moment has its turn, too.
+        self.world.run_until(now.min(until) + Duration::from_nanos(1));
+        for packet in packets {
+            self.world.receive(packet);
         }
     }
 

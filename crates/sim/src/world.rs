@@ -13,6 +13,7 @@ use bugle_types::{Address, IfIndex, Link, Mac, Prefix, Rng, Time};
 use rayon::prelude::*;
 
 use crate::digest::Digest;
+use crate::door::{Door, OUT, Packet};
 use crate::judge::Judge;
 use crate::kernel::{Device, Kernel, Prefixes};
 use crate::machine::{Arrival, Effect, Incoming, Machine, Work};
@@ -78,6 +79,9 @@ pub struct World {
     seeds: Rng,
     digest: Digest,
     deliveries: Vec<Delivery>,
+    pub(crate) door: Option<Door>,
+    /// What has gone out through it.
+    pub(crate) sent: Vec<Packet>,
 }
 
 /// Something that a kernel is still to do.
@@ -119,9 +123,17 @@ impl Ord for Job {
 const WORTH_SHARING: usize = 8;
 
 impl World {
-    /// A world in which nothing has started yet.
+    /// A world in which every daemon has started.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
+        let within = plan.start_within;
+        let mut world = Self::before(plan);
+        world.start_all(within);
+        world
+    }
+
+    /// A world in which nothing has started yet.
+    pub(crate) fn before(plan: Plan) -> Self {
         let Plan { network, hosts, addresses, flows, .. } = plan;
         let mut seeds = Rng::new(plan.seed);
         let medium = Medium::new(&network, plan.quality, seeds.next_u64());
@@ -139,7 +151,7 @@ impl World {
             let tap = (TAP, Device { up: true, network: None });
             Kernel::new(devices.chain([tap]), &prefixes)
         });
-        let mut world = Self {
+        Self {
             timers: plan.timers,
             machines: (0..count).map(|_| Machine::new(plan.work)).collect(),
             kernels: kernels.collect(),
@@ -159,11 +171,11 @@ impl World {
             seeds,
             digest: Digest::new(),
             deliveries: Vec::new(),
+            door: None,
+            sent: Vec::new(),
             network,
             medium,
-        };
-        world.start_all(plan.start_within);
-        world
+        }
     }
 
     /// The time.
@@ -244,6 +256,7 @@ impl World {
                 peer: None,
             }));
         }
+        inputs.extend(self.door_of(node).into_iter().flat_map(Door::inputs));
         inputs.push(Input::Synced);
         for input in inputs {
             self.machines[node.index()].handle(self.now, input);
@@ -337,7 +350,17 @@ impl World {
         }
     }
 
-    fn config(&self, node: NodeId) -> Config {
+    /// Tells a router something at once.
+    pub(crate) fn tell(&mut self, node: NodeId, input: Input<'_>) {
+        self.machines[node.index()].handle(self.now, input);
+        self.settle(node);
+    }
+
+    fn door_of(&self, node: NodeId) -> Option<&Door> {
+        self.door.as_ref().filter(|door| door.node == node)
+    }
+
+    pub(crate) fn config(&self, node: NodeId) -> Config {
         let router = &self.network.routers[node.index()];
         let lans: Vec<IfIndex> = self
             .medium
@@ -349,7 +372,11 @@ impl World {
             .medium
             .ports_of(node)
             .map(|(_, port, _)| (port_name(port.ifindex), port.cost, lans.contains(&port.ifindex)));
-        self.timers.config(node.router_id(), router.stub, costs)
+        let mut config = self.timers.config(node.router_id(), router.stub, costs);
+        if let Some(door) = self.door_of(node) {
+            door.configure(&mut config);
+        }
+        config
     }
 
     /// Carries out what a router asked for at once, between windows.
@@ -389,6 +416,9 @@ impl World {
         match effect {
             Effect::Send { ifindex, src, dst, bytes } => {
                 self.tally.sent(at, &bytes);
+                if ifindex == OUT {
+                    return self.sent.push(Packet { src, dst, bytes });
+                }
                 self.medium.send(at, (node, ifindex), (src, dst), &bytes, &mut self.deliveries);
             }
             Effect::Fib(op) => self.ask_kernel(at, node, KernelOp::Fib(op)),
@@ -449,7 +479,7 @@ impl World {
         }
     }
 
-    fn push(&mut self, node: NodeId, at: Time, what: Incoming) {
+    pub(crate) fn push(&mut self, node: NodeId, at: Time, what: Incoming) {
         self.order += 1;
         self.machines[node.index()].push(Arrival { at, order: self.order, what });
         if self.wake_of[node.index()].is_none_or(|wake| at < wake) {
