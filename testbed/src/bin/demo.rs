@@ -24,10 +24,15 @@ const SPACING: Duration = Duration::from_secs(8);
 #[command(name = "bugle-demo")]
 struct Arguments {
     /// How many times each machine moves.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     moves: u32,
     /// Who takes part.
-    #[arg(long, value_delimiter = ',', default_values_t = ["bugle", "bugle-frr", "frr", "frr-tuned", "bird"].map(str::to_owned))]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_parser = CONTENDERS.map(|(key, ..)| key),
+        default_values = CONTENDERS.map(|(key, ..)| key),
+    )]
     only: Vec<String>,
 }
 
@@ -117,12 +122,12 @@ fn report(contenders: &[Contender]) {
         let told = told.map_or_else(|| "-".to_owned(), |told| millis(told.median));
         let mut row = vec![contender.name.to_owned(), told];
         row.extend(columns(rerouted(contender)));
-        row.extend(columns(outages));
-        row.push(lost.to_string());
         row.push(match (rerouted(contender), reference) {
             (Some(this), Some(reference)) => ratio(this.median, reference.median),
             _ => "-".to_owned(),
         });
+        row.extend(columns(outages));
+        row.push(lost.to_string());
         rows.push(row);
     }
     let header = [
@@ -133,18 +138,18 @@ fn report(contenders: &[Contender]) {
         "p99",
         "worst",
         "never",
+        "times the first's",
         "outage: best",
         "median",
         "p99",
         "worst",
         "never",
         "packets lost",
-        "times the first's",
     ];
     say(&table(&header, &rows));
     say(&format!(
         "told: what told routing has returned: bugle's API, or the kernel for FRR and BIRD.\n\
-         rerouted: from before that until the spine's kernel sends to the new hypervisor alone; given up after {} s.\n\
+         rerouted: from before that until the spine's kernel sends to the new hypervisor alone; given up after {} s. Medians are compared.\n\
          outage: until the first packet from which on all reached the machine at its new place.",
         GIVE_UP.as_secs()
     ));
