@@ -88,6 +88,8 @@ pub(crate) struct Machine {
     retransmitted: u64,
     /// What it asked for and nobody has carried out yet, in the order of time.
     pub(crate) effects: Vec<(Time, Effect)>,
+    /// When the speaker wants to be woken: asked once after each input.
+    deadline: Option<Time>,
     inbox: BinaryHeap<Reverse<Arrival>>,
     sockets: BTreeSet<IfIndex>,
     busy: Time,
@@ -106,6 +108,7 @@ impl Machine {
             stuck: false,
             retransmitted: 0,
             effects: Vec::new(),
+            deadline: None,
             inbox: BinaryHeap::new(),
             sockets: BTreeSet::new(),
             busy: Time::ZERO,
@@ -148,10 +151,9 @@ impl Machine {
 
     /// When something happens here next.
     pub(crate) fn next(&self) -> Option<Time> {
-        let speaker = self.speaker.as_ref().filter(|_| !self.stuck)?;
-        let deadline = speaker.deadline().map(|(at, _)| at);
+        self.speaker.as_ref().filter(|_| !self.stuck)?;
         let arrival = self.inbox.peek().map(|Reverse(arrival)| arrival.at);
-        [deadline, arrival].into_iter().flatten().min().map(|at| at.max(self.busy))
+        [self.deadline, arrival].into_iter().flatten().min().map(|at| at.max(self.busy))
     }
 
     /// Lives until just before `end`.
@@ -180,6 +182,7 @@ impl Machine {
         while let Some(output) = self.speaker.as_mut().and_then(|s| s.poll_output()) {
             self.take(output);
         }
+        self.deadline = self.speaker.as_ref().and_then(|s| s.deadline()).map(|(at, _)| at);
     }
 
     /// A hash over everything that came and everything that was sent.
@@ -216,7 +219,7 @@ impl Machine {
                 return;
             }
             // Everybody on a LAN gets every packet, and the engine tells what is for it.
-            Output::AllDRouters { .. } => return,
+            Output::AllDRouters { .. } | Output::Reply { result: Ok(()), .. } => return,
             Output::SendOspf { ifindex, src, dst, mut bytes } => {
                 self.note(at, ifindex, &bytes);
                 // Room for a whole packet was reserved; many are short, and a flood keeps many of them on their way.
@@ -236,7 +239,6 @@ impl Machine {
                 Effect::Fib(op)
             }
             Output::ReadFib(_) => Effect::ReadFib,
-            Output::Reply { result: Ok(()), .. } => return,
             Output::Reply { request, result: Err(refusal) } => {
                 Effect::Refused(request, refusal.to_string())
             }

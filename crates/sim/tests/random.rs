@@ -1,6 +1,8 @@
 //! Random networks, random misery: whatever happens, the network comes to rest as it should. A failure shrinks to a scenario
 //! that `bugle sim` plays.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use std::fmt::Write;
 use std::path::Path;
 

@@ -1,6 +1,8 @@
 //! The shipped scenarios: each is played, with bugle's timers and with those of the RFCs, and its table is a snapshot, so that a
 //! change in convergence shows as a difference in review.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on may panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
