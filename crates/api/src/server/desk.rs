@@ -19,6 +19,8 @@ const CONNECTIONS: usize = 64;
 const LARGEST: usize = 4 * 1024;
 /// As is one with more header fields.
 const HEADERS: usize = 32;
+/// Connections, and requests for the server, that are seen to in one call.
+const EVENTS_PER_CALL: usize = 16;
 /// The listener's key among the connections' tickets.
 const LISTENER: u64 = 0;
 
@@ -67,17 +69,17 @@ impl AsFd for Desk {
 impl Desk {
     pub(super) fn open(listener: UnixListener, server: mpsc::Sender<Passed>) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        // Told once of those that come, not for as long as they wait: what cannot be accepted must not keep the thread busy.
-        let arrivals = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
-        epoll.add(&listener, EpollEvent::new(arrivals, LISTENER))?;
+        epoll.add(&listener, arrivals())?;
         let connections = BTreeMap::new();
         Ok(Self { epoll, listener, connections, last_ticket: LISTENER, server })
     }
 
-    /// The next change that is asked for, and the ticket to answer it by; `None` if there is none now.
+    /// The next change that is asked for, and the ticket to answer it by; `None` if there is none now, or if so much else is
+    /// going on here that the caller should see to its other duties first: the descriptor stays readable then.
     pub fn poll_request(&mut self) -> Option<(u64, HostRequest)> {
         let mut events = [EpollEvent::empty()];
-        while let Ok(1..) = self.epoll.wait(&mut events, EpollTimeout::ZERO) {
+        for _ in 0..EVENTS_PER_CALL {
+            let Ok(1..) = self.epoll.wait(&mut events, EpollTimeout::ZERO) else { return None };
             match events.map(|event| event.data()) {
                 [LISTENER] => self.accept(),
                 [ticket] => {
@@ -105,7 +107,7 @@ impl Desk {
     }
 
     fn accept(&mut self) {
-        loop {
+        for _ in 0..CONNECTIONS {
             match self.listener.accept() {
                 Ok((stream, _)) => self.welcome(stream),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
@@ -115,6 +117,8 @@ impl Desk {
                 Err(_) => return,
             }
         }
+        // There may be more, of which to be told anew.
+        let _ = self.epoll.modify(&self.listener, &mut arrivals());
     }
 
     fn welcome(&mut self, stream: UnixStream) {
@@ -156,6 +160,12 @@ impl Desk {
         // How a client leaves is its own affair.
         let _ = refuse(&mut passed.stream, &refusal);
     }
+}
+
+/// Watches for connections: told once of those that come, not for as long as they wait, since what cannot be accepted must not
+/// keep the thread busy.
+fn arrivals() -> EpollEvent {
+    EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, LISTENER)
 }
 
 /// Watches for one request.
@@ -308,6 +318,18 @@ mod tests {
         let statuses: Vec<_> = answers.lines().filter(|line| line.starts_with("HTTP")).collect();
         assert_eq!(statuses[0], "HTTP/1.1 409 Conflict");
         assert!(answers.ends_with("content-length: 2\r\n\r\n{}"), "{answers}");
+    }
+
+    #[test]
+    fn more_connections_at_once_than_are_kept_are_all_seen() {
+        let (mut desk, connect, mut passed) = desk();
+        let mut clients: Vec<_> = (0..CONNECTIONS + 2).map(|_| connect()).collect();
+        clients[CONNECTIONS + 1].write_all(ADD.as_bytes()).unwrap();
+        let (ticket, _) = (0..20).find_map(|_| desk.poll_request()).unwrap();
+        desk.answer(ticket, Ok(()));
+        // The two that had waited longest made room.
+        assert!(passed.try_recv().unwrap().read.is_empty());
+        assert!(passed.try_recv().is_ok() && passed.try_recv().is_err());
     }
 
     #[test]
