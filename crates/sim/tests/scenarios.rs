@@ -77,6 +77,7 @@ stories! {
     a_partition_heals: "partition",
     a_designated_router_is_replaced: "dr-dies",
     a_grid_survives_misery: "grid",
+    a_rolling_upgrade_loses_nothing: "upgrade",
     slow_links_lose_nothing_for_good: "slow-links",
 }
 
