@@ -369,3 +369,100 @@ impl Kernel {
         Changed::Route(key.prefix)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UP: IfIndex = IfIndex(1);
+    const DOWN: IfIndex = IfIndex(2);
+    const OTHER: IfIndex = IfIndex(3);
+
+    fn id(n: u32) -> NexthopId {
+        NexthopId(NexthopId::RANGE.start() + n)
+    }
+
+    fn kernel() -> Kernel {
+        let network = "10.0.0.0/24".parse().ok();
+        let device = |up| Device { up, network };
+        let prefixes = Arc::new(Prefixes::new(["10.100.0.1/32".parse().unwrap()]));
+        Kernel::new([(UP, device(true)), (DOWN, device(false)), (OTHER, device(true))], &prefixes)
+    }
+
+    fn put(n: u32, ifindex: IfIndex, gateway: &str) -> FibOp {
+        let nexthop = Nexthop::via(ifindex, gateway.parse().unwrap());
+        FibOp::PutNexthop { id: id(n), nexthop }
+    }
+
+    fn group(n: u32, members: &[u32]) -> FibOp {
+        FibOp::PutGroup { id: id(n), members: members.iter().map(|&member| id(member)).collect() }
+    }
+
+    fn key(prefix: &str) -> RouteKey {
+        let metric = Protocol::Ospf.kernel_metric();
+        RouteKey { table: TableId::MAIN, prefix: prefix.parse().unwrap(), metric }
+    }
+
+    fn route(prefix: &str, n: u32) -> FibOp {
+        FibOp::PutRoute { key: key(prefix), target: RouteTarget::Nexthop(id(n)) }
+    }
+
+    #[test]
+    fn what_linux_refuses_is_refused() {
+        let mut kernel = kernel();
+        for op in [put(0, UP, "10.0.0.2"), put(1, OTHER, "10.0.0.3"), group(2, &[0, 1])] {
+            assert!(kernel.carry_out(&op).is_ok(), "{op:?}");
+        }
+        for op in [
+            put(3, DOWN, "10.0.0.2"),
+            put(3, IfIndex(9), "10.0.0.2"),
+            put(3, UP, "10.0.1.2"),
+            put(2, UP, "10.0.0.2"),
+            group(0, &[1]),
+            group(3, &[]),
+            group(3, &[7]),
+            group(3, &[2]),
+            route("10.100.0.1/32", 3),
+        ] {
+            assert!(kernel.carry_out(&op).is_err(), "{op:?}");
+        }
+        assert!(kernel.carry_out(&FibOp::DelNexthop { id: id(9) }).is_ok());
+    }
+
+    #[test]
+    fn a_carrier_that_goes_takes_objects_routes_and_empty_groups_with_it() {
+        let mut kernel = kernel();
+        // One prefix is among those that were known, the other is not.
+        let (known, other) = ("10.100.0.1/32", "10.9.0.0/24");
+        for op in [
+            put(0, UP, "10.0.0.2"),
+            put(1, OTHER, "10.0.0.3"),
+            group(2, &[0, 1]),
+            route(known, 2),
+            route(other, 0),
+        ] {
+            kernel.carry_out(&op).unwrap();
+        }
+        assert_eq!((kernel.routes().count(), kernel.useless_objects()), (2, 0));
+        kernel.set_up(UP, false);
+        assert_eq!(kernel.route(&key(other)), None);
+        let target = kernel.route(&key(known)).unwrap();
+        assert_eq!(kernel.way(target), Way::Group(&[id(1)]));
+        kernel.set_up(OTHER, false);
+        assert_eq!(kernel.routes().count(), 0);
+        assert_eq!(kernel.snapshot(), FibSnapshot::default());
+    }
+
+    #[test]
+    fn a_changed_object_changes_many_routes_and_a_changed_route_itself() {
+        let mut kernel = kernel();
+        kernel.carry_out(&put(0, UP, "10.0.0.2")).unwrap();
+        let prefix = key("10.100.0.1/32").prefix;
+        let op = route("10.100.0.1/32", 0);
+        assert_eq!(kernel.carry_out(&op), Ok(Changed::Route(prefix)));
+        assert_eq!(kernel.carry_out(&op), Ok(Changed::Nothing));
+        assert_eq!(kernel.carry_out(&put(0, OTHER, "10.0.0.3")), Ok(Changed::Many));
+        assert_eq!(kernel.carry_out(&FibOp::DelNexthop { id: id(0) }), Ok(Changed::Many));
+        assert_eq!(kernel.lookup("10.100.0.1".parse().unwrap()), Way::None);
+    }
+}

@@ -294,3 +294,69 @@ fn arrive(quality: &Quality, sender: &mut Attachment, depart: Time, to: usize) -
 fn strikes(rng: &mut Rng, per_million: u32) -> bool {
     per_million > 0 && rng.below(1_000_000) < per_million.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MULTICAST: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 5);
+
+    /// Sends so many packets of a thousand octets at once from the first router; when each arrives, by its number.
+    fn send(quality: Quality, count: u8) -> (Vec<(Time, u8)>, u64) {
+        let mut medium = Medium::new(&Network::chain(2), quality, 1);
+        let (_, port, _) = medium.ports_of(NodeId(0)).next().unwrap();
+        let mut deliveries = Vec::new();
+        for number in 0..count {
+            let bytes = Bytes::from(vec![number; 1000]);
+            let from = (NodeId(0), port.ifindex);
+            medium.send(Time::ZERO, from, (port.address, MULTICAST), &bytes, &mut deliveries);
+        }
+        let arrived = deliveries.iter().map(|delivery| (delivery.at, delivery.bytes[0]));
+        (arrived.collect(), medium.lost())
+    }
+
+    #[test]
+    fn packets_keep_their_order_but_for_those_held_back() {
+        let jitter = Duration::from_micros(500);
+        let (arrived, _) = send(Quality { jitter, ..Quality::default() }, 200);
+        assert!(arrived.is_sorted() && arrived.len() == 200);
+        assert!(arrived[0].0 >= Time::ZERO + Quality::default().latency);
+        let (arrived, _) = send(Quality { jitter, reorder: 100_000, ..Quality::default() }, 200);
+        assert!(!arrived.is_sorted());
+    }
+
+    #[test]
+    fn of_many_packets_the_stated_share_is_lost_or_doubled() {
+        let (arrived, lost) = send(Quality { loss: 500_000, ..Quality::default() }, 250);
+        assert_eq!(arrived.len() as u64 + lost, 250);
+        assert!((80..170).contains(&lost), "{lost}");
+        let (arrived, _) = send(Quality { duplicate: 500_000, ..Quality::default() }, 250);
+        assert!((330..420).contains(&arrived.len()), "{}", arrived.len());
+    }
+
+    #[test]
+    fn a_rate_spaces_packets_and_a_full_queue_loses_what_comes_on_top() {
+        // A packet with its headers takes 1,058 octets: 8.464 ms at a megabit.
+        let quality = Quality { rate: Some(1_000_000), queue: 5_000, ..Quality::default() };
+        let (arrived, lost) = send(quality, 10);
+        let spacing = Duration::from_nanos(1_058 * 8 * 1_000);
+        assert_eq!(arrived[0].0, Time::ZERO + quality.latency + spacing);
+        assert!(arrived.windows(2).all(|pair| pair[1].0.since(pair[0].0) == spacing));
+        assert_eq!((arrived.len(), lost), (5, 5));
+    }
+
+    #[test]
+    fn deaf_mute_and_parted_ports_hear_nothing() {
+        let good = Condition::GOOD;
+        assert!(passes(good, good));
+        for bad in [
+            Condition { carrier: false, ..good },
+            Condition { mute: true, deaf: true, ..good },
+            Condition { side: 1, ..good },
+        ] {
+            assert!(!passes(good, bad) && !passes(bad, good));
+        }
+        assert!(passes(good, Condition { mute: true, ..good }));
+        assert!(!passes(Condition { mute: true, ..good }, good));
+    }
+}
