@@ -151,7 +151,7 @@ fn routes(
 
 fn load(file: &Path, json: bool, output: &mut impl Write) -> Result<Scenario, Failure> {
     let text = fs::read_to_string(file).map_err(|error| about(file, &error))?;
-    let directory = file.parent().unwrap_or(Path::new("")).to_owned();
+    let directory = file.parent().unwrap_or_else(|| Path::new("")).to_owned();
     let read = |path: &Path| {
         let path = directory.join(path);
         fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
