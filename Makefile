@@ -34,7 +34,8 @@ bench: root setup binaries
 	@$(TARGET)/release/bugle-bench $(ARGS)
 
 # The labs run the daemon and the command line, so these are built first. The test runner comes last: its summary ends the output.
-test: lint
+# Only root installs what is missing: others need not have what the labs need.
+test: $(if $(filter 0,$(shell id -u)),setup) lint
 	@command -v cargo-nextest >/dev/null || cargo install --locked --debug cargo-nextest@0.9.128
 	cargo build --workspace --bins --tests
 	cargo test --workspace --doc --quiet
