@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use bugle_testbed::contender::Make;
 use bugle_testbed::tools::{self, say};
 use bugle_testbed::{LabError, Result};
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, value_parser};
 
 /// Measures bugle and its peers in the same run. Needs root.
 #[derive(Parser)]
@@ -39,37 +39,37 @@ enum Benchmark {
     /// A host route added and deleted: until the kernel of the next router has it.
     Host {
         /// How many host routes.
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = value_parser!(u8).range(1..))]
         count: u8,
     },
     /// External routes from a neighbour: until all are in the kernel.
     Load {
         /// How many routes; 10,000 and 100,000 if left out.
-        #[arg(long)]
+        #[arg(long, value_parser = value_parser!(u32).range(1..=1_000_000))]
         routes: Option<u32>,
     },
     /// A host route through a chain of routers.
     Chain {
         /// How many routers.
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = value_parser!(u8).range(1..))]
         routers: u8,
         /// How many host routes.
-        #[arg(long, default_value_t = 10)]
+        #[arg(long, default_value_t = 10, value_parser = value_parser!(u8).range(1..))]
         count: u8,
     },
     /// A change of topology, in processor time.
     Spf {
         /// How many routers; 1,000, 5,000 and 10,000 if left out.
-        #[arg(long)]
+        #[arg(long, value_parser = value_parser!(u32).range(1..=100_000))]
         routers: Option<u32>,
         /// How many changes.
-        #[arg(long, default_value_t = 10)]
+        #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..))]
         count: u32,
     },
     /// What a router with two adjacencies costs that has nothing to do.
     Idle {
         /// For how long.
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = value_parser!(u64).range(1..))]
         seconds: u64,
     },
 }
