@@ -12,7 +12,7 @@ use bugle_api::model::{
     VrfSummary,
 };
 use bugle_mobility::{HostState, HostView};
-use bugle_ospf::flood::Scope;
+use bugle_ospf::database::Scope;
 use bugle_ospf::neighbor::NeighborState;
 use bugle_ospf::{NetworkType, PathType};
 use bugle_rib::{Protocol, SelectedRoute};

@@ -93,7 +93,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Database;
+    use crate::{Database, Entry};
+
+    struct Name(u8);
+
+    impl Entry for Name {
+        type Key = u8;
+
+        fn key(&self) -> u8 {
+            self.0
+        }
+
+        fn deadline(&self) -> Option<Time> {
+            None
+        }
+    }
 
     #[derive(Debug, Clone)]
     enum Op {
@@ -115,7 +129,7 @@ mod tests {
         fn no_obligation_is_ever_lost(script in prop::collection::vec(op(), 0..120)) {
             let interval = Duration::from_nanos(5);
             let mut ids = Database::default();
-            let ids: Vec<_> = (0..6).map(|key| ids.insert(key, (), None)).collect();
+            let ids: Vec<_> = (0..6).map(|key| ids.insert(Name(key))).collect();
             let mut queue = FloodQueue::default();
             let mut model: BTreeMap<EntryId, Time> = BTreeMap::new();
             let mut now = Time::ZERO;

@@ -4,7 +4,7 @@
 //!
 //! | Module | Holds |
 //! |---|---|
-//! | [`database`] | [`Database`], an ordered map of entries with one deadline each (age, refresh) and stable ids |
+//! | [`database`] | [`Database`], entries by key with one deadline each (age, refresh) and stable ids |
 //! | [`flood`] | [`FloodQueue`], what one neighbour has been sent and has not yet acknowledged |
 //! | [`backoff`] | [`Backoff`], the SPF delay algorithm of RFC 8405 |
 //! | [`bucket`] | [`ArrivalGate`], how early a new instance may follow the last |
@@ -18,6 +18,6 @@ pub mod timers;
 
 pub use backoff::{Backoff, BackoffConfig, BackoffState};
 pub use bucket::ArrivalGate;
-pub use database::{Database, EntryId};
+pub use database::{Database, Entry, EntryId};
 pub use flood::FloodQueue;
 pub use timers::TimerQueue;

@@ -2,14 +2,14 @@
 
 use std::net::Ipv4Addr;
 
-use bugle_lsdb::EntryId;
+use bugle_lsdb::{Entry, EntryId};
 use bugle_types::IfIndex;
 use bugle_wire::ospf::{
     DatabaseDescription, DdFlags, LinkStateRequest, LsaHeader, LsaKey, MAX_AGE, Options,
     UpdateBuilder, emit_database_description, emit_link_state_request,
 };
 
-use crate::flood::Scope;
+use crate::database::Scope;
 use crate::instance::{Ospf, Timer};
 use crate::io::Mismatch;
 use crate::neighbor::{DdIdentity, NeighborEvent, NeighborId, NeighborState};
@@ -45,7 +45,8 @@ impl Ospf {
         let Some(neighbor) = self.neighbors.get(&id) else { return };
         let mut summary = Vec::new();
         let mut dying = Vec::new();
-        for (key, entry, lsa) in self.db.iter() {
+        for (entry, lsa) in self.db.iter() {
+            let key = lsa.key();
             if !key.scope.reaches(id.ifindex) || !neighbor.understands(key.lsa.ls_type) {
                 continue;
             }
@@ -76,7 +77,7 @@ impl Ospf {
                 && let Some(entry) = neighbor.summary.pop_front()
             {
                 // What has reached MaxAge since the list was made is flushed by flooding.
-                let lsa = self.db.value(entry).filter(|lsa| !lsa.is_dead(self.now));
+                let lsa = self.db.get(entry).filter(|lsa| !lsa.is_dead(self.now));
                 headers.extend(lsa.map(|lsa| lsa.header(self.now)));
             }
             if !neighbor.summary.is_empty() {
@@ -316,7 +317,7 @@ impl Ospf {
         let mut packets = Vec::new();
         let mut builder = UpdateBuilder::new(&header);
         for &entry in entries {
-            let Some(lsa) = self.db.value(entry) else { continue };
+            let Some(lsa) = self.db.get(entry) else { continue };
             if !builder.is_empty() && builder.len() + lsa.bytes().len() > room {
                 packets.push(std::mem::replace(&mut builder, UpdateBuilder::new(&header)).finish());
             }

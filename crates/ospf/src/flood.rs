@@ -1,15 +1,14 @@
 //! Flooding: updates and acknowledgements, ageing (RFC 2328 sections 13 and 14).
 
 use std::net::Ipv4Addr;
-use std::ops::RangeInclusive;
 
-use bugle_lsdb::{ArrivalGate, EntryId};
-use bugle_types::{AreaId, IfIndex, RouterId, Time};
+use bugle_lsdb::{ArrivalGate, Entry, EntryId};
+use bugle_types::IfIndex;
 use bugle_wire::ospf::{
-    DO_NOT_AGE, LinkStateAck, LinkStateUpdate, Lsa, LsaHeader, LsaKey, LsaType, MAX_AGE,
-    SequenceNumber, emit_link_state_ack,
+    LinkStateAck, LinkStateUpdate, Lsa, LsaHeader, MAX_AGE, SequenceNumber, emit_link_state_ack,
 };
 
+use crate::database::{DbKey, Scope, StoredLsa, header_of, seek};
 use crate::exchange::IP_HEADER;
 use crate::instance::{Ospf, Timer};
 use crate::interface::InterfaceState;
@@ -24,137 +23,6 @@ const RETRANSMIT_BATCH: usize = 200;
 
 /// How long an LSA that was flushed is remembered, so that a late copy does not bring it back.
 const LATE: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// How far an LSA is flooded (RFC 2328 section 13.3, RFC 5250 section 3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scope {
-    /// One link: opaque type 9.
-    Link(IfIndex),
-    /// One area.
-    Area(AreaId),
-    /// The whole AS: types 5 and 11.
-    As,
-}
-
-impl Scope {
-    /// The scope of an LSA type that came in on an interface of an area; `None` for unknown types.
-    #[must_use]
-    pub fn of(ls_type: LsaType, ifindex: IfIndex, area: AreaId) -> Option<Self> {
-        match ls_type {
-            LsaType::ROUTER
-            | LsaType::NETWORK
-            | LsaType::SUMMARY_NETWORK
-            | LsaType::SUMMARY_ASBR
-            | LsaType::OPAQUE_AREA => Some(Self::Area(area)),
-            LsaType::AS_EXTERNAL | LsaType::OPAQUE_AS => Some(Self::As),
-            LsaType::OPAQUE_LINK => Some(Self::Link(ifindex)),
-            _ => None,
-        }
-    }
-
-    /// The database key of an LSA in this scope.
-    #[must_use]
-    pub const fn key(self, lsa: LsaKey) -> DbKey {
-        DbKey { scope: self, lsa }
-    }
-
-    /// The least database key in this scope.
-    const fn first(self) -> DbKey {
-        self.key(LsaKey {
-            ls_type: LsaType(0),
-            link_state_id: Ipv4Addr::UNSPECIFIED,
-            advertising_router: RouterId(0),
-        })
-    }
-
-    /// Whether LSAs of this scope are flooded out of an interface.
-    pub(crate) fn reaches(self, ifindex: IfIndex) -> bool {
-        match self {
-            Self::Link(link) => link == ifindex,
-            Self::Area(_) | Self::As => true,
-        }
-    }
-}
-
-/// Identifies an LSA in the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DbKey {
-    /// How far it is flooded.
-    pub scope: Scope,
-    /// What RFC 2328 section 12.1 identifies an LSA by.
-    pub lsa: LsaKey,
-}
-
-impl DbKey {
-    /// The keys that differ from this one in the advertising router only.
-    pub(crate) fn by_any_router(self) -> RangeInclusive<Self> {
-        let by =
-            |advertising_router| Self { lsa: LsaKey { advertising_router, ..self.lsa }, ..self };
-        by(RouterId(0))..=by(RouterId(u32::MAX))
-    }
-}
-
-/// The header of an LSA as it came, with an age that sections 13 and 14 know: at most MaxAge. `DoNotAge`, which only routers that
-/// announce demand circuits understand (RFC 1793), is taken off: the LSA ages here like any other.
-fn header_of(lsa: Lsa<'_>) -> LsaHeader {
-    let header = lsa.header();
-    LsaHeader { age: (header.age & !DO_NOT_AGE).min(MAX_AGE), ..header }
-}
-
-/// An LSA in the database. Its age is computed when read.
-#[derive(Debug, Clone)]
-pub struct StoredLsa {
-    bytes: Box<[u8]>,
-    /// As installed.
-    header: LsaHeader,
-    pub(crate) installed: Time,
-    /// When it was last sent in answer to an older instance (section 13 (8)).
-    pub(crate) answered: Option<Time>,
-    gate: ArrivalGate,
-}
-
-impl StoredLsa {
-    pub(crate) fn new(lsa: Lsa<'_>, now: Time, gate: ArrivalGate) -> Self {
-        let header = header_of(lsa);
-        Self { bytes: lsa.bytes().into(), header, installed: now, answered: None, gate }
-    }
-
-    /// The LSA as it came; the age field is as of then.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// The LSA.
-    #[must_use]
-    pub fn lsa(&self) -> Option<Lsa<'_>> {
-        Lsa::parse(&self.bytes).ok()
-    }
-
-    /// The age now, in seconds, at most MaxAge.
-    #[must_use]
-    pub fn age(&self, now: Time) -> u16 {
-        let held = u16::try_from(now.since(self.installed).as_secs()).unwrap_or(MAX_AGE);
-        self.header.age.saturating_add(held).min(MAX_AGE)
-    }
-
-    /// The header with the age of now.
-    #[must_use]
-    pub fn header(&self, now: Time) -> LsaHeader {
-        LsaHeader { age: self.age(now), ..self.header }
-    }
-
-    /// Whether it is at MaxAge: about to leave the database, and of no account otherwise.
-    pub(crate) fn is_dead(&self, now: Time) -> bool {
-        self.age(now) == MAX_AGE
-    }
-
-    /// When it reaches `age`.
-    fn time_of_age(&self, age: u16) -> Time {
-        let left = age.saturating_sub(self.header.age);
-        self.installed + std::time::Duration::from_secs(left.into())
-    }
-}
 
 impl Ospf {
     /// Link state update packets received (section 13).
@@ -230,12 +98,11 @@ impl Ospf {
         if old.age == MAX_AGE && old.sequence == SequenceNumber::MAX {
             return;
         }
-        let min_arrival = self.config.min_ls_arrival;
-        let Some(stored) = self.db.value_mut(entry) else { return };
-        if stored.answered.is_some_and(|last| self.now < last + min_arrival) {
+        while self.answers.pop_due(self.now).is_some() {}
+        if self.answers.deadline(entry).is_some() {
             return;
         }
-        stored.answered = Some(self.now);
+        self.answers.set(entry, Some(self.now + self.config.min_ls_arrival));
         self.send_to_neighbor(id, &[entry]);
     }
 
@@ -250,20 +117,18 @@ impl Ospf {
     ) {
         let now = self.now;
         // (a) A discarded LSA is not acknowledged: the sender will repeat it.
-        let mut gate = ArrivalGate::new(now);
-        if let Some(stored) = known.and_then(|entry| self.db.value_mut(entry)) {
-            let accepted = stored.gate.accept(now, self.config.min_ls_arrival);
-            gate = stored.gate;
-            if !accepted {
-                self.stats.arrivals_refused += 1;
-                return;
-            }
-        }
+        let min_arrival = self.config.min_ls_arrival;
+        let accept = |entry| self.db.update(entry, |stored| stored.accept(now, min_arrival));
+        let Some(gate) = known.and_then(accept).unwrap_or_else(|| Some(ArrivalGate::default()))
+        else {
+            self.stats.arrivals_refused += 1;
+            return;
+        };
         let requested =
             self.neighbors.get(&id).is_some_and(|n| n.requests.contains_key(&header.key));
         // (c), (d): out with the old, in with the new; (b): flooding comes first on the wire, as every send is queued
         // before any route is.
-        let entry = self.install(key, StoredLsa::new(lsa, now, gate));
+        let entry = self.install(key.scope, lsa, gate);
         let flooded_back = self.flood(entry, Some(id));
         self.request_answered(id, header.key);
         // (e) Section 13.5 table 19: flooded back out of the interface, it needs no acknowledgement; a BDR acknowledges
@@ -301,27 +166,24 @@ impl Ospf {
     }
 
     /// Puts an LSA into the database (section 13.2), and takes the instance before it off every retransmission list.
-    pub(crate) fn install(&mut self, key: DbKey, stored: StoredLsa) -> EntryId {
-        let deadline = if self.is_own(&key) {
-            stored.time_of_age(self.refresh_age())
-        } else {
-            stored.time_of_age(MAX_AGE)
-        };
-        let dead = stored.age(self.now) == MAX_AGE;
-        if let Some(entry) = self.db.find(&key) {
-            for neighbor in self.neighbors.values_mut() {
-                neighbor.retransmit.acknowledge(entry);
-            }
-        }
+    pub(crate) fn install(&mut self, scope: Scope, lsa: Lsa<'_>, gate: ArrivalGate) -> EntryId {
+        let key = scope.key(lsa.key());
+        let due = if self.is_own(&key) { self.refresh_age() } else { MAX_AGE };
+        let stored = StoredLsa::new(scope, lsa, self.now, due, gate);
+        let dead = stored.is_dead(self.now);
         self.stats.installed += 1;
-        let entry = self.db.insert(key, stored, (!dead).then_some(deadline));
+        let entry = self.store(stored);
+        for neighbor in self.neighbors.values_mut() {
+            neighbor.retransmit.acknowledge(entry);
+        }
+        self.answers.set(entry, None);
         if dead {
             self.dying.insert(entry);
             self.unlisted.insert(entry);
         } else {
             self.dying.remove(&entry);
         }
-        self.changed.insert(key);
+        self.changed.push(key);
         entry
     }
 
@@ -337,13 +199,11 @@ impl Ospf {
 
     /// The flooding procedure (section 13.3). Whether the LSA goes back out of the interface it came in on.
     pub(crate) fn flood(&mut self, entry: EntryId, received: Option<NeighborId>) -> bool {
-        let Some(key) = self.db.key(entry) else { return false };
-        let Some(header) = self.db.value(entry).map(|stored| stored.header(self.now)) else {
-            return false;
-        };
+        let Some(stored) = self.db.get(entry) else { return false };
+        let (scope, header) = (stored.key().scope, stored.header(self.now));
         let mut back = false;
         let eligible: Vec<NeighborId> =
-            self.neighbors.keys().copied().filter(|id| key.scope.reaches(id.ifindex)).collect();
+            self.neighbors.keys().copied().filter(|id| scope.reaches(id.ifindex)).collect();
         for neighbors in eligible.chunk_by(|a, b| a.ifindex == b.ifindex) {
             // (1)
             let mut listed = None;
@@ -534,7 +394,7 @@ impl Ospf {
     /// (section 14).
     pub(crate) fn on_age_timer(&mut self) {
         while let Some(entry) = self.db.pop_due(self.now) {
-            let Some(key) = self.db.key(entry) else { continue };
+            let Some(key) = self.db.get(entry).map(StoredLsa::key) else { continue };
             if self.own.contains_key(&key) {
                 self.refresh(key);
             } else {
@@ -545,13 +405,11 @@ impl Ospf {
 
     /// Premature or natural ageing (sections 14, 14.1): the entry becomes MaxAge and is flooded so.
     pub(crate) fn age_out(&mut self, entry: EntryId) {
-        let Some(key) = self.db.key(entry) else { return };
-        let Some(stored) = self.db.value_mut(entry) else { return };
-        stored.header.age = MAX_AGE;
-        self.db.schedule(entry, None);
+        let Some(key) = self.db.get(entry).map(StoredLsa::key) else { return };
+        self.db.update(entry, StoredLsa::expire);
         self.dying.insert(entry);
         self.unlisted.insert(entry);
-        self.changed.insert(key);
+        self.changed.push(key);
         for neighbor in self.neighbors.values_mut() {
             neighbor.retransmit.acknowledge(entry);
         }
@@ -565,11 +423,11 @@ impl Ospf {
         }
         for entry in std::mem::take(&mut self.unlisted) {
             let listed = self.neighbors.values().any(|n| n.retransmit.contains(entry));
-            if listed || !self.dying.remove(&entry) {
+            if listed || !self.dying.contains(&entry) {
                 continue;
             }
-            let Some((key, stored)) = self.db.remove(entry) else { continue };
-            self.changed.insert(key);
+            let Some((key, stored)) = self.unstore(entry) else { continue };
+            self.changed.push(key);
             if self.is_own(&key) {
                 self.on_removed(key);
             } else {
@@ -592,10 +450,8 @@ impl Ospf {
     /// is asked for. The copy would stay for an hour, as nobody owes the flush to us any more. It is taken as what it was flushed
     /// to, and its sender and everybody else are told so again.
     fn on_late_copy(&mut self, key: DbKey, lsa: Lsa<'_>) {
-        let mut stored = StoredLsa::new(lsa, self.now, ArrivalGate::new(self.now));
-        stored.header.age = MAX_AGE;
-        let entry = self.install(key, stored);
-        self.flood(entry, None);
+        let entry = self.install(key.scope, lsa, ArrivalGate::default());
+        self.age_out(entry);
     }
 
     /// Whether an LSA is a copy of the very instance that was flushed a moment ago, or of the one before it.
@@ -618,15 +474,10 @@ impl Ospf {
     /// An interface went down: its link-local LSAs leave the database without a word (RFC 5250 section 3).
     pub(crate) fn forget_link_scope(&mut self, ifindex: IfIndex) {
         let scope = Scope::Link(ifindex);
-        let gone: Vec<EntryId> = self
-            .db
-            .range(scope.first()..)
-            .take_while(|(key, ..)| key.scope == scope)
-            .map(|(_, entry, _)| entry)
-            .collect();
+        let gone: Vec<EntryId> =
+            seek(&self.db, &self.sought, scope.keys()).map(|(_, entry, _)| entry).collect();
         for entry in gone {
-            self.dying.remove(&entry);
-            self.db.remove(entry);
+            self.unstore(entry);
         }
     }
 }

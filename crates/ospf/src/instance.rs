@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 
-use bugle_lsdb::{Backoff, Database, EntryId, TimerQueue};
+use bugle_lsdb::{Backoff, Database, Entry, EntryId, TimerQueue};
 use bugle_types::{IfIndex, Rng, RouterId, Time};
 use bugle_wire::ospf::{ALL_D_ROUTERS, ALL_SPF_ROUTERS, Auth, Body, Header, LsaHeader, Packet};
 
 use crate::config::{Config, NetworkType};
-use crate::flood::{DbKey, StoredLsa};
+use crate::database::{DbKey, StoredLsa};
 use crate::interface::{Interface, InterfaceState};
 use crate::io::{Event, Input, Mismatch, Output};
 use crate::neighbor::{Neighbor, NeighborEvent, NeighborId};
@@ -72,7 +72,11 @@ pub struct Ospf {
     pub(crate) rng: Rng,
     pub(crate) interfaces: BTreeMap<IfIndex, Interface>,
     pub(crate) neighbors: BTreeMap<NeighborId, Neighbor>,
-    pub(crate) db: Database<DbKey, StoredLsa>,
+    pub(crate) db: Database<StoredLsa>,
+    /// The keys of those that are sought by a part of their key.
+    pub(crate) sought: BTreeSet<DbKey>,
+    /// LSAs sent in answer to an older instance, and until when they are not sent for that again (section 13 (8)).
+    pub(crate) answers: TimerQueue<EntryId>,
     /// LSAs of ours, present or wanted.
     pub(crate) own: BTreeMap<DbKey, Origin>,
     /// LSAs of ours that wait for MinLSInterval.
@@ -91,7 +95,7 @@ pub struct Ospf {
     /// Some interface has LSAs to flood.
     pub(crate) flooding: bool,
     /// LSAs whose content changed in this step, for the routing table.
-    pub(crate) changed: BTreeSet<DbKey>,
+    pub(crate) changed: Vec<DbKey>,
     /// Neighbours whose outstanding request was answered in this step.
     pub(crate) answered: BTreeSet<NeighborId>,
     pub(crate) routing: Routing,
@@ -126,6 +130,8 @@ impl Ospf {
             interfaces: BTreeMap::new(),
             neighbors: BTreeMap::new(),
             db: Database::default(),
+            sought: BTreeSet::new(),
+            answers: TimerQueue::default(),
             own: BTreeMap::new(),
             postponed: TimerQueue::default(),
             router_lsa_held: true,
@@ -135,7 +141,7 @@ impl Ospf {
             buried: BTreeMap::new(),
             buried_until: TimerQueue::default(),
             flooding: false,
-            changed: BTreeSet::new(),
+            changed: Vec::new(),
             answered: BTreeSet::new(),
             routing: Routing::default(),
             backoff,
@@ -419,7 +425,10 @@ impl<'a> State<'a> {
 
     /// The database, by scope and key.
     pub fn database(&self) -> impl Iterator<Item = (DbKey, &'a StoredLsa)> + use<'a> {
-        self.ospf.db.iter().map(|(key, _, lsa)| (key, lsa))
+        let lsas = self.ospf.db.iter().map(|(_, lsa)| (lsa.key(), lsa));
+        let mut lsas: Vec<(DbKey, &'a StoredLsa)> = lsas.collect();
+        lsas.sort_unstable_by_key(|(key, _)| *key);
+        lsas.into_iter()
     }
 
     /// How many LSAs the database holds.

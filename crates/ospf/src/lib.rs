@@ -8,7 +8,8 @@
 //! | [`interface`] | interface state machine, Hello packets sent, election of the designated router | 9 |
 //! | [`neighbor`] | neighbour state machine, Hello packets received | 10.1 to 10.5 |
 //! | `exchange` | database description and requests | 10.6 to 10.9 |
-//! | [`flood`] | the database, flooding, acknowledgements, ageing | 13, 14 |
+//! | [`database`] | the LSAs in the database, their keys and ages | 12 |
+//! | `flood` | flooding, acknowledgements, ageing | 13, 14 |
 //! | `originate` | our own LSAs, and how often they may change | 12.4, 13.4 |
 //! | [`routing`] | the graph, SPF, the routing table | 11, 16 |
 //!
@@ -17,8 +18,9 @@
 //! MaxAge, or its originator flushes it, it is flooded once more and leaves when every neighbour has acknowledged that.
 
 pub mod config;
+pub mod database;
 mod exchange;
-pub mod flood;
+mod flood;
 pub mod instance;
 pub mod interface;
 pub mod io;

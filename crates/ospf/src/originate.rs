@@ -16,7 +16,7 @@ use bugle_wire::ospf::{
 };
 
 use crate::config::NetworkType;
-use crate::flood::{DbKey, Scope, StoredLsa};
+use crate::database::{DbKey, Scope, seek};
 use crate::instance::{Life, Ospf};
 use crate::interface::InterfaceState;
 use crate::io::{Event, ExternalRoute};
@@ -91,8 +91,7 @@ impl Ospf {
         let bytes = build_lsa(origin.options, key.lsa, sequence, 0, body);
         origin.sequence = Some(sequence);
         let Ok(lsa) = Lsa::parse(&bytes) else { return };
-        let stored = StoredLsa::new(lsa, self.now, ArrivalGate::new(self.now));
-        let entry = self.install(key, stored);
+        let entry = self.install(key.scope, lsa, ArrivalGate::default());
         self.flood(entry, None);
         self.note_flooding(key);
         self.event(Event::Originated { key: key.lsa, sequence, flushed: false });
@@ -341,9 +340,8 @@ impl Ospf {
 
     /// Network-LSAs for an address of ours that another router id advertises: ours had that id before (section 12.4.2).
     pub(crate) fn flush_former_network_lsas(&mut self, address: Ipv4Addr) {
-        let former: Vec<EntryId> = self
-            .db
-            .range(self.network_lsa_key(address).by_any_router())
+        let keys = self.network_lsa_key(address).by_any_router();
+        let former: Vec<EntryId> = seek(&self.db, &self.sought, keys)
             .filter(|(key, _, lsa)| !self.is_own(key) && !lsa.is_dead(self.now))
             .map(|(_, entry, _)| entry)
             .collect();

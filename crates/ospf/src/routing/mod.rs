@@ -25,7 +25,7 @@ use bugle_spf::{FirstHop, NexthopSetId, NodeKey, SpfCounts, SpfRun};
 use bugle_types::{Prefix, RouterId};
 use bugle_wire::ospf::{LsaBody, LsaKey, LsaType, NetworkLsa};
 
-use crate::flood::{DbKey, StoredLsa};
+use crate::database::{DbKey, StoredLsa, seek};
 use crate::instance::Ospf;
 use crate::io::{Event, Output, PathType, Route};
 use advertised::{Advertised, Advertiser};
@@ -199,7 +199,10 @@ impl Ospf {
 
     /// Brings the routing table up to date with the LSAs that changed in this step, and with SPF if it ran.
     pub(crate) fn update_routes(&mut self) {
-        for key in std::mem::take(&mut self.changed) {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        for key in changed {
             self.take_lsa_apart(key);
         }
         if self.routing.topology.take_change() {
@@ -229,9 +232,7 @@ impl Ospf {
     fn take_lsa_apart(&mut self, key: DbKey) {
         let live = |stored: &StoredLsa| !stored.is_dead(self.now);
         if key.lsa.ls_type == LsaType::NETWORK {
-            let lsas: Vec<NetworkLsa<'_>> = self
-                .db
-                .range(key.by_any_router())
+            let lsas: Vec<NetworkLsa<'_>> = seek(&self.db, &self.sought, key.by_any_router())
                 .filter(|(_, _, stored)| live(stored))
                 .filter_map(|(_, _, stored)| {
                     let LsaBody::Network(lsa) = stored.lsa()?.body().ok()? else { return None };

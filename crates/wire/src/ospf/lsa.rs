@@ -175,6 +175,26 @@ impl LsaHeader {
         self.age & !DO_NOT_AGE >= MAX_AGE
     }
 
+    /// The header that these bytes are: any are one.
+    #[must_use]
+    pub const fn from_bytes(bytes: &[u8; LSA_HEADER]) -> Self {
+        let [a0, a1, options, ls_type, i0, i1, i2, i3, r0, r1, r2, r3, rest @ ..] = *bytes;
+        let [s0, s1, s2, s3, c0, c1, l0, l1] = rest;
+        Self {
+            age: u16::from_be_bytes([a0, a1]),
+            options: Options(options),
+            key: LsaKey {
+                ls_type: LsaType(ls_type),
+                link_state_id: Ipv4Addr::new(i0, i1, i2, i3),
+                advertising_router: RouterId(u32::from_be_bytes([r0, r1, r2, r3])),
+            },
+            sequence: SequenceNumber(i32::from_be_bytes([s0, s1, s2, s3])),
+            checksum: u16::from_be_bytes([c0, c1]),
+            length: u16::from_be_bytes([l0, l1]),
+        }
+    }
+
+    /// Says which field is cut short, as every decoder does.
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             age: reader.u16()?,

@@ -1,0 +1,301 @@
+//! The LSAs in the database (RFC 2328 section 12): what they are called, and how old they are.
+
+use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
+use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use bugle_lsdb::{ArrivalGate, Database, Entry, EntryId};
+use bugle_types::{AreaId, IfIndex, RouterId, Time};
+use bugle_wire::ospf::{DO_NOT_AGE, Lsa, LsaHeader, LsaKey, LsaType, MAX_AGE};
+
+use crate::instance::Ospf;
+
+/// How far an LSA is flooded (RFC 2328 section 13.3, RFC 5250 section 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// One link: opaque type 9.
+    Link(IfIndex),
+    /// One area.
+    Area(AreaId),
+    /// The whole AS: types 5 and 11.
+    As,
+}
+
+impl Scope {
+    /// The scope of an LSA type that came in on an interface of an area; `None` for unknown types.
+    #[must_use]
+    pub fn of(ls_type: LsaType, ifindex: IfIndex, area: AreaId) -> Option<Self> {
+        match ls_type {
+            LsaType::ROUTER
+            | LsaType::NETWORK
+            | LsaType::SUMMARY_NETWORK
+            | LsaType::SUMMARY_ASBR
+            | LsaType::OPAQUE_AREA => Some(Self::Area(area)),
+            LsaType::AS_EXTERNAL | LsaType::OPAQUE_AS => Some(Self::As),
+            LsaType::OPAQUE_LINK => Some(Self::Link(ifindex)),
+            _ => None,
+        }
+    }
+
+    /// The database key of an LSA in this scope.
+    #[must_use]
+    pub const fn key(self, lsa: LsaKey) -> DbKey {
+        DbKey { scope: self, lsa }
+    }
+
+    /// The database keys in this scope.
+    pub(crate) const fn keys(self) -> RangeInclusive<DbKey> {
+        let first = LsaKey {
+            ls_type: LsaType(0),
+            link_state_id: Ipv4Addr::UNSPECIFIED,
+            advertising_router: RouterId(0),
+        };
+        let last = LsaKey {
+            ls_type: LsaType(u8::MAX),
+            link_state_id: Ipv4Addr::BROADCAST,
+            advertising_router: RouterId(u32::MAX),
+        };
+        self.key(first)..=self.key(last)
+    }
+
+    /// Whether LSAs of this scope are flooded out of an interface.
+    pub(crate) fn reaches(self, ifindex: IfIndex) -> bool {
+        match self {
+            Self::Link(link) => link == ifindex,
+            Self::Area(_) | Self::As => true,
+        }
+    }
+}
+
+/// Identifies an LSA in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DbKey {
+    /// How far it is flooded.
+    pub scope: Scope,
+    /// What RFC 2328 section 12.1 identifies an LSA by.
+    pub lsa: LsaKey,
+}
+
+impl DbKey {
+    /// The keys that differ from this one in the advertising router only.
+    pub(crate) fn by_any_router(self) -> RangeInclusive<Self> {
+        let by =
+            |advertising_router| Self { lsa: LsaKey { advertising_router, ..self.lsa }, ..self };
+        by(RouterId(0))..=by(RouterId(u32::MAX))
+    }
+
+    /// Whether LSAs like this one are looked for by a part of their key: network-LSAs by the network, those of a link by the link.
+    fn is_sought_by_part(&self) -> bool {
+        self.lsa.ls_type == LsaType::NETWORK || matches!(self.scope, Scope::Link(_))
+    }
+}
+
+impl Hash for DbKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let LsaKey { ls_type, link_state_id, advertising_router } = self.lsa;
+        let place = match self.scope {
+            Scope::Link(IfIndex(place)) | Scope::Area(AreaId(place)) => place,
+            Scope::As => 0,
+        };
+        // The type tells the kind of scope.
+        state.write_u64(u64::from(place) << 8 | u64::from(ls_type.0));
+        state.write_u64(u64::from(link_state_id.to_bits()) << 32 | u64::from(advertising_router.0));
+    }
+}
+
+/// The header of an LSA as it came, with an age that sections 13 and 14 know: at most MaxAge. `DoNotAge`, which only routers that
+/// announce demand circuits understand (RFC 1793), is taken off: the LSA ages here like any other.
+pub(crate) fn header_of(lsa: Lsa<'_>) -> LsaHeader {
+    let header = lsa.header();
+    LsaHeader { age: (header.age & !DO_NOT_AGE).min(MAX_AGE), ..header }
+}
+
+/// An LSA in the database. Its age is computed when read. It takes 56 bytes if it is as short as most are.
+#[derive(Debug, Clone)]
+pub struct StoredLsa {
+    bytes: Bytes,
+    /// The link or the area that it does not leave, if its type has it stay in one.
+    place: u32,
+    installed: Time,
+    /// The age at which it is refreshed or expires.
+    due: u16,
+    gate: ArrivalGate,
+}
+
+impl StoredLsa {
+    /// An LSA that is now put into the database, where it comes due at age `due`.
+    pub(crate) fn new(scope: Scope, lsa: Lsa<'_>, now: Time, due: u16, gate: ArrivalGate) -> Self {
+        let place = match scope {
+            Scope::Link(IfIndex(place)) | Scope::Area(AreaId(place)) => place,
+            Scope::As => 0,
+        };
+        let mut stored = Self { bytes: lsa.bytes().into(), place, installed: now, due, gate };
+        stored.set_age(header_of(lsa).age);
+        stored
+    }
+
+    /// The LSA as it came; the age field is as of then, unless it was aged prematurely.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get()
+    }
+
+    /// The LSA.
+    #[must_use]
+    pub fn lsa(&self) -> Option<Lsa<'_>> {
+        Lsa::parse(self.bytes()).ok()
+    }
+
+    /// The age now, in seconds, at most MaxAge.
+    #[must_use]
+    pub fn age(&self, now: Time) -> u16 {
+        let held = u16::try_from(now.since(self.installed).as_secs()).unwrap_or(MAX_AGE);
+        self.age_installed().saturating_add(held).min(MAX_AGE)
+    }
+
+    /// The header with the age of now.
+    #[must_use]
+    pub fn header(&self, now: Time) -> LsaHeader {
+        LsaHeader { age: self.age(now), ..self.header_installed() }
+    }
+
+    /// Whether it is at MaxAge: about to leave the database, and of no account otherwise.
+    pub(crate) fn is_dead(&self, now: Time) -> bool {
+        self.age(now) == MAX_AGE
+    }
+
+    /// Premature ageing (section 14.1).
+    pub(crate) fn expire(&mut self) {
+        self.set_age(MAX_AGE);
+    }
+
+    /// Whether an instance that arrives now may take this one's place; if so, it is taken to do so, and the gate is its.
+    pub(crate) fn accept(&mut self, now: Time, min_arrival: Duration) -> Option<ArrivalGate> {
+        self.gate.accept(self.installed, now, min_arrival).then_some(self.gate)
+    }
+
+    fn header_installed(&self) -> LsaHeader {
+        // Only whole LSAs are stored.
+        LsaHeader::from_bytes(self.bytes().first_chunk().unwrap_or(&[0; _]))
+    }
+
+    fn age_installed(&self) -> u16 {
+        self.bytes().first_chunk().map_or(MAX_AGE, |age| u16::from_be_bytes(*age))
+    }
+
+    fn set_age(&mut self, age: u16) {
+        if let Some(field) = self.bytes.get_mut().first_chunk_mut() {
+            *field = age.to_be_bytes();
+        }
+    }
+}
+
+impl Entry for StoredLsa {
+    type Key = DbKey;
+
+    fn key(&self) -> DbKey {
+        let lsa = self.header_installed().key;
+        let scope = Scope::of(lsa.ls_type, IfIndex(self.place), AreaId(self.place));
+        scope.unwrap_or(Scope::As).key(lsa)
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        let age = self.age_installed();
+        let left = Duration::from_secs(self.due.saturating_sub(age).into());
+        (age < MAX_AGE).then(|| self.installed + left)
+    }
+}
+
+/// The bytes of an LSA: in place if they are as few as an AS-external-LSA's.
+#[derive(Debug, Clone)]
+enum Bytes {
+    Few { length: u8, bytes: [u8; Self::FEW] },
+    Many(Box<[u8]>),
+}
+
+impl Bytes {
+    const FEW: usize = 36;
+
+    fn get(&self) -> &[u8] {
+        match self {
+            Self::Few { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or(bytes),
+            Self::Many(bytes) => bytes,
+        }
+    }
+
+    fn get_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Few { length, bytes } => {
+                let length = usize::from(*length).min(bytes.len());
+                bytes.split_at_mut(length).0
+            }
+            Self::Many(bytes) => bytes,
+        }
+    }
+}
+
+impl From<&[u8]> for Bytes {
+    fn from(whole: &[u8]) -> Self {
+        let mut bytes = [0; Self::FEW];
+        match (bytes.get_mut(..whole.len()), u8::try_from(whole.len())) {
+            (Some(place), Ok(length)) => {
+                place.copy_from_slice(whole);
+                Self::Few { length, bytes }
+            }
+            _ => Self::Many(whole.into()),
+        }
+    }
+}
+
+impl Ospf {
+    /// Puts an LSA into the database in place of the instance before it.
+    pub(crate) fn store(&mut self, lsa: StoredLsa) -> EntryId {
+        let key = lsa.key();
+        if key.is_sought_by_part() {
+            self.sought.insert(key);
+        }
+        self.db.insert(lsa)
+    }
+
+    /// Takes an LSA out of the database, and all that is noted about it.
+    pub(crate) fn unstore(&mut self, entry: EntryId) -> Option<(DbKey, StoredLsa)> {
+        self.dying.remove(&entry);
+        self.answers.set(entry, None);
+        let lsa = self.db.remove(entry)?;
+        let key = lsa.key();
+        self.sought.remove(&key);
+        Some((key, lsa))
+    }
+}
+
+/// The LSAs with keys in a range, of those that are [sought by a part](DbKey::is_sought_by_part) of their key.
+pub(crate) fn seek<'a>(
+    db: &'a Database<StoredLsa>,
+    sought: &'a BTreeSet<DbKey>,
+    range: RangeInclusive<DbKey>,
+) -> impl Iterator<Item = (DbKey, EntryId, &'a StoredLsa)> {
+    let found = |&key: &DbKey| db.lookup(&key).map(|(entry, lsa)| (key, entry, lsa));
+    sought.range(range).filter_map(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_lsa_of_any_length_comes_out_as_it_went_in() {
+        for length in 0..200_u8 {
+            let whole: Vec<u8> = (0..length).collect();
+            let mut bytes = Bytes::from(&whole[..]);
+            assert_eq!(bytes.get(), whole);
+            assert_eq!(bytes.get_mut(), whole);
+        }
+    }
+
+    #[test]
+    fn a_stored_external_lsa_is_small() {
+        assert_eq!(size_of::<StoredLsa>(), 56);
+    }
+}
