@@ -9,12 +9,14 @@
 //! | [`link`] | [`Link`], a network interface, and its [`Address`]es |
 //! | [`mac`] | [`Mac`], a 48-bit Ethernet address |
 //! | [`nexthop`] | [`Nexthop`], where a packet goes next |
+//! | [`packed`] | [`PackedMap`], an ordered map that wastes little memory |
 //! | [`rng`] | [`Rng`], small, seeded, reproducible |
 
 pub mod id;
 pub mod link;
 pub mod mac;
 pub mod nexthop;
+pub mod packed;
 pub mod pattern;
 pub mod prefix;
 pub mod rng;
@@ -24,6 +26,7 @@ pub use id::{AreaId, IfIndex, RouterId, TableId, VrfId};
 pub use link::{Address, Link};
 pub use mac::Mac;
 pub use nexthop::Nexthop;
+pub use packed::PackedMap;
 pub use pattern::NamePattern;
 pub use prefix::Prefix;
 pub use rng::Rng;
