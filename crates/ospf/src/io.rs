@@ -82,7 +82,7 @@ pub enum Output {
 }
 
 /// A route of the routing table (RFC 2328 section 11).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Route {
     /// The kind of path; lower is preferred.
     pub path: PathType,

@@ -1,8 +1,6 @@
 //! The routes of one VRF: all that are offered, the best of each prefix installed.
 
-use std::collections::btree_map::{BTreeMap, Entry};
-
-use bugle_types::{Prefix, TableId};
+use bugle_types::{PackedMap, Prefix, TableId};
 
 use crate::fib::RouteKey;
 use crate::nexthops::{Epoch, SetId};
@@ -17,8 +15,8 @@ pub(crate) struct Table {
     id: Option<TableId>,
     /// The kernel's table has been read, so what is found there can be told from what is missing.
     read: bool,
-    /// A prefix's routes stand side by side, the best first. An entry is 32 bytes.
-    routes: BTreeMap<(Prefix, Protocol), Offer>,
+    /// A prefix's routes stand side by side, the best first.
+    routes: PackedMap<(Prefix, Protocol), Offer>,
     /// Prefixes.
     selected: usize,
 }
@@ -50,9 +48,9 @@ impl Table {
         if self.id == id {
             return;
         }
-        for ((prefix, protocol), offer) in &mut self.routes {
-            if let (Some(held), Some(table)) = (offer.take(*protocol, shadow), self.id) {
-                held.delete(table, *prefix, shadow);
+        for ((prefix, protocol), offer) in self.routes.iter_mut() {
+            if let (Some(held), Some(table)) = (offer.take(protocol, shadow), self.id) {
+                held.delete(table, prefix, shadow);
             }
         }
         self.id = id;
@@ -74,16 +72,13 @@ impl Table {
     ) {
         let key = (prefix, protocol);
         let old = match route {
-            Some((metric, set)) => match self.routes.entry(key) {
-                Entry::Occupied(mut offer) => {
+            Some((metric, set)) => match self.routes.get_mut(&key) {
+                Some(offer) => {
                     // The same nexthops: the kernel has nothing to learn.
-                    let installed = offer.get().installed.filter(|_| offer.get().set == set);
-                    Some(offer.insert(Offer { metric, set, installed }))
+                    let installed = offer.installed.filter(|_| offer.set == set);
+                    Some(std::mem::replace(offer, Offer { metric, set, installed }))
                 }
-                Entry::Vacant(vacant) => {
-                    vacant.insert(Offer { metric, set, installed: None });
-                    None
-                }
+                None => self.routes.insert(key, Offer { metric, set, installed: None }),
             },
             None => self.routes.remove(&key),
         };
@@ -108,10 +103,10 @@ impl Table {
         let mut count = 0;
         let mut routes = self.routes.range_mut(around(prefix)).inspect(|_| count += 1);
         let best = routes.next().and_then(|((_, protocol), offer)| {
-            offer.install(table, prefix, *protocol, shadow).then_some(*protocol)
+            offer.install(table, prefix, protocol, shadow).then_some(protocol)
         });
         let other = routes.fold(None, |held, ((_, protocol), offer)| {
-            held.or_else(|| offer.take(*protocol, shadow))
+            held.or_else(|| offer.take(protocol, shadow))
         });
         for held in replaced.into_iter().chain(other) {
             if best == Some(held.protocol) {
@@ -127,16 +122,16 @@ impl Table {
     pub(crate) fn settle_all(&mut self, shadow: &mut Shadow) {
         let Some(table) = self.id.filter(|_| self.read) else { return };
         let mut last = None;
-        for ((prefix, protocol), offer) in &mut self.routes {
-            if last.replace(*prefix) != Some(*prefix) {
-                offer.install(table, *prefix, *protocol, shadow);
+        for ((prefix, protocol), offer) in self.routes.iter_mut() {
+            if last.replace(prefix) != Some(prefix) {
+                offer.install(table, prefix, protocol, shadow);
             }
         }
     }
 
     /// Nothing counts as installed any more: a snapshot will tell.
     pub(crate) fn forget_installed(&mut self) {
-        for offer in self.routes.values_mut() {
+        for (_, offer) in self.routes.iter_mut() {
             offer.installed = None;
         }
     }
@@ -144,9 +139,9 @@ impl Table {
     /// Deletes every route from the kernel.
     pub(crate) fn uninstall(&mut self, shadow: &mut Shadow) {
         let Some(table) = self.id else { return };
-        for ((prefix, protocol), offer) in &mut self.routes {
-            if let Some(held) = offer.take(*protocol, shadow) {
-                held.delete(table, *prefix, shadow);
+        for ((prefix, protocol), offer) in self.routes.iter_mut() {
+            if let Some(held) = offer.take(protocol, shadow) {
+                held.delete(table, prefix, shadow);
             }
         }
     }
@@ -170,7 +165,7 @@ impl Table {
         self.routes
             .iter()
             .filter(move |((prefix, _), _)| last.replace(*prefix) != Some(*prefix))
-            .map(|((prefix, protocol), offer)| offer.view(*prefix, *protocol, shadow))
+            .map(|((prefix, protocol), offer)| offer.view(prefix, protocol, shadow))
     }
 
     /// All routes offered for a prefix, the best first.
@@ -181,12 +176,12 @@ impl Table {
     ) -> impl Iterator<Item = SelectedRoute<'a>> + use<'a> {
         self.routes
             .range(around(prefix))
-            .map(|((prefix, protocol), offer)| offer.view(*prefix, *protocol, shadow))
+            .map(|((prefix, protocol), offer)| offer.view(prefix, protocol, shadow))
     }
 
     /// The prefixes for which a protocol offers a route.
     pub(crate) fn offered_by(&self, protocol: Protocol) -> impl Iterator<Item = Prefix> + use<'_> {
-        self.routes.keys().filter(move |(_, by)| *by == protocol).map(|(prefix, _)| *prefix)
+        self.routes.keys().filter(move |(_, by)| *by == protocol).map(|(prefix, _)| prefix)
     }
 }
 

@@ -6,6 +6,7 @@
 //! | [`id`] | [`RouterId`], [`AreaId`], [`IfIndex`], [`TableId`], [`VrfId`] |
 //! | [`pattern`] | [`NamePattern`], an interface name or a glob over names |
 //! | [`prefix`] | [`Prefix`], always in canonical form |
+//! | [`prefix4`] | [`Prefix4`], an IPv4 prefix in eight bytes |
 //! | [`link`] | [`Link`], a network interface, and its [`Address`]es |
 //! | [`mac`] | [`Mac`], a 48-bit Ethernet address |
 //! | [`nexthop`] | [`Nexthop`], where a packet goes next |
@@ -19,6 +20,7 @@ pub mod nexthop;
 pub mod packed;
 pub mod pattern;
 pub mod prefix;
+pub mod prefix4;
 pub mod rng;
 pub mod time;
 
@@ -29,6 +31,7 @@ pub use nexthop::Nexthop;
 pub use packed::PackedMap;
 pub use pattern::NamePattern;
 pub use prefix::Prefix;
+pub use prefix4::Prefix4;
 pub use rng::Rng;
 pub use time::Time;
 

@@ -1,10 +1,9 @@
 //! What LSAs of one type say about prefixes, by prefix and by router.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 
-use bugle_types::{Prefix, RouterId};
+use bugle_types::{PackedMap, Prefix4, RouterId};
 
 /// The router and the link state id of an LSA: with the type, its name.
 ///
@@ -16,68 +15,59 @@ pub(super) struct Advertiser {
     pub(super) id: Ipv4Addr,
 }
 
+impl Advertiser {
+    /// The LSAs of one router.
+    fn by(router: RouterId) -> RangeInclusive<Self> {
+        Self { router, id: Ipv4Addr::UNSPECIFIED }..=Self { router, id: Ipv4Addr::BROADCAST }
+    }
+}
+
 /// Prefixes and who advertises them how.
 #[derive(Debug)]
 pub(super) struct Advertised<T> {
-    /// In the order of the advertisers, so that nothing depends on which LSA came first.
-    by_prefix: BTreeMap<Prefix, Vec<(Advertiser, T)>>,
+    /// The advertisers of a prefix stand together, in their order, so that nothing depends on which LSA came first.
+    by_prefix: PackedMap<(Prefix4, Advertiser), T>,
     /// How long the prefix of each LSA is. A router's stand together.
-    lengths: BTreeMap<Advertiser, u8>,
+    lengths: PackedMap<Advertiser, u8>,
 }
 
 impl<T> Default for Advertised<T> {
     fn default() -> Self {
-        Self { by_prefix: BTreeMap::new(), lengths: BTreeMap::new() }
+        Self { by_prefix: PackedMap::default(), lengths: PackedMap::default() }
     }
 }
 
-impl<T> Advertised<T> {
+impl<T: Copy> Advertised<T> {
     /// Replaces what an LSA says; `None`: it says nothing any more. Returns the prefix that it spoke of before.
-    pub(super) fn set(&mut self, by: Advertiser, says: Option<(Prefix, T)>) -> Option<Prefix> {
+    pub(super) fn set(&mut self, by: Advertiser, says: Option<(Prefix4, T)>) -> Option<Prefix4> {
         let old = match &says {
             Some((prefix, _)) => self.lengths.insert(by, prefix.length()),
             None => self.lengths.remove(&by),
         };
-        let old = old.and_then(|length| Prefix::new(by.id.into(), length));
-        if let Some(old) = old
-            && let Some(known) = self.by_prefix.get_mut(&old)
-        {
-            known.retain(|(advertiser, _)| *advertiser != by);
-            if known.is_empty() {
-                self.by_prefix.remove(&old);
-            }
+        let old = old.map(|length| Prefix4::new(by.id, length));
+        if let Some(old) = old.filter(|old| says.is_none_or(|(prefix, _)| prefix != *old)) {
+            self.by_prefix.remove(&(old, by));
         }
         if let Some((prefix, says)) = says {
-            match self.by_prefix.entry(prefix) {
-                Entry::Vacant(entry) => {
-                    entry.insert(vec![(by, says)]);
-                }
-                Entry::Occupied(mut entry) => {
-                    let known = entry.get_mut();
-                    let at = known.partition_point(|(advertiser, _)| *advertiser < by);
-                    known.insert(at, (by, says));
-                }
-            }
+            self.by_prefix.insert((prefix, by), says);
         }
         old
     }
 
     /// Who advertises a prefix, and how.
-    pub(super) fn at(&self, prefix: Prefix) -> &[(Advertiser, T)] {
-        self.by_prefix.get(&prefix).map_or(&[], Vec::as_slice)
+    pub(super) fn at(&self, prefix: Prefix4) -> impl Iterator<Item = (Advertiser, T)> {
+        let first = *Advertiser::by(RouterId(0)).start();
+        let last = *Advertiser::by(RouterId(u32::MAX)).end();
+        self.by_prefix.range((prefix, first)..=(prefix, last)).map(|((_, by), &says)| (by, says))
     }
 
-    /// Every prefix that is advertised.
-    pub(super) fn prefixes(&self) -> impl Iterator<Item = Prefix> {
-        self.by_prefix.keys().copied()
+    /// Every prefix that is advertised, as often as it is.
+    pub(super) fn prefixes(&self) -> impl Iterator<Item = Prefix4> {
+        self.by_prefix.keys().map(|(prefix, _)| prefix)
     }
 
     /// The prefixes that a router advertises.
-    pub(super) fn by_router(&self, router: RouterId) -> impl Iterator<Item = Prefix> {
-        let first = Advertiser { router, id: Ipv4Addr::UNSPECIFIED };
-        let last = Advertiser { router, id: Ipv4Addr::BROADCAST };
-        self.lengths
-            .range(first..=last)
-            .filter_map(|(by, &length)| Prefix::new(by.id.into(), length))
+    pub(super) fn by_router(&self, router: RouterId) -> impl Iterator<Item = Prefix4> {
+        self.lengths.range(Advertiser::by(router)).map(|(by, &length)| Prefix4::new(by.id, length))
     }
 }

@@ -1,12 +1,12 @@
 //! AS external routes (RFC 2328 section 16.4), and what others advertise for watched hosts.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use bugle_types::{AreaId, Nexthop, Prefix, RouterId};
+use bugle_types::{AreaId, Nexthop, Prefix4, RouterId};
 use bugle_wire::ospf::{ExternalLsa, LS_INFINITY, LsaBody, LsaKey};
+use smallvec::SmallVec;
 
 use super::Routing;
 use super::advertised::Advertiser;
@@ -16,10 +16,27 @@ use crate::io::{Output, PathType, Rival, Route};
 /// An AS-external-LSA of another router.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct External {
-    type2: bool,
+    /// The metric, and above its 24 bits the E bit, as in the LSA: type 2.
     metric: u32,
     forwarding: Ipv4Addr,
     tag: u32,
+}
+
+impl External {
+    const E_BIT: u32 = 1 << 31;
+
+    fn new(lsa: &ExternalLsa) -> Self {
+        let ExternalLsa { mask: _, type2, metric, forwarding, tag } = *lsa;
+        Self { metric: if type2 { metric | Self::E_BIT } else { metric }, forwarding, tag }
+    }
+
+    fn is_type2(self) -> bool {
+        self.metric & Self::E_BIT != 0
+    }
+
+    fn metric(self) -> u32 {
+        self.metric & !Self::E_BIT
+    }
 }
 
 /// What is known of a watched host by whoever watches it.
@@ -35,16 +52,15 @@ impl Routing {
         let by = Advertiser { router: key.advertising_router, id: key.link_state_id };
         let says = match body {
             Some(LsaBody::External(lsa)) if lsa.metric < LS_INFINITY => {
-                let ExternalLsa { mask, type2, metric, forwarding, tag } = *lsa;
-                Prefix::from_mask(key.link_state_id, mask)
-                    .map(|prefix| (prefix, External { type2, metric, forwarding, tag }))
+                Prefix4::from_mask(key.link_state_id, lsa.mask)
+                    .map(|prefix| (prefix, External::new(lsa)))
             }
             _ => None,
         };
         let forwarded = says.filter(|(_, external)| !external.forwarding.is_unspecified());
         if let Some(old) = self.externals.set(by, says) {
             self.forwarded.remove(&(old, by));
-            self.dirty.insert(old);
+            self.dirty.push(old);
         }
         self.forwarded.extend(forwarded.map(|(prefix, _)| (prefix, by)));
         self.dirty.extend(says.map(|(prefix, _)| prefix));
@@ -54,7 +70,7 @@ impl Routing {
     pub(crate) fn watch(&mut self, address: Ipv4Addr, on: bool) {
         if on {
             self.watches.entry(address).or_insert(Watch::Untold);
-            self.dirty.insert(Prefix::host(address.into()));
+            self.dirty.push(Prefix4::host(address));
         } else {
             self.watches.remove(&address);
         }
@@ -63,11 +79,12 @@ impl Routing {
     /// The best that reachable others advertise for a host.
     #[must_use]
     pub fn rival(&self, address: Ipv4Addr) -> Option<Rival> {
-        let externals = self.externals.at(Prefix::host(address.into()));
-        let reachable: Vec<(u32, RouterId)> = externals
-            .iter()
+        let externals = self.externals.at(Prefix4::host(address));
+        let reachable: SmallVec<[(u32, RouterId); 4]> = externals
             .filter(|(by, _)| self.boundary_path(by.router).is_some())
-            .map(|(by, external)| (if external.type2 { external.metric } else { 0 }, by.router))
+            .map(|(by, external)| {
+                (if external.is_type2() { external.metric() } else { 0 }, by.router)
+            })
             .collect();
         let &(metric, router) =
             reachable.iter().min_by_key(|&&(metric, router)| (metric, Reverse(router)))?;
@@ -76,27 +93,28 @@ impl Routing {
 
     /// The route to the most specific network of the AS that holds an address.
     fn internal_route(&self, address: Ipv4Addr) -> Option<&Route> {
-        let mut prefixes = (0..=32).rev().filter_map(|length| Prefix::new(address.into(), length));
+        let mut prefixes = (0..=32).rev().map(|length| Prefix4::new(address, length));
         prefixes.find_map(|prefix| {
-            self.routes.get(&prefix).filter(|route| route.path <= PathType::InterArea)
+            let route: &Route = self.routes.get(&prefix)?;
+            (route.path <= PathType::InterArea).then_some(route)
         })
     }
 }
 
 impl Ospf {
     /// The AS external route to a prefix.
-    pub(super) fn external_path(&mut self, prefix: Prefix) -> Option<Route> {
-        let externals = self.routing.externals.at(prefix).to_vec();
+    pub(super) fn external_path(&mut self, prefix: Prefix4) -> Option<Route> {
+        let externals: SmallVec<[_; 4]> = self.routing.externals.at(prefix).collect();
         let mut best: Option<(_, Route)> = None;
         for (by, external) in externals {
             let Some(path) = self.forwarding_path(by.router, &external) else { continue };
             // Section 16.4.1, as RFC1583Compatibility is disabled: in the backbone no path is preferred.
             let preferred =
                 path.path == PathType::IntraArea && self.config.area != AreaId::BACKBONE;
-            let (kind, cost, type2_metric) = if external.type2 {
-                (PathType::External2, path.cost, external.metric)
+            let (kind, cost, type2_metric) = if external.is_type2() {
+                (PathType::External2, path.cost, external.metric())
             } else {
-                (PathType::External1, path.cost.saturating_add(external.metric), 0)
+                (PathType::External1, path.cost.saturating_add(external.metric()), 0)
             };
             // (6): the type, the type 2 metric, the preference, the distance.
             let rank = (kind, type2_metric, !preferred, cost);
@@ -140,7 +158,7 @@ impl Ospf {
     }
 
     /// Reports what others advertise for watched hosts, where it changed.
-    pub(super) fn update_rivals(&mut self, dirty: &BTreeSet<Prefix>) {
+    pub(super) fn update_rivals(&mut self, dirty: &[Prefix4]) {
         let watches = &self.routing.watches;
         let addresses: Vec<Ipv4Addr> = if std::mem::take(&mut self.routing.watches_dirty) {
             watches.keys().copied().collect()
@@ -150,7 +168,7 @@ impl Ospf {
             dirty
                 .iter()
                 .filter(|prefix| prefix.is_host())
-                .filter_map(|prefix| prefix.ipv4())
+                .map(|prefix| prefix.address())
                 .filter(|address| watches.contains_key(address))
                 .collect()
         };

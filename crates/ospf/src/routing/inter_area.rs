@@ -1,7 +1,8 @@
 //! Inter-area routes, and AS boundary routers of other areas (RFC 2328 section 16.2).
 
-use bugle_types::{Prefix, RouterId};
+use bugle_types::{Prefix4, RouterId};
 use bugle_wire::ospf::{LS_INFINITY, LsaBody, LsaKey, LsaType, RouterFlags};
+use smallvec::smallvec;
 
 use super::advertised::Advertiser;
 use super::{Candidate, Routing};
@@ -27,21 +28,21 @@ impl Routing {
             return;
         }
         let says = summary
-            .and_then(|lsa| Some((Prefix::from_mask(key.link_state_id, lsa.mask)?, lsa.metric)));
+            .and_then(|lsa| Some((Prefix4::from_mask(key.link_state_id, lsa.mask)?, lsa.metric)));
         self.dirty.extend(says.map(|(prefix, _)| prefix));
         let by = Advertiser { router: border, id: key.link_state_id };
         self.dirty.extend(self.summaries.set(by, says));
     }
 
     /// The best paths to a prefix in another area.
-    pub(super) fn inter_path(&self, prefix: Prefix) -> Option<Candidate> {
-        self.best_border(self.summaries.at(prefix).iter().map(|&(by, metric)| (by.router, metric)))
+    pub(super) fn inter_path(&self, prefix: Prefix4) -> Option<Candidate> {
+        self.best_border(self.summaries.at(prefix).map(|(by, metric)| (by.router, metric)))
     }
 
     /// The path to an AS boundary router: within the area, else through a border router (section 16.4 (3)).
     pub(super) fn boundary_path(&self, router: RouterId) -> Option<(PathType, Candidate)> {
         if let Some((cost, set)) = self.topology.path_to(router, RouterFlags::E) {
-            return Some((PathType::IntraArea, Candidate { cost, sets: vec![set] }));
+            return Some((PathType::IntraArea, Candidate { cost, sets: smallvec![set] }));
         }
         let borders = self.boundaries.get(&router)?;
         Some((PathType::InterArea, self.best_border(borders.iter().copied())?))

@@ -20,10 +20,12 @@ mod topology;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use bugle_spf::{FirstHop, NexthopSetId, NodeKey, SpfCounts, SpfRun};
-use bugle_types::{Prefix, RouterId};
+use bugle_types::{PackedMap, Prefix, Prefix4, RouterId};
 use bugle_wire::ospf::{LsaBody, LsaKey, LsaType, NetworkLsa};
+use smallvec::SmallVec;
 
 use crate::database::{DbKey, StoredLsa, seek};
 use crate::instance::Ospf;
@@ -37,7 +39,7 @@ use topology::{Topology, router_node, router_of};
 /// A path to a router or prefix before it becomes a route.
 struct Candidate {
     cost: u32,
-    sets: Vec<NexthopSetId>,
+    sets: SmallVec<[NexthopSetId; 4]>,
 }
 
 impl Candidate {
@@ -46,7 +48,7 @@ impl Candidate {
         match best {
             Some(held) if held.cost < cost => {}
             Some(held) if held.cost == cost => held.sets.extend_from_slice(sets),
-            Some(_) | None => *best = Some(Self { cost, sets: sets.to_vec() }),
+            Some(_) | None => *best = Some(Self { cost, sets: sets.into() }),
         }
     }
 }
@@ -61,11 +63,14 @@ pub struct Routing {
     boundaries: BTreeMap<RouterId, Vec<(RouterId, u32)>>,
     externals: Advertised<External>,
     /// Of the externals, those with a forwarding address.
-    forwarded: BTreeSet<(Prefix, Advertiser)>,
-    routes: BTreeMap<Prefix, Route>,
+    forwarded: BTreeSet<(Prefix4, Advertiser)>,
+    /// Prefixes share their routes: there are far fewer.
+    routes: PackedMap<Prefix4, Arc<Route>>,
+    /// Each route that some prefix has, once.
+    distinct: BTreeSet<Arc<Route>>,
     watches: BTreeMap<Ipv4Addr, Watch>,
-    /// Prefixes to look at again.
-    dirty: BTreeSet<Prefix>,
+    /// Prefixes to look at again, in any order and perhaps more than once.
+    dirty: Vec<Prefix4>,
     everything_dirty: bool,
     watches_dirty: bool,
     /// First hops whose neighbour is not what it was.
@@ -86,13 +91,13 @@ impl std::fmt::Debug for Routing {
 impl Routing {
     /// The routes, by prefix. A route without next hops is to a network of our own.
     pub fn routes(&self) -> impl Iterator<Item = (Prefix, &Route)> {
-        self.routes.iter().map(|(&prefix, route)| (prefix, route))
+        self.routes.iter().map(|(prefix, route)| (prefix.into(), &**route))
     }
 
     /// The route to exactly this prefix.
     #[must_use]
     pub fn route(&self, prefix: Prefix) -> Option<&Route> {
-        self.routes.get(&prefix)
+        self.routes.get(&Prefix4::try_from(prefix).ok()?).map(|route| &**route)
     }
 
     /// What the last run of SPF did.
@@ -177,6 +182,53 @@ impl Routing {
     }
 }
 
+impl Routing {
+    /// The prefixes to look at again, in order.
+    fn take_dirty(&mut self) -> Vec<Prefix4> {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.sort_unstable();
+        dirty.dedup();
+        dirty
+    }
+
+    /// Sets the route to a prefix; whether it is another than before.
+    fn set_route(
+        &mut self,
+        prefix: Prefix4,
+        route: Option<Route>,
+        changes: &mut Vec<RouteChange>,
+    ) -> bool {
+        let old = self.routes.get(&prefix).map(|route| &**route);
+        if old == route.as_ref() {
+            return false;
+        }
+        let was_visible = old.is_some_and(|route| !route.nexthops.is_empty());
+        let now_visible = route.clone().filter(|route| !route.nexthops.is_empty());
+        if was_visible || now_visible.is_some() {
+            changes.push((prefix.into(), now_visible));
+        }
+        let old = match route {
+            Some(route) => {
+                let shared = self.distinct.get(&route).cloned().unwrap_or_else(|| {
+                    let new = Arc::new(route);
+                    self.distinct.insert(Arc::clone(&new));
+                    new
+                });
+                self.routes.insert(prefix, shared)
+            }
+            None => self.routes.remove(&prefix),
+        };
+        // The last prefix that had it: only `distinct` does now.
+        if let Some(old) = old.filter(|old| Arc::strong_count(old) == 2) {
+            self.distinct.remove(&old);
+        }
+        true
+    }
+}
+
+/// A prefix and its new route; `None`: it has none any more.
+type RouteChange = (Prefix, Option<Route>);
+
 impl Ospf {
     /// SPF's time has come.
     pub(crate) fn run_spf(&mut self) {
@@ -187,13 +239,15 @@ impl Ospf {
         self.routing.watches_dirty = true;
         self.stats.spf_runs += 1;
         let run = self.routing.last_run();
-        let prefixes = self.routing.dirty.len();
+        let prefixes = self.routing.take_dirty();
+        let count = prefixes.len();
+        self.routing.dirty = prefixes;
         self.event(Event::SpfRun {
             asked,
             kind: run.kind,
             nodes: run.nodes_visited,
             changed: run.nodes_changed,
-            prefixes,
+            prefixes: count,
         });
     }
 
@@ -214,17 +268,18 @@ impl Ospf {
         if self.spf_asked.is_none() {
             self.routing.mark_stale_hops();
         }
-        let mut dirty = std::mem::take(&mut self.routing.dirty);
         if std::mem::take(&mut self.routing.everything_dirty) {
-            dirty.extend(self.routing.routes.keys().copied());
-            dirty.extend(self.routing.topology.prefixes());
-            dirty.extend(self.routing.summaries.prefixes());
-            dirty.extend(self.routing.externals.prefixes());
+            let Routing { routes, topology, summaries, externals, dirty, .. } = &mut self.routing;
+            dirty.extend(routes.keys());
+            dirty.extend(topology.prefixes());
+            dirty.extend(summaries.prefixes());
+            dirty.extend(externals.prefixes());
             self.routing.watches_dirty = true;
         }
+        let dirty = self.routing.take_dirty();
         let changes = self.update_prefixes(&dirty);
         if !changes.is_empty() {
-            self.out.push_back(Output::Routes(changes.into_iter().collect()));
+            self.out.push_back(Output::Routes(changes));
         }
         self.update_rivals(&dirty);
     }
@@ -248,9 +303,10 @@ impl Ospf {
         self.routing.on_lsa(self.config.router_id, key.lsa, body.as_ref());
     }
 
-    /// Recomputes prefixes, internal ones first: forwarding addresses are looked up among their routes.
-    fn update_prefixes(&mut self, dirty: &BTreeSet<Prefix>) -> BTreeMap<Prefix, Option<Route>> {
-        let mut changes = BTreeMap::new();
+    /// Recomputes prefixes, internal ones first: forwarding addresses are looked up among their routes. Returns what changed, by
+    /// prefix.
+    fn update_prefixes(&mut self, dirty: &[Prefix4]) -> Vec<RouteChange> {
+        let mut changes = Vec::new();
         let mut internal_changed = false;
         let mut external = Vec::new();
         for &prefix in dirty {
@@ -260,12 +316,13 @@ impl Ospf {
                 external.push(prefix);
             }
             if route.is_some() || was.is_some_and(|path| path <= PathType::InterArea) {
-                internal_changed |= self.set_route(prefix, route, &mut changes);
+                internal_changed |= self.routing.set_route(prefix, route, &mut changes);
             }
         }
         if internal_changed {
             let forwarded = self.routing.forwarded.iter().map(|&(prefix, _)| prefix);
-            let others = forwarded.filter(|prefix| !dirty.contains(prefix)).collect::<Vec<_>>();
+            let others: Vec<Prefix4> =
+                forwarded.filter(|prefix| dirty.binary_search(prefix).is_err()).collect();
             for prefix in others {
                 if self.internal_path(prefix).is_none() {
                     external.push(prefix);
@@ -274,35 +331,22 @@ impl Ospf {
         }
         for prefix in external {
             let route = self.external_path(prefix);
-            self.set_route(prefix, route, &mut changes);
+            self.routing.set_route(prefix, route, &mut changes);
         }
+        // Of a prefix that lost its internal route, what came of it last.
+        changes.sort_by_key(|(prefix, _)| *prefix);
+        changes.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                std::mem::swap(later, earlier);
+            }
+            same
+        });
         changes
     }
 
-    fn set_route(
-        &mut self,
-        prefix: Prefix,
-        route: Option<Route>,
-        changes: &mut BTreeMap<Prefix, Option<Route>>,
-    ) -> bool {
-        let old = self.routing.routes.get(&prefix);
-        if old == route.as_ref() {
-            return false;
-        }
-        let was_visible = old.is_some_and(|route| !route.nexthops.is_empty());
-        let now_visible = route.clone().filter(|route| !route.nexthops.is_empty());
-        if was_visible || now_visible.is_some() {
-            changes.insert(prefix, now_visible);
-        }
-        match route {
-            Some(route) => self.routing.routes.insert(prefix, route),
-            None => self.routing.routes.remove(&prefix),
-        };
-        true
-    }
-
     /// The intra-area or inter-area route to a prefix (section 11: these are preferred to external ones).
-    fn internal_path(&mut self, prefix: Prefix) -> Option<Route> {
+    fn internal_path(&mut self, prefix: Prefix4) -> Option<Route> {
         if let Some(candidate) = self.routing.topology.intra_path(prefix)
             && let Some(route) = self.route(PathType::IntraArea, &candidate)
         {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use bugle_spf::{Edge, FirstHop, Graph, NexthopSetId, NodeKey, NodeKind, NodeUpdate, Spf, SpfRun};
-use bugle_types::{IfIndex, Prefix, RouterId};
+use bugle_types::{IfIndex, PackedMap, Prefix4, RouterId};
 use bugle_wire::ospf::{LsaBody, LsaKey, NetworkLsa, RouterFlags, RouterLinkKind};
 
 use super::Candidate;
@@ -56,8 +56,8 @@ pub(super) struct Topology {
     /// Nodes whose LSA is gone: removed after the next run, so that their place is not reused before it.
     departed: Vec<NodeKey>,
     /// What each node advertises, and the same by prefix.
-    node_prefixes: BTreeMap<NodeKey, Vec<(Prefix, u32)>>,
-    intra: BTreeMap<Prefix, Vec<(NodeKey, u32)>>,
+    node_prefixes: BTreeMap<NodeKey, Box<[(Prefix4, u32)]>>,
+    intra: PackedMap<(Prefix4, NodeKey), u32>,
     flags: BTreeMap<RouterId, RouterFlags>,
 }
 
@@ -81,7 +81,7 @@ impl Topology {
         own_id: RouterId,
         key: LsaKey,
         body: Option<&LsaBody<'_>>,
-        dirty: &mut BTreeSet<Prefix>,
+        dirty: &mut Vec<Prefix4>,
     ) -> bool {
         let router = key.advertising_router;
         // A router-LSA describes its own originator (section 12.4.1); anything else is an attack (CVE-2013-0149).
@@ -104,7 +104,7 @@ impl Topology {
                 RouterLinkKind::PointToPoint => router_node(link.id.into()),
                 RouterLinkKind::Transit => network_node(link.id),
                 RouterLinkKind::Stub => {
-                    prefixes.extend(Prefix::from_mask(link.id, link.data).map(|p| (p, metric)));
+                    prefixes.extend(Prefix4::from_mask(link.id, link.data).map(|p| (p, metric)));
                     continue;
                 }
                 // Virtual links exist in the backbone of a router with several areas only.
@@ -125,11 +125,11 @@ impl Topology {
         &mut self,
         dr: Ipv4Addr,
         lsas: &[NetworkLsa<'_>],
-        dirty: &mut BTreeSet<Prefix>,
+        dirty: &mut Vec<Prefix4>,
     ) {
         let node = network_node(dr);
-        let mut prefixes: Vec<(Prefix, u32)> =
-            lsas.iter().filter_map(|lsa| Some((Prefix::from_mask(dr, lsa.mask)?, 0))).collect();
+        let mut prefixes: Vec<(Prefix4, u32)> =
+            lsas.iter().filter_map(|lsa| Some((Prefix4::from_mask(dr, lsa.mask)?, 0))).collect();
         prefixes.dedup();
         self.set_prefixes(node, prefixes, dirty);
         if lsas.is_empty() {
@@ -158,34 +158,31 @@ impl Topology {
         }
     }
 
-    /// Replaces the prefixes that a node advertises.
+    /// Replaces the prefixes that a node advertises. Of one that it advertises twice, the lower cost counts.
     fn set_prefixes(
         &mut self,
         node: NodeKey,
-        prefixes: Vec<(Prefix, u32)>,
-        dirty: &mut BTreeSet<Prefix>,
+        mut prefixes: Vec<(Prefix4, u32)>,
+        dirty: &mut Vec<Prefix4>,
     ) {
-        let old = self.node_prefixes.get(&node).map_or(&[][..], Vec::as_slice);
+        prefixes.sort_unstable();
+        prefixes.dedup_by_key(|(prefix, _)| *prefix);
+        let old = self.node_prefixes.get(&node).map_or(&[][..], |old| old);
         if old == prefixes {
             return;
         }
         for &(prefix, _) in old {
-            if let Some(nodes) = self.intra.get_mut(&prefix) {
-                nodes.retain(|&(advertiser, _)| advertiser != node);
-                if nodes.is_empty() {
-                    self.intra.remove(&prefix);
-                }
-            }
-            dirty.insert(prefix);
+            self.intra.remove(&(prefix, node));
+            dirty.push(prefix);
         }
         for &(prefix, cost) in &prefixes {
-            self.intra.entry(prefix).or_default().push((node, cost));
-            dirty.insert(prefix);
+            self.intra.insert((prefix, node), cost);
+            dirty.push(prefix);
         }
         if prefixes.is_empty() {
             self.node_prefixes.remove(&node);
         } else {
-            self.node_prefixes.insert(node, prefixes);
+            self.node_prefixes.insert(node, prefixes.into());
         }
     }
 
@@ -235,9 +232,10 @@ impl Topology {
     }
 
     /// Intra-area paths to the networks and stub networks of the area.
-    pub(super) fn intra_path(&self, prefix: Prefix) -> Option<Candidate> {
+    pub(super) fn intra_path(&self, prefix: Prefix4) -> Option<Candidate> {
         let mut best = None;
-        for &(node, cost) in self.intra.get(&prefix)? {
+        let nodes = (prefix, NodeKey(0))..=(prefix, NodeKey(u64::MAX));
+        for ((_, node), &cost) in self.intra.range(nodes) {
             if let Some((distance, set)) = self.node(node) {
                 Candidate::merge(&mut best, distance.saturating_add(cost), &[set]);
             }
@@ -245,13 +243,13 @@ impl Topology {
         best
     }
 
-    /// The networks and stub networks of the area.
-    pub(super) fn prefixes(&self) -> impl Iterator<Item = Prefix> {
-        self.intra.keys().copied()
+    /// The networks and stub networks of the area, each as often as it is advertised.
+    pub(super) fn prefixes(&self) -> impl Iterator<Item = Prefix4> {
+        self.intra.keys().map(|(prefix, _)| prefix)
     }
 
     /// The networks and stub networks that a node advertises.
-    pub(super) fn prefixes_of(&self, node: NodeKey) -> impl Iterator<Item = Prefix> {
+    pub(super) fn prefixes_of(&self, node: NodeKey) -> impl Iterator<Item = Prefix4> {
         self.node_prefixes.get(&node).into_iter().flatten().map(|&(prefix, _)| prefix)
     }
 }
