@@ -45,8 +45,9 @@ impl Ospf {
         let Some(neighbor) = self.neighbors.get(&id) else { return };
         let mut summary = Vec::new();
         let mut dying = Vec::new();
-        for (entry, lsa) in self.db.iter() {
-            let key = lsa.key();
+        let mut lsas: Vec<_> = self.db.iter().map(|(entry, lsa)| (lsa.key(), entry, lsa)).collect();
+        lsas.sort_unstable_by_key(|(key, ..)| *key);
+        for (key, entry, lsa) in lsas {
             if !key.scope.reaches(id.ifindex) || !neighbor.understands(key.lsa.ls_type) {
                 continue;
             }
