@@ -45,6 +45,7 @@ impl Ospf {
         let Some(neighbor) = self.neighbors.get(&id) else { return };
         let mut summary = Vec::new();
         let mut dying = Vec::new();
+        // Equal databases are described equally, whatever came first.
         let mut lsas: Vec<_> = self.db.iter().map(|(entry, lsa)| (lsa.key(), entry, lsa)).collect();
         lsas.sort_unstable_by_key(|(key, ..)| *key);
         for (key, entry, lsa) in lsas {

@@ -158,7 +158,7 @@ impl Lab {
         loop {
             self.carry();
             let feeder = self.feeder.deadline().map(|(at, _)| at);
-            let speaker = self.speakers.last().and_then(|s| s.deadline()).map(|(at, _)| at);
+            let speaker = self.speakers.last().and_then(Speaker::deadline).map(|(at, _)| at);
             let Some(next) = feeder.into_iter().chain(speaker).min().filter(|&at| at <= end) else {
                 break;
             };

@@ -39,7 +39,8 @@ impl Prefix4 {
     /// The network address.
     #[must_use]
     pub const fn address(self) -> Ipv4Addr {
-        Ipv4Addr::from_bits((self.0 >> 8) as u32)
+        let [_, _, _, a, b, c, d, _] = self.0.to_be_bytes();
+        Ipv4Addr::new(a, b, c, d)
     }
 
     /// The number of bits of the network part.

@@ -253,10 +253,10 @@ impl Ospf {
 
     /// Brings the routing table up to date with the LSAs that changed in this step, and with SPF if it ran.
     pub(crate) fn update_routes(&mut self) {
-        let mut changed = std::mem::take(&mut self.changed);
-        changed.sort_unstable();
-        changed.dedup();
-        for key in changed {
+        let mut lsas = std::mem::take(&mut self.changed);
+        lsas.sort_unstable();
+        lsas.dedup();
+        for key in lsas {
             self.take_lsa_apart(key);
         }
         if self.routing.topology.take_change() {
