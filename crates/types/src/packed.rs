@@ -331,9 +331,10 @@ mod tests {
             let mut map = PackedMap::default();
             let mut model = BTreeMap::new();
             for (key, value) in script {
-                match value {
-                    Some(value) => prop_assert_eq!(map.insert(key, value), model.insert(key, value)),
-                    None => prop_assert_eq!(map.remove(&key), model.remove(&key)),
+                if let Some(value) = value {
+                    prop_assert_eq!(map.insert(key, value), model.insert(key, value));
+                } else {
+                    prop_assert_eq!(map.remove(&key), model.remove(&key));
                 }
                 prop_assert_eq!(map.get(&key), model.get(&key));
             }
