@@ -84,7 +84,7 @@ impl Backend for Daemon {
     }
 
     async fn metrics(&self) -> Result<Vec<Metric>, Refusal> {
-        let mut all = self.look(|speaker, _| metrics::of_speaker(speaker)).await?;
+        let mut all = self.look(metrics::of_speaker).await?;
         all.extend(metrics::of_driver(self.handle.counters()));
         all.extend(metrics::of_journal(&self.journal));
         Ok(all)

@@ -12,6 +12,7 @@ use tokio::runtime::Builder;
 use tracing::info;
 
 use crate::backend::{Daemon, FrontDesk};
+use crate::capabilities;
 use crate::journal::Journal;
 use crate::supervisor::Supervisor;
 use crate::wall::{Wall, seed};
@@ -23,8 +24,11 @@ pub(crate) enum RunError {
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The loop cannot run.
-    #[error("{0}; bugled needs the capabilities NET_ADMIN and NET_RAW")]
+    #[error(transparent)]
     Driver(#[from] DriverError),
+    /// The process may not do what the configuration asks for.
+    #[error("bugled needs the capabilities {}: run it as root, or under the systemd unit", .0.join(" and "))]
+    Capabilities(Vec<&'static str>),
     /// The recording cannot be written.
     #[error("cannot record in {}: {source}; check its directory and record.file", path.display())]
     Record {
@@ -49,6 +53,10 @@ pub(crate) fn run(file: &Path, config: Config) -> Result<(), RunError> {
 async fn serve(file: &Path, config: Config) -> Result<(), RunError> {
     let (version, router_id) = (env!("CARGO_PKG_VERSION"), config.router_id.unwrap_or_default());
     info!(version, config = %file.display(), %router_id, "starting");
+    let missing = capabilities::missing(&config);
+    if !missing.is_empty() {
+        return Err(RunError::Capabilities(missing));
+    }
     // Bound before the first packet goes out: a second daemon on this machine must not even say hello.
     let (server, desk) = Server::bind_with_desk(&config.api.socket, config.api.http).await?;
     if let Some(address) = server.http_address() {

@@ -62,7 +62,7 @@ pub(crate) fn at(
     let reply = match topic {
         Topic::Routes => return Ok(Seen::Routes(vrfs.map(|vrf| routes(state, vrf)).collect())),
         Topic::Database => return Ok(Seen::Database(vrfs.map(|vrf| database(vrf, now)).collect())),
-        Topic::Summary => Reply::Summary(summary(state, vrfs)),
+        Topic::Summary => Reply::Summary(summary(state, vrfs, now)),
         Topic::Interfaces => Reply::Interfaces(vrfs.flat_map(interfaces).collect()),
         Topic::Neighbors => {
             Reply::Neighbors(vrfs.flat_map(|vrf| neighbors(state, vrf, now)).collect())
@@ -78,7 +78,11 @@ pub(crate) fn at(
     Ok(Seen::Described(reply))
 }
 
-fn summary<'a>(state: State<'_>, vrfs: impl Iterator<Item = &'a VrfState<'a>>) -> Summary {
+fn summary<'a>(
+    state: State<'_>,
+    vrfs: impl Iterator<Item = &'a VrfState<'a>>,
+    now: Time,
+) -> Summary {
     let config = state.config();
     let vrfs = vrfs.map(|vrf| {
         let ospf = vrf.ospf();
@@ -101,7 +105,7 @@ fn summary<'a>(state: State<'_>, vrfs: impl Iterator<Item = &'a VrfState<'a>>) -
         version: env!("CARGO_PKG_VERSION").to_owned(),
         hostname: config.hostname.clone().unwrap_or_default(),
         router_id: state.router_id().unwrap_or_default(),
-        uptime_seconds: state.uptime().as_secs(),
+        uptime_seconds: now.since(state.started()).as_secs(),
         fib_enabled: config.fib.enabled,
         vrfs: vrfs.collect(),
     }

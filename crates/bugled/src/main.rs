@@ -6,6 +6,7 @@
 //! | Module | Holds |
 //! |---|---|
 //! | `cli` | the definition of the command line |
+//! | `capabilities` | what the process is permitted |
 //! | `startup` | the configuration, and what the machine fills in |
 //! | `daemon` | from start to stop |
 //! | `supervisor` | signals, reloads, the watchdog |
@@ -18,6 +19,7 @@
 //! | `systemd` | what the service manager is told |
 
 mod backend;
+mod capabilities;
 mod cli;
 mod daemon;
 mod explain;
@@ -29,12 +31,14 @@ mod supervisor;
 mod systemd;
 mod wall;
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::Cli;
 
@@ -84,11 +88,25 @@ fn complain(error: &impl ToString, status: u8) -> ExitCode {
 fn start_log(filter: Option<&str>) -> Result<(), String> {
     let variable = std::env::var(EnvFilter::DEFAULT_ENV).ok();
     let text = filter.or(variable.as_deref()).unwrap_or(DEFAULT_LOG);
-    let filter = EnvFilter::try_new(text).map_err(|error| {
-        format!("cannot log {text:?}: {error}; say error, warn, info, debug or trace")
-    })?;
+    let bad = |why: &dyn Display| {
+        format!("cannot log {text:?}: {why}; say error, warn, info, debug or trace")
+    };
+    // The filter would take any other word for the name of a module, and log nothing.
+    let is_meant = |word: &&str| {
+        let word = word.trim();
+        word.is_empty()
+            || word.contains(['=', '['])
+            || word.starts_with("bugle")
+            || word.parse::<LevelFilter>().is_ok()
+    };
+    if let Some(word) = text.split(',').find(|word| !is_meant(word)) {
+        return Err(bad(&format_args!("{word:?} is no level")));
+    }
+    let filter = EnvFilter::try_new(text).map_err(|error| bad(&error))?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // With nowhere to write to, complaining about it fails, too.
+        .log_internal_errors(false)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal());
     // The journal notes the time itself.

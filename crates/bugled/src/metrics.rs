@@ -6,13 +6,14 @@ use bugle_api::model::Metric;
 use bugle_host::Counters;
 use bugle_ospf::neighbor::NeighborState;
 use bugle_speaker::{Speaker, VrfState};
+use bugle_types::Time;
 
 use crate::journal::Journal;
 
 type Sample = (Vec<(&'static str, String)>, u64);
 
 /// What the speaker knows.
-pub(crate) fn of_speaker(speaker: &Speaker) -> Vec<Metric> {
+pub(crate) fn of_speaker(speaker: &Speaker, now: Time) -> Vec<Metric> {
     let state = speaker.state();
     let each = |value: &dyn Fn(&VrfState<'_>) -> Option<u64>| -> Vec<Sample> {
         let labelled = state
@@ -22,8 +23,9 @@ pub(crate) fn of_speaker(speaker: &Speaker) -> Vec<Metric> {
     };
     let ospf = |value: &dyn Fn(bugle_ospf::State<'_>) -> u64| each(&|vrf| vrf.ospf().map(value));
     let fib = state.fib();
+    let uptime = now.since(state.started());
     vec![
-        gauge("uptime_seconds", "Seconds since the start", single(state.uptime().as_secs())),
+        gauge("uptime_seconds", "Seconds since the start", single(uptime.as_secs())),
         gauge("ospf_neighbors", "OSPF neighbours by state", neighbors(state.vrfs())),
         gauge("ospf_lsas", "LSAs in the database", ospf(&|ospf| count(ospf.database_len()))),
         gauge("ospf_nodes", "Routers and networks", ospf(&|ospf| count(ospf.routing().nodes()))),

@@ -54,11 +54,16 @@ mod daemon {
     impl Running {
         /// Starts it and waits until it says that it is ready.
         fn start(config: &str, environment: &[(&str, &str)]) -> Self {
+            Self::start_logging("log", config, environment)
+        }
+
+        /// The same, with its log in another file, beneath its directory unless the path is absolute.
+        fn start_logging(log: &str, config: &str, environment: &[(&str, &str)]) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let notify = directory.path().join("notify");
             let notifications = UnixDatagram::bind(&notify).unwrap();
             notifications.set_read_timeout(Some(LONG)).unwrap();
-            let log = fs::File::create(directory.path().join("log")).unwrap();
+            let log = fs::File::create(directory.path().join(log)).unwrap();
             let file = write_config(directory.path(), config);
             let daemon = in_namespace("ip addr add 192.0.2.1/32 dev lo &&", &file)
                 .env("NOTIFY_SOCKET", &notify)
@@ -76,7 +81,7 @@ mod daemon {
         }
 
         fn log(&self) -> String {
-            fs::read_to_string(self.directory.path().join("log")).unwrap()
+            fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
         }
 
         /// Waits until the service manager is told something that begins like this.
@@ -173,6 +178,52 @@ mod daemon {
         assert_eq!(output.status.code(), Some(2));
         let complaint = complaint(&output);
         assert!(complaint.contains("router-id is not set"), "{complaint}");
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = write_config(directory.path(), "mistake = 1\n");
+        let file = file.to_str().unwrap();
+        for (level, refused) in [
+            ("loud", true),
+            ("info,hush", true),
+            ("info,bugle_ospf=loud", true),
+            ("debug", false),
+            ("warn,bugle_ospf=trace,tokio=off", false),
+        ] {
+            let output = bugled(&["--config", file, "--log", level]);
+            assert_eq!(output.status.code(), Some(2), "{level}");
+            let complaint = complaint(&output);
+            assert_eq!(complaint.contains("cannot log"), refused, "{level}: {complaint}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_written_does_no_harm() {
+        if !is_root() {
+            return;
+        }
+        let running = Running::start_logging("/dev/full", "", &[]);
+        assert_eq!(running.stop().0, Some(0));
+    }
+
+    #[test]
+    fn without_the_capabilities_it_needs_it_does_not_start() {
+        if !is_root() {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let ospf = "router-id = \"192.0.2.1\"\n[[vrf.default.ospf.interface]]\nname = \"eth0\"\n";
+        let file = directory.path().join("bugle.toml");
+        let socket = socket(directory.path());
+        fs::write(&file, format!("{ospf}[api]\nsocket = \"{}\"\n", socket.display())).unwrap();
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set=-net_raw", env!("CARGO_BIN_EXE_bugled"), "--config"]);
+        let output = command.arg(&file).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let complaint = complaint(&output);
+        assert!(complaint.contains("needs the capabilities NET_RAW: run"), "{complaint}");
     }
 
     #[tokio::test]

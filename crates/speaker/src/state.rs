@@ -1,7 +1,6 @@
 //! What there is to see: a borrowed view for show commands, the API and metrics.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use bugle_mobility as mobility;
 use bugle_ospf as ospf;
@@ -45,10 +44,10 @@ impl<'a> State<'a> {
         self.0.now()
     }
 
-    /// How long the speaker has run.
+    /// When the speaker was made.
     #[must_use]
-    pub fn uptime(&self) -> Duration {
-        self.0.now().since(self.0.started())
+    pub fn started(&self) -> Time {
+        self.0.started()
     }
 
     /// The identity in force: the one configured, else the highest address of a loopback.

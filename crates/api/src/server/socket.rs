@@ -25,13 +25,21 @@ pub enum BindError {
         source: io::Error,
     },
     /// The TCP address could not be bound.
-    #[error("cannot serve http://{address}: {source}; set api.http to an address of this machine")]
+    #[error("cannot serve http://{address}: {source}; {}", advice(source))]
     Http {
         /// The address.
         address: SocketAddr,
         /// The system's reason.
         source: io::Error,
     },
+}
+
+fn advice(source: &io::Error) -> &'static str {
+    if source.kind() == io::ErrorKind::AddrInUse {
+        "set api.http to another port, or stop who serves this one"
+    } else {
+        "set api.http to an address of this machine"
+    }
 }
 
 /// A socket's file, removed when dropped unless it has been replaced by then.
