@@ -136,7 +136,7 @@ impl MoveLab {
     /// Moves the machine to the other hypervisor.
     ///
     /// # Errors
-    /// If routing could not be told. That it did not follow is no error, but a result.
+    /// If routing could not be told, or a daemon has died. That routing did not follow is no error, but a result.
     pub fn move_machine(&mut self) -> Result<Move> {
         let [a, b] = &self.hypervisors;
         let (old, new) = if self.place == 0 { (a, b) } else { (b, a) };
@@ -151,8 +151,19 @@ impl MoveLab {
         let told = start.elapsed();
         self.place = 1 - self.place;
         let rerouted = self.rerouted(start + GIVE_UP).map(|at| at.duration_since(start));
+        if rerouted.is_none()
+            && let Some(found) = self.died()
+        {
+            return Err(LabError::Unexpected { what: "a move".into(), found });
+        }
         thread::sleep(LEAD);
         Ok(Move { told, rerouted, outage: probe.stop().outage(start, self.place) })
+    }
+
+    /// How one of the daemons ended, if one did.
+    fn died(&mut self) -> Option<String> {
+        let [a, b] = &mut self.hypervisors;
+        [&mut self.spine_router, &mut a.router, &mut b.router].into_iter().find_map(Router::died)
     }
 
     /// Waits until the spine's kernel sends to the machine's place alone.

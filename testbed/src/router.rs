@@ -85,6 +85,13 @@ impl Router {
         }
     }
 
+    /// How one of its processes ended, if one did.
+    pub fn died(&mut self) -> Option<String> {
+        self.processes_mut().into_iter().find_map(|process| {
+            process.ended().map(|status| format!("{} died: {status}", process.name()))
+        })
+    }
+
     /// Ends the daemon as an operator would (SIGTERM).
     ///
     /// # Errors

@@ -88,7 +88,7 @@ fn load(make: Make, routes: u32) -> Result<Load> {
             }
             Some(_) => {}
             None => {
-                failure = died(&mut daemon).or_else(|| {
+                failure = daemon.died().or_else(|| {
                     let late = start.elapsed() >= GIVE_UP;
                     late.then(|| format!("{} missing after {} s", missing.len(), GIVE_UP.as_secs()))
                 });
@@ -106,13 +106,6 @@ fn load(make: Make, routes: u32) -> Result<Load> {
     thread::sleep(LOOK);
     (cpu_used, rss_kib) = usage(&daemon).unwrap_or((cpu_used, rss_kib));
     Ok(Load { wall, cpu: cpu_used.saturating_sub(before), rss_kib })
-}
-
-/// How one of the daemon's processes ended, if one did.
-fn died(router: &mut Router) -> Option<String> {
-    router.processes_mut().into_iter().find_map(|process| {
-        process.ended().map(|status| format!("{} died: {status}", process.name()))
-    })
 }
 
 fn cpu(router: &Router) -> Duration {
