@@ -72,6 +72,10 @@ impl<E: Entry> Database<E> {
         } else {
             // A database of 2^32 entries does not fit in memory, so the id cannot truncate.
             let id = EntryId(u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
+            if self.slots.len() == self.slots.capacity() {
+                // Doubling would leave a quarter of it unused on average.
+                self.slots.reserve_exact(self.slots.len() / 8 + 16);
+            }
             self.slots.push(slot);
             id
         };

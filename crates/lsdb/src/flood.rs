@@ -85,6 +85,10 @@ impl FloodQueue {
         {
             self.order.pop_front();
         }
+        if self.order.is_empty() {
+            // A burst leaves no long queue behind.
+            self.order.shrink_to(16);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Database exchange: description, requests (RFC 2328 sections 10.6 to 10.9).
 
+use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
 use bugle_lsdb::{Entry, EntryId};
@@ -9,7 +10,7 @@ use bugle_wire::ospf::{
     UpdateBuilder, emit_database_description, emit_link_state_request,
 };
 
-use crate::database::Scope;
+use crate::database::{Scope, StoredLsa};
 use crate::instance::{Ospf, Timer};
 use crate::io::Mismatch;
 use crate::neighbor::{DdIdentity, NeighborEvent, NeighborId, NeighborState};
@@ -82,7 +83,9 @@ impl Ospf {
                 let lsa = self.db.get(entry).filter(|lsa| !lsa.is_dead(self.now));
                 headers.extend(lsa.map(|lsa| lsa.header(self.now)));
             }
-            if !neighbor.summary.is_empty() {
+            if neighbor.summary.is_empty() {
+                neighbor.summary = VecDeque::new();
+            } else {
                 flags = flags | DdFlags::MORE;
             }
         }
@@ -252,6 +255,7 @@ impl Ospf {
             }
         }
         if neighbor.asked.is_empty() {
+            neighbor.unasked = VecDeque::new();
             self.timers.set(Timer::Request(id), None);
             if neighbor.state == NeighborState::Loading {
                 self.neighbor_event(id, NeighborEvent::LoadingDone);
@@ -314,20 +318,30 @@ impl Ospf {
         entries: &[EntryId],
     ) {
         let Some(interface) = self.interfaces.get(&ifindex) else { return };
-        let room = usize::from(interface.config.mtu).saturating_sub(IP_HEADER);
+        let room = usize::from(interface.config.mtu).saturating_sub(IP_HEADER + OSPF_HEADER + 4);
         let header = self.header();
+        let lsas: Vec<_> = entries.iter().filter_map(|&entry| self.db.get(entry)).collect();
         let mut packets = Vec::new();
-        let mut builder = UpdateBuilder::new(&header);
-        for &entry in entries {
-            let Some(lsa) = self.db.get(entry) else { continue };
-            if !builder.is_empty() && builder.len() + lsa.bytes().len() > room {
-                packets.push(std::mem::replace(&mut builder, UpdateBuilder::new(&header)).finish());
+        let mut rest = &lsas[..];
+        while !rest.is_empty() {
+            let mut length = 0;
+            let fits = |lsa: &&&StoredLsa| {
+                length += lsa.bytes().len();
+                length <= room
+            };
+            // An LSA that is longer than the MTU goes out by itself.
+            let count = rest.iter().take_while(fits).count().max(1);
+            let (these, others) = rest.split_at(count);
+            rest = others;
+            let length = these.iter().map(|lsa| lsa.bytes().len()).sum();
+            let mut builder = UpdateBuilder::with_room(&header, length);
+            for lsa in these {
+                // Section 13.3: the age grows by InfTransDelay, 1 s.
+                builder.push(lsa.bytes(), (lsa.age(self.now) + 1).min(MAX_AGE));
             }
-            // Section 13.3: the age grows by InfTransDelay, 1 s.
-            builder.push(lsa.bytes(), (lsa.age(self.now) + 1).min(MAX_AGE));
-        }
-        if !builder.is_empty() {
-            packets.push(builder.finish());
+            if !builder.is_empty() {
+                packets.push(builder.finish());
+            }
         }
         for bytes in packets {
             self.send(ifindex, destination, bytes);

@@ -135,7 +135,12 @@ impl Speaker {
 
     /// What the driver is to do next. Drain after every [`handle`](Self::handle).
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.out.pop_front()
+        let output = self.out.pop_front();
+        if output.is_none() {
+            // A burst leaves no long queue behind.
+            self.out.shrink_to(16);
+        }
+        output
     }
 
     /// When to call [`handle`](Self::handle) with [`Input::Tick`], and what for.

@@ -23,7 +23,9 @@ pub fn emit_hello(
     hello: &HelloFields,
     neighbors: impl IntoIterator<Item = RouterId>,
 ) -> Vec<u8> {
-    let mut packet = begin(header, PacketType::Hello);
+    let neighbors = neighbors.into_iter();
+    let mut packet =
+        begin(header, PacketType::Hello, room::<RouterId>(&neighbors).saturating_add(20));
     packet.extend_from_slice(&hello.mask.octets());
     packet.extend_from_slice(&hello.hello_interval.to_be_bytes());
     packet.extend_from_slice(&[hello.options.0, hello.priority]);
@@ -44,7 +46,9 @@ pub fn emit_database_description(
     sequence: u32,
     headers: impl IntoIterator<Item = LsaHeader>,
 ) -> Vec<u8> {
-    let mut packet = begin(header, PacketType::DatabaseDescription);
+    let headers = headers.into_iter();
+    let room = room::<LsaHeader>(&headers).saturating_add(8);
+    let mut packet = begin(header, PacketType::DatabaseDescription, room);
     packet.extend_from_slice(&mtu.to_be_bytes());
     packet.extend_from_slice(&[options.0, flags.0]);
     packet.extend_from_slice(&sequence.to_be_bytes());
@@ -55,7 +59,8 @@ pub fn emit_database_description(
 /// A Link State Request packet.
 #[must_use]
 pub fn emit_link_state_request(header: &Header, keys: impl IntoIterator<Item = LsaKey>) -> Vec<u8> {
-    let mut packet = begin(header, PacketType::LinkStateRequest);
+    let keys = keys.into_iter();
+    let mut packet = begin(header, PacketType::LinkStateRequest, room::<LsaKey>(&keys));
     extend(&mut packet, keys);
     finish(header, packet)
 }
@@ -66,7 +71,8 @@ pub fn emit_link_state_ack(
     header: &Header,
     headers: impl IntoIterator<Item = LsaHeader>,
 ) -> Vec<u8> {
-    let mut packet = begin(header, PacketType::LinkStateAck);
+    let headers = headers.into_iter();
+    let mut packet = begin(header, PacketType::LinkStateAck, room::<LsaHeader>(&headers));
     extend(&mut packet, headers);
     finish(header, packet)
 }
@@ -83,7 +89,13 @@ impl UpdateBuilder {
     /// A packet with no LSA yet.
     #[must_use]
     pub fn new(header: &Header) -> Self {
-        let mut packet = begin(header, PacketType::LinkStateUpdate);
+        Self::with_room(header, 0)
+    }
+
+    /// The same with room set aside for so many octets of LSAs.
+    #[must_use]
+    pub fn with_room(header: &Header, lsas: usize) -> Self {
+        let mut packet = begin(header, PacketType::LinkStateUpdate, lsas.saturating_add(4));
         packet.extend_from_slice(&[0; 4]);
         Self { header: *header, packet, count: 0 }
     }
@@ -130,10 +142,16 @@ impl UpdateBuilder {
     }
 }
 
-/// A packet's header, its length and checksum still zero.
-fn begin(header: &Header, packet_type: PacketType) -> Vec<u8> {
+/// How many octets some elements take, as far as is known before they come.
+fn room<T: Element>(elements: &impl Iterator<Item = T>) -> usize {
+    elements.size_hint().0.saturating_mul(T::SIZE)
+}
+
+/// A packet's header, its length and checksum still zero, with room for a body of so many octets: many packets are far shorter than
+/// the longest, and a flood keeps many of them on their way.
+fn begin(header: &Header, packet_type: PacketType, body: usize) -> Vec<u8> {
     let (auth_type, authentication) = header.auth.to_wire();
-    let mut packet = Vec::with_capacity(1500);
+    let mut packet = Vec::with_capacity(body.saturating_add(PACKET_HEADER).min(MAX_PACKET));
     packet.extend_from_slice(&[VERSION, packet_type.number(), 0, 0]);
     packet.extend_from_slice(&header.router_id.0.to_be_bytes());
     packet.extend_from_slice(&header.area.0.to_be_bytes());
