@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::event::Event;
 
 /// Something that happened. Any input is legal at any time, in any order.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub enum Input<'a> {
     /// The deadline has come.
     Tick,
@@ -39,6 +39,7 @@ pub enum Input<'a> {
         /// The IP destination.
         dst: Ipv4Addr,
         /// The OSPF packet.
+        #[serde(serialize_with = "crate::record::hexadecimal")]
         bytes: &'a [u8],
     },
     /// What the kernel holds of ours, in answer to [`Output::ReadFib`].

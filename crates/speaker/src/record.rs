@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 
 use bugle_rib::fib::{FibOp, FibSnapshot};
 use bugle_types::{Address, IfIndex, Link, Time};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::config::Config;
 use crate::io::{HostChange, Input, Output};
@@ -29,17 +29,17 @@ struct Header {
     start: Time,
 }
 
-/// A line after the first.
+/// A line after the first, whose input is an [`Input`] when it is written and [`Told`] when it is read.
 #[derive(Serialize, Deserialize)]
-struct Line {
+struct Line<I> {
     t: Time,
     #[serde(rename = "in")]
-    input: Told,
+    input: I,
     asked: Digest,
 }
 
-/// An [`Input`] that owns what it holds.
-#[derive(Serialize, Deserialize)]
+/// An [`Input`] as it is read: it owns what it holds.
+#[derive(Deserialize)]
 enum Told {
     Tick,
     Config(Box<Config>),
@@ -55,34 +55,6 @@ enum Told {
     FibDisturbed,
     Host { request: u64, change: HostChange },
     Shutdown,
-}
-
-impl From<&Input<'_>> for Told {
-    fn from(input: &Input<'_>) -> Self {
-        match input {
-            Input::Tick => Self::Tick,
-            Input::Config(config) => Self::Config(config.clone()),
-            Input::Link(link) => Self::Link(link.clone()),
-            Input::LinkGone(ifindex) => Self::LinkGone(*ifindex),
-            Input::Address(address) => Self::Address(*address),
-            Input::AddressGone(address) => Self::AddressGone(*address),
-            Input::Synced => Self::Synced,
-            Input::Resync => Self::Resync,
-            Input::Ospf { ifindex, src, dst, bytes } => {
-                let bytes = Octets(bytes.to_vec());
-                Self::Ospf { ifindex: *ifindex, src: *src, dst: *dst, bytes }
-            }
-            Input::Fib(snapshot) => Self::Fib(snapshot.clone()),
-            Input::FibFailed { op, reason } => {
-                Self::FibFailed { op: op.clone(), reason: reason.clone() }
-            }
-            Input::FibDisturbed => Self::FibDisturbed,
-            Input::Host { request, change } => {
-                Self::Host { request: *request, change: change.clone() }
-            }
-            Input::Shutdown => Self::Shutdown,
-        }
-    }
 }
 
 impl Told {
@@ -109,21 +81,24 @@ impl Told {
     }
 }
 
-/// A packet, written as hexadecimal digits.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-struct Octets(Vec<u8>);
-
-impl From<Octets> for String {
-    fn from(octets: Octets) -> Self {
-        let mut text = Self::with_capacity(2 * octets.0.len());
-        for octet in octets.0 {
-            // Writing to a string does not fail.
-            let _ = write!(text, "{octet:02x}");
+/// Writes a packet as hexadecimal digits.
+pub(crate) fn hexadecimal<S: Serializer>(
+    packet: impl AsRef<[u8]>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    struct Hexadecimal<'a>(&'a [u8]);
+    impl fmt::Display for Hexadecimal<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
         }
-        text
     }
+    serializer.collect_str(&Hexadecimal(packet.as_ref()))
 }
+
+/// A packet, read from hexadecimal digits.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Octets(Vec<u8>);
 
 impl TryFrom<String> for Octets {
     type Error = &'static str;
@@ -184,7 +159,7 @@ impl Recorder {
     /// The line of an input that the speaker is about to be told.
     #[must_use]
     pub fn told(&self, now: Time, input: &Input<'_>) -> String {
-        line(&Line { t: now, input: input.into(), asked: self.asked })
+        line(&Line { t: now, input, asked: self.asked })
     }
 
     /// Takes note of what the speaker asked for.
@@ -275,12 +250,13 @@ impl Replay {
     ) -> Result<(), ReplayError> {
         self.line += 1;
         let line = self.line;
-        let Line { t, input, asked: recorded } = serde_json::from_str(text).map_err(|error| {
-            if error.is_eof() {
-                return ReplayError::BrokenOff(line);
-            }
-            ReplayError::Unreadable { line, reason: error.to_string() }
-        })?;
+        let Line::<Told> { t, input, asked: recorded } =
+            serde_json::from_str(text).map_err(|error| {
+                if error.is_eof() {
+                    return ReplayError::BrokenOff(line);
+                }
+                ReplayError::Unreadable { line, reason: error.to_string() }
+            })?;
         if recorded != self.asked {
             return Err(ReplayError::Parted { line, at: t, recorded: self.version.clone() });
         }
