@@ -1,6 +1,7 @@
 //! A device of this machine as the door of a simulated network.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -59,20 +60,14 @@ impl Attached {
         cost: u16,
         enough: Option<Duration>,
     ) -> Result<(Door, Self), AttachError> {
-        let (found, address) = look_up(device)?;
-        let std::net::IpAddr::V4(local) = address.local else {
-            return Err(AttachError::NoAddress(device.to_owned()));
-        };
+        let (found, local, known) = look_up(device)?;
         let failed = |source| AttachError::Socket { device: device.to_owned(), source };
         let socket = OspfSocket::open(found.ifindex).map_err(failed)?;
         if link == LinkType::Broadcast {
             socket.set_all_d_routers(true).map_err(failed)?;
         }
-        let peer = address.peer.and_then(|peer| match peer {
-            std::net::IpAddr::V4(peer) => Some(peer),
-            std::net::IpAddr::V6(_) => None,
-        });
-        let (prefix_length, mtu) = (address.prefix_length, found.mtu);
+        let peer = known.peer.and_then(ipv4);
+        let (prefix_length, mtu) = (known.prefix_length, found.mtu);
         let door = Door { node, link, cost, address: local, prefix_length, peer, mtu };
         let buffer = vec![0; LARGEST_PACKET].into();
         Ok((door, Self { socket, clock: Clock::start(), opened: None, enough, buffer }))
@@ -117,8 +112,15 @@ impl Outside for Attached {
     }
 }
 
-/// The device and its first IPv4 address.
-fn look_up(device: &str) -> Result<(Link, Address), AttachError> {
+fn ipv4(address: IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    }
+}
+
+/// The device, its first IPv4 address, and what else is known of that.
+fn look_up(device: &str) -> Result<(Link, Ipv4Addr, Address), AttachError> {
     let mut monitor = Monitor::open(0)?;
     let (mut found, mut addresses) = (None, Vec::new());
     loop {
@@ -130,8 +132,8 @@ fn look_up(device: &str) -> Result<(Link, Address), AttachError> {
         }
     }
     let link = found.ok_or_else(|| AttachError::NoDevice(device.to_owned()))?;
-    let of_link = |address: &Address| address.ifindex == link.ifindex && address.local.is_ipv4();
-    let address = addresses.into_iter().find(of_link);
-    let address = address.ok_or_else(|| AttachError::NoAddress(device.to_owned()))?;
-    Ok((link, address))
+    let mut of_link = addresses.into_iter().filter(|address| address.ifindex == link.ifindex);
+    let first = of_link.find_map(|address| Some((ipv4(address.local)?, address)));
+    let (local, address) = first.ok_or_else(|| AttachError::NoAddress(device.to_owned()))?;
+    Ok((link, local, address))
 }

@@ -60,6 +60,14 @@ impl Scope {
         self.key(first)..=self.key(last)
     }
 
+    /// The number of the link or area that it is one of; 0 for the AS. The LSA's type tells which.
+    const fn place(self) -> u32 {
+        match self {
+            Self::Link(IfIndex(place)) | Self::Area(AreaId(place)) => place,
+            Self::As => 0,
+        }
+    }
+
     /// Whether LSAs of this scope are flooded out of an interface.
     pub(crate) fn reaches(self, ifindex: IfIndex) -> bool {
         match self {
@@ -95,12 +103,7 @@ impl DbKey {
 impl Hash for DbKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let LsaKey { ls_type, link_state_id, advertising_router } = self.lsa;
-        let place = match self.scope {
-            Scope::Link(IfIndex(place)) | Scope::Area(AreaId(place)) => place,
-            Scope::As => 0,
-        };
-        // The type tells the kind of scope.
-        state.write_u64(u64::from(place) << 8 | u64::from(ls_type.0));
+        state.write_u64(u64::from(self.scope.place()) << 8 | u64::from(ls_type.0));
         state.write_u64(u64::from(link_state_id.to_bits()) << 32 | u64::from(advertising_router.0));
     }
 }
@@ -127,11 +130,8 @@ pub struct StoredLsa {
 impl StoredLsa {
     /// An LSA that is now put into the database, where it comes due at age `due`.
     pub(crate) fn new(scope: Scope, lsa: Lsa<'_>, now: Time, due: u16, gate: ArrivalGate) -> Self {
-        let place = match scope {
-            Scope::Link(IfIndex(place)) | Scope::Area(AreaId(place)) => place,
-            Scope::As => 0,
-        };
-        let mut stored = Self { bytes: lsa.bytes().into(), place, installed: now, due, gate };
+        let (bytes, place) = (lsa.bytes().into(), scope.place());
+        let mut stored = Self { bytes, place, installed: now, due, gate };
         stored.set_age(header_of(lsa).age);
         stored
     }
@@ -268,6 +268,13 @@ impl Ospf {
         self.sought.remove(&key);
         Some((key, lsa))
     }
+}
+
+/// All LSAs in the order of their keys, so that equal databases look equal whatever came first.
+pub(crate) fn in_order(db: &Database<StoredLsa>) -> Vec<(DbKey, EntryId, &StoredLsa)> {
+    let mut lsas: Vec<_> = db.iter().map(|(entry, lsa)| (lsa.key(), entry, lsa)).collect();
+    lsas.sort_unstable_by_key(|(key, ..)| *key);
+    lsas
 }
 
 /// The LSAs with keys in a range, of those that are [sought by a part](DbKey::is_sought_by_part) of their key.

@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
-use bugle_lsdb::{Entry, EntryId};
+use bugle_lsdb::EntryId;
 use bugle_types::IfIndex;
 use bugle_wire::ospf::{
     DatabaseDescription, DdFlags, LinkStateRequest, LsaHeader, LsaKey, MAX_AGE, Options,
     UpdateBuilder, emit_database_description, emit_link_state_request,
 };
 
-use crate::database::{Scope, StoredLsa};
+use crate::database::{Scope, StoredLsa, in_order};
 use crate::instance::{Ospf, Timer};
 use crate::io::Mismatch;
 use crate::neighbor::{DdIdentity, NeighborEvent, NeighborId, NeighborState};
@@ -46,10 +46,7 @@ impl Ospf {
         let Some(neighbor) = self.neighbors.get(&id) else { return };
         let mut summary = Vec::new();
         let mut dying = Vec::new();
-        // Equal databases are described equally, whatever came first.
-        let mut lsas: Vec<_> = self.db.iter().map(|(entry, lsa)| (lsa.key(), entry, lsa)).collect();
-        lsas.sort_unstable_by_key(|(key, ..)| *key);
-        for (key, entry, lsa) in lsas {
+        for (key, entry, lsa) in in_order(&self.db) {
             if !key.scope.reaches(id.ifindex) || !neighbor.understands(key.lsa.ls_type) {
                 continue;
             }

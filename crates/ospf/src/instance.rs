@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 
-use bugle_lsdb::{Backoff, Database, Entry, EntryId, TimerQueue};
+use bugle_lsdb::{Backoff, Database, EntryId, TimerQueue};
 use bugle_types::{IfIndex, Rng, RouterId, Time};
 use bugle_wire::ospf::{ALL_D_ROUTERS, ALL_SPF_ROUTERS, Auth, Body, Header, LsaHeader, Packet};
 
 use crate::config::{Config, NetworkType};
-use crate::database::{DbKey, StoredLsa};
+use crate::database::{DbKey, StoredLsa, in_order};
 use crate::interface::{Interface, InterfaceState};
 use crate::io::{Event, Input, Mismatch, Output};
 use crate::neighbor::{Neighbor, NeighborEvent, NeighborId};
@@ -430,10 +430,7 @@ impl<'a> State<'a> {
 
     /// The database, by scope and key.
     pub fn database(&self) -> impl Iterator<Item = (DbKey, &'a StoredLsa)> + use<'a> {
-        let lsas = self.ospf.db.iter().map(|(_, lsa)| (lsa.key(), lsa));
-        let mut lsas: Vec<(DbKey, &'a StoredLsa)> = lsas.collect();
-        lsas.sort_unstable_by_key(|(key, _)| *key);
-        lsas.into_iter()
+        in_order(&self.ospf.db).into_iter().map(|(key, _, lsa)| (key, lsa))
     }
 
     /// How many LSAs the database holds.

@@ -32,6 +32,8 @@ pub struct Progress {
 
 /// A network that has not come to rest after so long will not.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// Between two looks at what there is to tell.
+const A_LITTLE: Duration = Duration::from_millis(200);
 /// A network that is to be attached is given so long to come up, unless something happens before.
 const COME_UP: Time = Time::from_secs(60);
 /// How long a daemon that starts may keep what it found in the kernel and does not know what for.
@@ -202,7 +204,7 @@ impl<'a> Player<'a> {
     /// Lives until it is enough for those outside.
     fn go_on(&mut self) {
         while self.outside.as_ref().is_some_and(|outside| !outside.is_over(self.world.now())) {
-            self.live_until(self.world.now() + Duration::from_millis(200));
+            self.live_until(self.world.now() + A_LITTLE);
         }
     }
 
@@ -232,7 +234,7 @@ impl<'a> Player<'a> {
 
     /// Lives until something is to be told of, until `end` at the latest; with a door, in the time of those outside.
     fn live_a_little(&mut self, end: Time) {
-        let until = end.min(self.world.now() + Duration::from_millis(200));
+        let until = end.min(self.world.now() + A_LITTLE);
         let Some(outside) = &mut self.outside else { return self.world.run_until(until) };
         let next = self.world.next().map_or(until, |next| next.min(until));
         let (now, packets) = outside.exchange(self.world.now(), self.world.take_sent(), next);
