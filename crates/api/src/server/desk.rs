@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use crate::backend::Refusal;
 use crate::model::{ErrorBody, HostAdd};
 
-/// Connections that wait here for their next request; for one more, the oldest goes to the server.
+/// Connections that are kept here; for one more, that which has waited longest for a request goes to the server.
 const CONNECTIONS: usize = 64;
 /// A request that is not whole in so many bytes is for the server.
 const LARGEST: usize = 4 * 1024;
@@ -33,8 +33,10 @@ const LISTENER: u64 = 0;
 pub struct Desk {
     epoll: Epoll,
     listener: UnixListener,
-    /// By ticket. Each is watched for one request; the answer, or its being passed on, ends that.
-    connections: BTreeMap<u64, UnixStream>,
+    /// Those watched for a request, by ticket.
+    waiting: BTreeMap<u64, UnixStream>,
+    /// Those whose request is not answered yet.
+    asking: BTreeMap<u64, UnixStream>,
     last_ticket: u64,
     server: mpsc::Sender<Passed>,
 }
@@ -70,8 +72,8 @@ impl Desk {
     pub(super) fn open(listener: UnixListener, server: mpsc::Sender<Passed>) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&listener, arrivals())?;
-        let connections = BTreeMap::new();
-        Ok(Self { epoll, listener, connections, last_ticket: LISTENER, server })
+        let (waiting, asking) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { epoll, listener, waiting, asking, last_ticket: LISTENER, server })
     }
 
     /// The next change that is asked for, and the ticket to answer it by; `None` if there is none now, or if so much else is
@@ -94,15 +96,14 @@ impl Desk {
 
     /// Answers the change with this ticket.
     pub fn answer(&mut self, ticket: u64, result: Result<(), Refusal>) {
-        let Some(stream) = self.connections.get_mut(&ticket) else { return };
+        let Some(mut stream) = self.asking.remove(&ticket) else { return };
         let answered = match result {
-            Ok(()) => write(stream, StatusCode::OK, "{}"),
-            Err(refusal) => refuse(stream, &refusal),
+            Ok(()) => write(&mut stream, StatusCode::OK, "{}"),
+            Err(refusal) => refuse(&mut stream, &refusal),
         };
         // From now on for its next request.
-        let watched = answered.and_then(|()| Ok(self.epoll.modify(&*stream, &mut once(ticket))?));
-        if watched.is_err() {
-            self.connections.remove(&ticket);
+        if answered.is_ok() && self.epoll.modify(&stream, &mut once(ticket)).is_ok() {
+            self.waiting.insert(ticket, stream);
         }
     }
 
@@ -113,7 +114,7 @@ impl Desk {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // Most likely for want of file descriptors: the oldest has to give up its own.
-                Err(_) if self.connections.pop_first().is_some() => {}
+                Err(_) if self.waiting.pop_first().is_some() => {}
                 Err(_) => return,
             }
         }
@@ -122,28 +123,33 @@ impl Desk {
     }
 
     fn welcome(&mut self, stream: UnixStream) {
-        if self.connections.len() >= CONNECTIONS
-            && let Some((_, oldest)) = self.connections.pop_first()
-        {
+        if stream.set_nonblocking(true).is_err() {
+            return;
+        }
+        if self.waiting.len() + self.asking.len() >= CONNECTIONS {
+            // One that has asked is to get its answer.
+            let Some((_, oldest)) = self.waiting.pop_first() else {
+                return self.pass_on(stream, Vec::new());
+            };
             self.pass_on(oldest, Vec::new());
         }
         self.last_ticket += 1;
         let ticket = self.last_ticket;
-        if stream.set_nonblocking(true).is_ok() && self.epoll.add(&stream, once(ticket)).is_ok() {
-            self.connections.insert(ticket, stream);
+        if self.epoll.add(&stream, once(ticket)).is_ok() {
+            self.waiting.insert(ticket, stream);
         }
     }
 
     /// The request on a connection, unless it has gone or is the server's.
     fn read(&mut self, ticket: u64) -> Option<HostRequest> {
         let mut buffer = [0; LARGEST];
-        let length = self.connections.get_mut(&ticket)?.read(&mut buffer).unwrap_or(0);
+        let mut stream = self.waiting.remove(&ticket)?;
+        let length = stream.read(&mut buffer).unwrap_or(0);
         let bytes = &buffer[..length];
         let request = parse(bytes);
-        if request.is_none()
-            && let Some(stream) = self.connections.remove(&ticket)
-            && !bytes.is_empty()
-        {
+        if request.is_some() {
+            self.asking.insert(ticket, stream);
+        } else if !bytes.is_empty() {
             self.pass_on(stream, bytes.to_vec());
         }
         request
@@ -330,6 +336,25 @@ mod tests {
         // The two that had waited longest made room.
         assert!(passed.try_recv().unwrap().read.is_empty());
         assert!(passed.try_recv().is_ok() && passed.try_recv().is_err());
+    }
+
+    #[test]
+    fn who_has_asked_is_answered_however_many_come_after() {
+        let (mut desk, connect, mut passed) = desk();
+        let mut first = connect();
+        first.write_all(ADD.as_bytes()).unwrap();
+        let (ticket, _) = desk.poll_request().unwrap();
+        let others: Vec<_> = (0..CONNECTIONS).map(|_| connect()).collect();
+        for _ in 0..4 {
+            assert_eq!(desk.poll_request(), None);
+        }
+        // One of those made room.
+        assert!(passed.try_recv().is_ok() && passed.try_recv().is_err());
+        desk.answer(ticket, Ok(()));
+        drop((desk, others));
+        let mut answer = String::new();
+        first.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     }
 
     #[test]
