@@ -11,6 +11,8 @@
 //! | [`counters`] | [`Counters`]: what went through the sockets, and what went wrong |
 //! | [`clock`] | [`Clock`]: the one place where bugle reads a clock |
 //! | [`ospf`], `ipv4` | [`OspfSocket`]: the raw socket of an OSPF interface |
+//! | [`isis`] | [`IsisSocket`]: the packet socket of an IS-IS circuit |
+//! | `socket` | what raw sockets have in common |
 //! | `forwarding` | the kernel's forwarding table: changes in order, reads between them |
 //! | `poller` | waiting for sockets, for other threads, and for a time |
 //! | `limiter` | log messages at a bounded rate |
@@ -23,10 +25,12 @@ pub mod engine;
 mod forwarding;
 pub mod handle;
 mod ipv4;
+pub mod isis;
 mod limiter;
 pub mod ospf;
 mod poller;
 pub mod record;
+mod socket;
 
 pub use clock::Clock;
 pub use counters::Counters;
@@ -34,5 +38,6 @@ pub use desk::Desk;
 pub use driver::{Driver, DriverError};
 pub use engine::Engine;
 pub use handle::{Handle, Stopped};
+pub use isis::IsisSocket;
 pub use ospf::OspfSocket;
 pub use record::Recorded;

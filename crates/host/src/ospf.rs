@@ -7,10 +7,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use bugle_types::IfIndex;
 use nix::libc;
-use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg, setsockopt, sockopt};
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockFilter, Socket, Type};
+use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
 use crate::ipv4::strip_header;
+use crate::socket::{NOTHING, enlarge_buffers};
 
 pub use crate::ipv4::Packet;
 
@@ -20,11 +21,6 @@ const PROTOCOL: i32 = 89;
 const TOS: u32 = 0xC0;
 const ALL_SPF_ROUTERS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 5);
 const ALL_D_ROUTERS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 6);
-/// What the kernel may queue while the driver is busy: a full table from a neighbour, of which a datagram of 1,500 octets
-/// takes some 2,300.
-const RECEIVE_BUFFER: usize = 8 << 20;
-const SEND_BUFFER: usize = 2 << 20;
-
 /// A socket bound to one interface. One for all would stop working at 20 interfaces (`igmp_max_memberships`), and would not
 /// know reliably where a packet arrived.
 #[derive(Debug)]
@@ -51,8 +47,7 @@ impl OspfSocket {
     /// If there is no such interface, or the process may not: it takes the capability `NET_RAW`.
     pub fn open(ifindex: IfIndex) -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(PROTOCOL)))?;
-        // Until it is bound, the socket would take in packets from every interface.
-        socket.attach_filter(&[SockFilter::new(RETURN, 0, 0, 0)])?;
+        socket.attach_filter(&NOTHING)?;
         let index = NonZeroU32::new(ifindex.0).ok_or(io::ErrorKind::InvalidInput)?;
         socket.bind_device_by_index_v4(Some(index))?;
         enlarge_buffers(&socket);
@@ -138,19 +133,6 @@ impl AsFd for OspfSocket {
     }
 }
 
-/// Beyond the system's limit where that is permitted, else up to it.
-fn enlarge_buffers(socket: &Socket) {
-    if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
-        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
-    }
-    if setsockopt(socket, sockopt::SndBufForce, &SEND_BUFFER).is_err() {
-        let _ = socket.set_send_buffer_size(SEND_BUFFER);
-    }
-}
-
 fn in_addr(address: Ipv4Addr) -> libc::in_addr {
     libc::in_addr { s_addr: u32::from(address).to_be() }
 }
-
-/// The classic BPF instruction that ends a program; with 0 it drops the packet.
-const RETURN: u16 = 0x06;
