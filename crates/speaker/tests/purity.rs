@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The crates above the purity line, by directory.
-const PURE: [&str; 9] =
-    ["bfd", "lsdb", "mobility", "ospf", "rib", "speaker", "spf", "types", "wire"];
+const PURE: [&str; 10] =
+    ["bfd", "isis", "lsdb", "mobility", "ospf", "rib", "speaker", "spf", "types", "wire"];
 
 /// The crates below it.
 const DRIVERS: [&str; 6] = ["api", "bugle", "bugled", "host", "inject", "sim"];

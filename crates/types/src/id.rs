@@ -1,4 +1,4 @@
-//! Identifiers of routers, areas, interfaces, tables and VRFs.
+//! Identifiers of routers, systems, areas, interfaces, tables and VRFs.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -73,6 +73,58 @@ impl AreaId {
     pub const BACKBONE: Self = Self(0);
 }
 
+/// A system's identity in IS-IS: six octets, written `0000.0000.0001`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct SystemId(pub [u8; 6]);
+
+impl fmt::Display for SystemId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}{b:02x}.{c:02x}{d:02x}.{e:02x}{g:02x}")
+    }
+}
+
+impl fmt::Debug for SystemId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for SystemId {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let parse = || {
+            let mut octets = [0; 6];
+            let mut parts = text.split('.');
+            for pair in octets.chunks_exact_mut(2) {
+                let part = parts.next().filter(|part| part.len() == 4)?;
+                if !part.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                    return None;
+                }
+                pair.copy_from_slice(&u16::from_str_radix(part, 16).ok()?.to_be_bytes());
+            }
+            parts.next().is_none().then_some(Self(octets))
+        };
+        parse().ok_or_else(|| ParseError {
+            expected: "a system id like 0000.0000.0001",
+            found: text.to_owned(),
+        })
+    }
+}
+
+impl Serialize for SystemId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SystemId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// The kernel's number for an interface. Zero is never an interface.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
@@ -105,6 +157,24 @@ impl VrfId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn system_ids_parse_what_they_print_and_nothing_else() {
+        let system: SystemId = "1720.1600.10aB".parse().unwrap();
+        assert_eq!(system.0, [0x17, 0x20, 0x16, 0x00, 0x10, 0xab]);
+        assert_eq!(system.to_string(), "1720.1600.10ab");
+        for bad in [
+            "",
+            "1720.1600.10a",
+            "172.01600.10ab",
+            "1720.1600.10ab.00",
+            "17201600.10ab",
+            "1720.1600.10ag",
+            "1720.1600.+0ab",
+        ] {
+            assert!(bad.parse::<SystemId>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn dotted_quads_round_trip_and_refuse_garbage() {

@@ -14,7 +14,7 @@
 //! | [`emit`] | finished PDUs, from values and TLVs |
 //! | [`auth`] | [`Key`], [`verify`]: passwords and digests |
 //! | [`header`] | [`PduType`] |
-//! | [`id`] | [`Level`], [`SystemId`], [`NodeId`], [`LspId`], [`AreaAddress`], [`TopologyId`] |
+//! | [`id`] | [`Level`], [`NodeId`], [`LspId`], [`AreaAddress`], [`TopologyId`] |
 //! | [`flags`] | [`LspFlags`] and other octets of flags |
 //! | [`consts`] | addresses, sizes and limits |
 //!
@@ -52,6 +52,7 @@ pub mod tlv;
 pub mod tlv_body;
 
 pub use auth::{Algorithm, AuthError, Authentication, Key, KeyError, verify};
+pub use bugle_types::SystemId;
 pub use build::TlvBuilder;
 pub use consts::{
     ALL_ISS, ALL_L1_ISS, ALL_L2_ISS, CSNP_HEADER, LAN_HELLO_HEADER, LSP_BUFFER_SIZE, LSP_HEADER,
@@ -62,9 +63,7 @@ pub use emit::{LspFields, emit_csnp, emit_lan_hello, emit_lsp, emit_p2p_hello, e
 pub use flags::{CapabilityFlags, FloodingFlags, LspFlags, PrefixFlags, RestartFlags};
 pub use frame::{Frame, emit_frame};
 pub use header::PduType;
-pub use id::{
-    AreaAddress, CircuitType, Level, LspId, NodeId, SequenceNumber, SystemId, TopologyId,
-};
+pub use id::{AreaAddress, CircuitType, Level, LspId, NodeId, SequenceNumber, TopologyId};
 pub use lsp::{Lsp, LspEntry, LspHeader, Recency, set_lifetime};
 pub use pdu::{Csnp, LanHello, LanHelloFields, P2pHello, P2pHelloFields, Pdu, PduBody, Psnp};
 pub use reach::{
