@@ -79,8 +79,11 @@ pub struct SystemId(pub [u8; 6]);
 
 impl fmt::Display for SystemId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}{b:02x}.{c:02x}{d:02x}.{e:02x}{g:02x}")
+        for (position, octet) in self.0.iter().enumerate() {
+            let separator = if matches!(position, 2 | 4) { "." } else { "" };
+            write!(f, "{separator}{octet:02x}")?;
+        }
+        Ok(())
     }
 }
 
