@@ -5,7 +5,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use bugle_speaker::config::{Config, ConfigErrors};
+use bugle_speaker::config::{Config, ConfigErrors, KeyFileError};
 use bugle_types::RouterId;
 use nix::ifaddrs::getifaddrs;
 use nix::unistd::gethostname;
@@ -36,6 +36,9 @@ pub(crate) enum StartupError {
         .0.display()
     )]
     NoRouterId(PathBuf),
+    /// A key that the file names is not to be had.
+    #[error(transparent)]
+    Key(#[from] KeyFileError<io::Error>),
 }
 
 fn located(path: &Path, errors: &ConfigErrors) -> String {
@@ -50,11 +53,16 @@ pub(crate) fn read(path: &Path) -> Result<Config, StartupError> {
     Config::parse(&text).map_err(|errors| StartupError::Mistakes { path: path.to_owned(), errors })
 }
 
-/// Reads and checks a configuration file, and fills in the router id and the host name from the machine.
+/// Reads and checks a configuration file and the keys it names, and fills in the router id and the host name from the machine.
 pub(crate) fn load(path: &Path) -> Result<Config, StartupError> {
     let mut config = read(path)?;
-    let router_id = config.router_id.or_else(|| highest_address("lo"));
-    config.router_id = Some(router_id.ok_or_else(|| StartupError::NoRouterId(path.to_owned()))?);
+    config.load_keys(|file| fs::read(file))?;
+    config.router_id = config.router_id.or_else(|| highest_address("lo"));
+    let isis_only = config.vrfs.values().any(|vrf| vrf.isis.is_some())
+        && config.vrfs.values().all(|vrf| vrf.ospf.is_none());
+    if config.router_id.is_none() && !isis_only {
+        return Err(StartupError::NoRouterId(path.to_owned()));
+    }
     let machine = || gethostname().ok().and_then(|name| name.into_string().ok());
     config.hostname = config.hostname.or_else(machine);
     Ok(config)

@@ -4,14 +4,19 @@
 //! |---|---|
 //! | this one | [`Config`] and its parts: every key, its unit and its default |
 //! | [`error`] | [`ConfigErrors`]: everything wrong with a file, each with its line |
-//! | `parse` | from the TOML tree to [`Config`], and what contradicts what |
+//! | [`isis`] | [`Isis`] and its parts |
+//! | [`key`] | [`KeyFile`]: keys for authentication, and where they are kept |
+//! | `parse`, `parse_isis` | from the TOML tree to [`Config`], and what contradicts what |
 //! | `reader` | typed access to a spanned TOML tree that collects problems instead of stopping |
 //!
 //! Two properties hold for any text: [`Config::parse`] never panics, and it reports every problem it can see, not the
 //! first. A key is known because `parse` asks for it, so no list of keys can fall behind.
 
 pub mod error;
+pub mod isis;
+pub mod key;
 mod parse;
+mod parse_isis;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -19,7 +24,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bugle_mobility::{Damping, reserved};
@@ -28,6 +33,8 @@ use bugle_types::{AreaId, Mac, NamePattern, ParseError, Prefix, RouterId, TableI
 use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, ConfigErrors, Problem};
+pub use isis::{Attached, HelloPadding, Isis, IsisInterface, LspDelay, Net};
+pub use key::{KeyFile, KeyFileError};
 
 /// A whole configuration file. Two files that mean the same compare equal, so a reload can tell what changed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -53,6 +60,23 @@ impl Config {
     /// Everything that is wrong with the text, sorted by line.
     pub fn parse(text: &str) -> Result<Self, ConfigErrors> {
         parse::parse(text)
+    }
+
+    /// Reads every key file that the configuration names, by means of `read`.
+    ///
+    /// # Errors
+    /// The first file that cannot be read or holds no key.
+    pub fn load_keys<E>(
+        &mut self,
+        mut read: impl FnMut(&Path) -> Result<Vec<u8>, E>,
+    ) -> Result<(), KeyFileError<E>> {
+        for isis in self.vrfs.values_mut().filter_map(|vrf| vrf.isis.as_mut()) {
+            let hellos = isis.interfaces.iter_mut().flat_map(|interface| &mut interface.auth);
+            for key in hellos.chain(&mut isis.area_auth).chain(&mut isis.domain_auth) {
+                key.load(&mut read)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -192,6 +216,8 @@ pub struct Vrf {
     pub table: Option<TableId>,
     /// `[vrf.NAME.ospf]`: the OSPFv2 instance, if one is to run.
     pub ospf: Option<Ospf>,
+    /// `[vrf.NAME.isis]`: the IS-IS instance, if one is to run.
+    pub isis: Option<Isis>,
     /// `[vrf.NAME.hosts]`: which hosts are advertised, and how.
     pub hosts: Hosts,
 }
@@ -286,14 +312,14 @@ impl OspfInterface {
     }
 }
 
-/// `type` of an OSPF interface.
+/// `type` of an interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum LinkType {
     /// `point-to-point`: exactly one neighbour, no designated router.
     PointToPoint,
     /// `broadcast`: a shared link with a designated router.
     Broadcast,
-    /// `passive`: advertised, but OSPF is neither spoken nor heard.
+    /// `passive`: advertised, but the protocol is neither spoken nor heard.
     Passive,
 }
 
@@ -304,8 +330,10 @@ pub struct Hosts {
     pub ports: Vec<NamePattern>,
     /// `prefixes`: where hosts' addresses must lie. Default: anywhere.
     pub prefixes: Vec<Prefix>,
-    /// `metric`: what a host that rests is advertised with; one that has just moved is advertised with less. 16 to 16777214.
-    /// Default: 10000.
+    /// `advertise`: the protocols that advertise hosts: `"ospf"`, `"isis"` or `"both"`. Default: whatever runs.
+    pub advertise: Advertise,
+    /// `metric`: what a host that rests is advertised with; one that has just moved is advertised with less. 16 to 16777214,
+    /// with IS-IS at most 16000. Default: 10000.
     pub metric: u32,
     /// `metric-type`: of the AS-external LSA, 1 or 2. Default: 2.
     pub metric_type: MetricType,
@@ -339,12 +367,28 @@ impl Default for Hosts {
         Self {
             ports: Vec::new(),
             prefixes: Vec::new(),
+            advertise: Advertise::default(),
             metric: 10_000,
             metric_type: MetricType::Type2,
             max_hosts: 4096,
             damping: Damping::default(),
             statics: Vec::new(),
         }
+    }
+}
+
+/// `advertise`: which of the protocols that run advertise hosts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Advertise {
+    /// OSPF does, where it runs.
+    pub ospf: bool,
+    /// IS-IS does, where it runs.
+    pub isis: bool,
+}
+
+impl Default for Advertise {
+    fn default() -> Self {
+        Self { ospf: true, isis: true }
     }
 }
 

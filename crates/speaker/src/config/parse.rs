@@ -13,19 +13,28 @@ use bugle_types::{AreaId, Mac, NamePattern, RouterId, TableId};
 use toml::de::DeTable;
 
 use super::error::{ConfigErrors, Problem};
+use super::parse_isis::isis;
 use super::reader::{Place, Problems, Table, Value, show_duration};
 use super::{
-    Api, Config, Fib, Hosts, LinkType, MetricType, Ospf, OspfInterface, Record, StaticHost, Vrf,
-    VrfName, is_router_id,
+    Advertise, Api, Config, Fib, Hosts, LinkType, MetricType, Ospf, OspfInterface, Record,
+    StaticHost, Vrf, VrfName, is_router_id,
 };
 
 /// `sun_path` holds 108 bytes with its final zero.
 const LONGEST_SOCKET_PATH: usize = 107;
 /// The kernel's own tables: default, main and local.
 const KERNEL_TABLES: RangeInclusive<u32> = 253..=255;
-const HOUR: Duration = Duration::from_secs(3600);
+/// [`bugle_isis::claim_metric`] takes all above for this one.
+const LARGEST_ISIS_CLAIM: u32 = 16_000;
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 const PORT: &str = "an interface name like \"tap9\"";
-const PATTERN: &str = "an interface name or a glob like \"eth*\"";
+pub(super) const PATTERN: &str = "an interface name or a glob like \"eth*\"";
+
+pub(super) const LINK_TYPES: [(&str, LinkType); 3] = [
+    ("point-to-point", LinkType::PointToPoint),
+    ("broadcast", LinkType::Broadcast),
+    ("passive", LinkType::Passive),
+];
 
 /// Parses and checks a whole file.
 pub(super) fn parse(text: &str) -> Result<Config, ConfigErrors> {
@@ -165,33 +174,47 @@ fn vrf(mut table: Table<'_>, name: &VrfName, router_id: Option<RouterId>) -> (Vr
         !name.is_default()
     });
     table.read("ospf", &mut vrf.ospf, |value| value.table().map(ospf).map(Some));
-    let has_ospf = vrf.ospf.is_some();
+    // A table with a mistake still says that IS-IS is meant to run.
+    let has_isis = table.has("isis");
+    table.read("isis", &mut vrf.isis, |value| isis(value.table()?).map(Some));
+    let protocols = Protocols { ospf: vrf.ospf.is_some(), isis: has_isis };
     let mut ports = Vec::new();
     table.read("hosts", &mut vrf.hosts, |value| {
-        let (hosts, found) = hosts(value.table()?, router_id, has_ospf);
+        let (hosts, found) = hosts(value.table()?, router_id, protocols);
         ports = found;
         Some(hosts)
     });
-    table.later("isis", "IS-IS comes in a later release; remove the table, OSPF can carry hosts");
-    ports_are_not_routers(&table, vrf.ospf.as_ref(), &ports);
+    let ospf = vrf.ospf.iter().flat_map(|ospf| &ospf.interfaces);
+    ports_are_not_routers(&table, "OSPF", ospf.map(|i| (&i.name, i.link)), &ports);
+    let isis = vrf.isis.iter().flat_map(|isis| &isis.interfaces);
+    ports_are_not_routers(&table, "IS-IS", isis.map(|i| (&i.name, i.link)), &ports);
     table.finish();
     (vrf, table_place)
 }
 
-/// OSPF is never spoken towards hosts, so an interface block that only matches their ports is a mistake.
-fn ports_are_not_routers(table: &Table<'_>, ospf: Option<&Ospf>, ports: &[(NamePattern, Place)]) {
-    for interface in ospf.iter().flat_map(|ospf| &ospf.interfaces) {
+/// Which protocols a VRF has.
+#[derive(Clone, Copy)]
+struct Protocols {
+    ospf: bool,
+    isis: bool,
+}
+
+/// No protocol is ever spoken towards hosts, so an interface block that only matches their ports is a mistake.
+fn ports_are_not_routers<'a>(
+    table: &Table<'_>,
+    protocol: &str,
+    interfaces: impl Iterator<Item = (&'a NamePattern, LinkType)>,
+    ports: &[(NamePattern, Place)],
+) {
+    for (name, link) in interfaces {
         // Taken as a name, a glob is matched by any pattern that is at least as wide.
-        let Some((port, place)) =
-            ports.iter().find(|(port, _)| port.matches(interface.name.as_str()))
-        else {
+        let Some((port, place)) = ports.iter().find(|(port, _)| port.matches(name.as_str())) else {
             continue;
         };
-        if interface.link != LinkType::Passive {
+        if link != LinkType::Passive {
             let message = format!(
-                "{port} are ports of hosts, where OSPF is never spoken, but an OSPF interface is \
-                 called {}; make that one passive or name other ports",
-                interface.name
+                "{port} are ports of hosts, where {protocol} is never spoken, but an {protocol} \
+                 interface is called {name}; make that one passive or name other ports",
             );
             table.problems().report(place, Problem::Contradiction(message));
         }
@@ -213,7 +236,7 @@ fn ospf(mut table: Table<'_>) -> Ospf {
     ospf
 }
 
-fn spf_delay(mut table: Table<'_>) -> BackoffConfig {
+pub(super) fn spf_delay(mut table: Table<'_>) -> BackoffConfig {
     let mut delay = BackoffConfig::default();
     let range = Duration::ZERO..=Duration::from_secs(60);
     let mut read = |key, target: &mut Duration| {
@@ -224,24 +247,28 @@ fn spf_delay(mut table: Table<'_>) -> BackoffConfig {
     read("long", &mut delay.long);
     read("holddown", &mut delay.holddown);
     read("time-to-learn", &mut delay.time_to_learn);
-    let check = |fine: bool, low: (&str, Duration), rule: &str, high: (&str, Duration)| {
-        if !fine {
-            let (low_is, high_is) = (show_duration(low.1), show_duration(high.1));
-            let message = format!("{} ({low_is}) {rule} {} ({high_is})", low.0, high.0);
-            table.problems().report(table.place(), Problem::Contradiction(message));
-        }
-    };
     let BackoffConfig { initial, short, long, holddown, time_to_learn } = delay;
-    check(initial <= short, ("initial", initial), "must not be longer than", ("short", short));
-    check(short <= long, ("short", short), "must not be longer than", ("long", long));
-    check(
-        time_to_learn < holddown,
-        ("time-to-learn", time_to_learn),
-        "must be shorter than",
-        ("holddown", holddown),
-    );
+    not_longer(&table, ("initial", initial), ("short", short));
+    not_longer(&table, ("short", short), ("long", long));
+    if time_to_learn >= holddown {
+        let (low, high) = (("time-to-learn", time_to_learn), ("holddown", holddown));
+        wrong_order(&table, low, "must be shorter than", high);
+    }
     table.finish();
     delay
+}
+
+/// Checks two durations of a table, each with its key.
+pub(super) fn not_longer(table: &Table<'_>, low: (&str, Duration), high: (&str, Duration)) {
+    if low.1 > high.1 {
+        wrong_order(table, low, "must not be longer than", high);
+    }
+}
+
+fn wrong_order(table: &Table<'_>, low: (&str, Duration), rule: &str, high: (&str, Duration)) {
+    let (low_is, high_is) = (show_duration(low.1), show_duration(high.1));
+    let message = format!("{} ({low_is}) {rule} {} ({high_is})", low.0, high.0);
+    table.problems().report(table.place(), Problem::Contradiction(message));
 }
 
 fn interfaces(tables: Vec<Table<'_>>) -> Vec<OspfInterface> {
@@ -287,12 +314,7 @@ fn interface(mut table: Table<'_>) -> Option<(OspfInterface, Place, Option<Place
     let mut interface = OspfInterface::new(pattern.clone().or_else(placeholder)?);
     let area_place = table
         .read("area", &mut interface.area, |value| value.parsed("an area id like \"0.0.0.0\""));
-    let links = [
-        ("point-to-point", LinkType::PointToPoint),
-        ("broadcast", LinkType::Broadcast),
-        ("passive", LinkType::Passive),
-    ];
-    table.read("type", &mut interface.link, |value| value.one_of(&links));
+    table.read("type", &mut interface.link, |value| value.one_of(&LINK_TYPES));
     table.read("cost", &mut interface.cost, |value| value.integer(1..=u16::MAX));
     hello_and_dead(&mut table, &mut interface);
     table.read("priority", &mut interface.priority, |value| value.integer(0..=u8::MAX));
@@ -349,7 +371,7 @@ fn hello_and_dead(table: &mut Table<'_>, interface: &mut OspfInterface) {
 fn hosts(
     mut table: Table<'_>,
     router_id: Option<RouterId>,
-    has_ospf: bool,
+    protocols: Protocols,
 ) -> (Hosts, Vec<(NamePattern, Place)>) {
     let mut hosts = Hosts::default();
     let mut ports = Vec::new();
@@ -360,7 +382,7 @@ fn hosts(
     table.read("prefixes", &mut hosts.prefixes, |value| {
         value.list(|prefix| prefix.parsed("a prefix like \"10.100.0.0/16\""))
     });
-    table.read("metric", &mut hosts.metric, |value| value.integer(16..=0xFF_FFFE));
+    let metric = table.read("metric", &mut hosts.metric, |value| value.integer(16..=0xFF_FFFE));
     table.read("metric-type", &mut hosts.metric_type, |value| match value.integer(1..=2)? {
         1u8 => Some(MetricType::Type1),
         _ => Some(MetricType::Type2),
@@ -373,12 +395,7 @@ fn hosts(
         "registered",
         &[("learned", "learning hosts from frames comes in a later release; use \"registered\"")],
     );
-    let isis = "IS-IS comes in a later release; use \"ospf\"";
-    let advertise = only(&mut table, "advertise", "ospf", &[("isis", isis), ("both", isis)]);
-    if let (Some(place), false) = (advertise, has_ospf) {
-        let message = "there is no [vrf.NAME.ospf] to advertise hosts with; add it or remove this";
-        table.problems().report(&place, Problem::Contradiction(message.to_owned()));
-    }
+    advertise(&mut table, &mut hosts, protocols, metric);
     only(
         &mut table,
         "advertise-as",
@@ -393,10 +410,49 @@ fn hosts(
         "gateway addresses on host ports come in a later release; remove the key",
     );
     if let Some(value) = table.value("static") {
-        hosts.statics = statics(value.tables(), &hosts, router_id);
+        let ipv6 = hosts.advertise.isis && protocols.isis;
+        hosts.statics = statics(value.tables(), &hosts, router_id, ipv6);
     }
     table.finish();
     (hosts, ports)
+}
+
+/// Reads `advertise`. `metric` is where the metric stands.
+fn advertise(
+    table: &mut Table<'_>,
+    hosts: &mut Hosts,
+    protocols: Protocols,
+    metric: Option<Place>,
+) {
+    let ospf = Advertise { ospf: true, isis: false };
+    let isis = Advertise { ospf: false, isis: true };
+    let choices = [("ospf", ospf), ("isis", isis), ("both", Advertise::default())];
+    let place = table.read("advertise", &mut hosts.advertise, |value| value.one_of(&choices));
+    for (name, wanted, there) in [
+        ("ospf", hosts.advertise.ospf, protocols.ospf),
+        ("isis", hosts.advertise.isis, protocols.isis),
+    ] {
+        if let Some(place) = &place
+            && wanted
+            && !there
+        {
+            let message = format!(
+                "there is no [vrf.NAME.{name}] to advertise hosts with; add it or remove this"
+            );
+            table.problems().report(place, Problem::Contradiction(message));
+        }
+    }
+    if let Some(place) = metric
+        && hosts.advertise.isis
+        && protocols.isis
+        && hosts.metric > LARGEST_ISIS_CLAIM
+    {
+        let message = format!(
+            "{} is too much for IS-IS, which tells {LARGEST_ISIS_CLAIM} claims apart",
+            hosts.metric
+        );
+        table.problems().report(&place, Problem::Contradiction(message));
+    }
 }
 
 fn damping(mut table: Table<'_>) -> Damping {
@@ -426,13 +482,19 @@ fn only(
     Some(value.place().clone())
 }
 
-fn statics(tables: Vec<Table<'_>>, hosts: &Hosts, router_id: Option<RouterId>) -> Vec<StaticHost> {
+/// With `ipv6` there is a protocol that carries it.
+fn statics(
+    tables: Vec<Table<'_>>,
+    hosts: &Hosts,
+    router_id: Option<RouterId>,
+    ipv6: bool,
+) -> Vec<StaticHost> {
     let mut addresses: BTreeMap<IpAddr, Place> = BTreeMap::new();
     let mut statics = Vec::new();
     for mut table in tables {
         let problems = table.problems();
         let address = table.required("address", "an address like \"10.100.0.9\"", |value| {
-            host_address(value, hosts, router_id)
+            host_address(value, hosts, router_id, ipv6)
         });
         let mut port = None;
         table.read("port", &mut port, |value| static_port(value, hosts).map(Some));
@@ -454,17 +516,21 @@ fn statics(tables: Vec<Table<'_>>, hosts: &Hosts, router_id: Option<RouterId>) -
     statics
 }
 
-fn host_address(value: &Value<'_>, hosts: &Hosts, router_id: Option<RouterId>) -> Option<IpAddr> {
+fn host_address(
+    value: &Value<'_>,
+    hosts: &Hosts,
+    router_id: Option<RouterId>,
+    ipv6: bool,
+) -> Option<IpAddr> {
     const EXPECTED: &str = "an address like \"10.100.0.9\", without a prefix length";
     let text = value.string(EXPECTED)?;
     let Ok(address) = text.parse::<IpAddr>() else {
         value.bad(EXPECTED, text);
         return None;
     };
-    if address.is_ipv6() {
-        value.problem(Problem::NotYetSupported(
-            "OSPFv2 carries no IPv6, and IS-IS comes in a later release; remove the host",
-        ));
+    if address.is_ipv6() && !ipv6 {
+        let message = "OSPFv2 carries no IPv6; add [vrf.NAME.isis] or remove the host";
+        value.problem(Problem::Contradiction(message.to_owned()));
         return None;
     }
     if reserved(address).is_some() {

@@ -134,6 +134,11 @@ impl<'a> Table<'a> {
         Some(self.child(key, documented, value))
     }
 
+    /// Whether there is such a key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
     /// Reads `key` with `read` into `target`, which keeps its default if the key is absent or wrong. Returns where the
     /// value stands.
     pub(super) fn read<T>(
@@ -249,6 +254,10 @@ impl<'a> Value<'a> {
         let expected = "an array of tables, written [[like this]]";
         let Some(array) = self.typed(self.node.as_array(), expected) else { return Vec::new() };
         array.iter().filter_map(|element| self.element(element).table()).collect()
+    }
+
+    pub(super) fn is_list(&self) -> bool {
+        self.node.is_array()
     }
 
     pub(super) fn boolean(&self) -> Option<bool> {

@@ -1,5 +1,6 @@
 use std::net::Ipv4Addr;
 
+use bugle_wire::isis::{Algorithm, CircuitType};
 use proptest::prelude::*;
 
 use super::reader::Problems;
@@ -36,11 +37,48 @@ dead = "4s"
 priority = 0
 retransmit = "1050ms"
 mtu-ignore = true
+[vrf.default.isis]
+net = ["49.0001.0000.0000.0001.00", "49.0002.0000.0000.0001.00"]
+level = "1-2"
+stub-router = true
+multi-topology = true
+send-attached = false
+use-attached = false
+leak = ["10.0.0.0/8"]
+max-ecmp = 4
+lsp-lifetime = "1200s"
+lsp-size = 1400
+area-auth = { type = "hmac-md5", key-file = "/etc/bugle/area.key" }
+[[vrf.default.isis.domain-auth]]
+type = "hmac-sha-256"
+key-id = 2
+key-file = "/etc/bugle/domain-2.key"
+[[vrf.default.isis.domain-auth]]
+type = "hmac-sha-256"
+key-id = 1
+key-file = "/etc/bugle/domain-1.key"
+[vrf.default.isis.spf-delay]
+initial = "0ms"
+[vrf.default.isis.lsp-delay]
+initial = "5ms"
+long = "500ms"
+[[vrf.default.isis.interface]]
+name = "eth*"
+type = "point-to-point"
+level = "2"
+metric = 16777214
+hello = "300ms"
+hold-multiplier = 3
+priority = 127
+padding = "never"
+csnp = "5s"
+retransmit = "3s"
+auth = { type = "cleartext", key-file = "/etc/bugle/hello.key" }
 [vrf.default.hosts]
 ports = ["tap*", "vnet*"]
 prefixes = ["10.100.0.0/16", "2001:db8:100::/48"]
 mode = "registered"
-advertise = "ospf"
+advertise = "both"
 advertise-as = "external"
 metric = 10000
 metric-type = 2
@@ -99,6 +137,22 @@ fn the_example_means_what_it_says() {
             ..OspfInterface::new("eth*".parse().unwrap())
         }]
     );
+    let isis = vrf.isis.as_ref().unwrap();
+    assert_eq!(isis.system_id().to_string(), "0000.0000.0001");
+    assert_eq!((isis.nets.len(), isis.levels, isis.max_ecmp), (2, CircuitType::L1_L2, 4));
+    assert_eq!((isis.lsp_lifetime, isis.lsp_size), (Duration::from_secs(1_200), 1_400));
+    assert_eq!(
+        (isis.attached.send, isis.attached.follow, isis.multi_topology),
+        (false, false, true)
+    );
+    assert_eq!(isis.lsp_delay.initial, Duration::from_millis(5));
+    let keys: Vec<_> = isis.domain_auth.iter().map(|key| (key.id, key.path.to_str())).collect();
+    assert_eq!(keys, [(2, Some("/etc/bugle/domain-2.key")), (1, Some("/etc/bugle/domain-1.key"))]);
+    let interface = &isis.interfaces[0];
+    assert_eq!(interface.levels, Some(CircuitType::L2));
+    assert_eq!((interface.metric, interface.priority), (0xFF_FFFE, 127));
+    assert_eq!((interface.padding, interface.hold_multiplier), (HelloPadding::Never, 3));
+    assert_eq!(vrf.hosts.advertise, Advertise::default());
     assert_eq!(vrf.hosts.max_hosts, 500);
     assert_eq!(vrf.hosts.damping.recovery, Duration::from_secs(600));
     assert!(vrf.hosts.is_port("tap7") && !vrf.hosts.is_port("eth0"));
@@ -146,7 +200,7 @@ hello = "1500ms"
 cost = 0x1_0000
 auth = { type = "hmac-sha-256", key-id = 1, key-file = "/etc/bugle/ospf.key" }
 [vrf.default.isis]
-net = "49.0001.0000.0000.0001.00"
+net = "49.0001.0000.0000.0001"
 [vrf.default.hosts]
 ports = ["tap*", "eth0", 3]
 prefixes = ["10.100.0.0/16", "10.200.0.0/33"]
@@ -189,6 +243,87 @@ address = "2001:db8::1"
         Config::parse(text).unwrap_err().to_string(),
         "line 3, column 11: vrf.default.hosts.static.address: 10.0.0.1 is this router's id"
     );
+}
+
+/// What is said about a `[vrf.default.isis]` table with the given lines in it.
+fn isis_errors(lines: &str) -> String {
+    let net = "net = \"49.0001.0000.0000.0001.00\"";
+    let text = format!("[vrf.default.isis]\n{net}\n{lines}");
+    Config::parse(&text).map_or_else(|errors| errors.to_string(), |_| "nothing".to_owned())
+}
+
+#[test]
+fn an_isis_instance_must_make_sense() {
+    insta::assert_snapshot!(
+        [
+            "lsp-lifetime = '349s'",
+            "lsp-lifetime = '400500ms'",
+            "lsp-size = 511",
+            "leak = ['10.0.0.0/8']",
+            "area-auth = { type = 'hmac-md5', key-file = '/k' }",
+            "level = '1'\ndomain-auth = { type = 'hmac-md5', key-file = '/k' }",
+            "domain-auth = []",
+            "domain-auth = { type = 'hmac-md5', key-id = 1, key-file = 'k' }",
+            "domain-auth = { type = 'sha', password = 'x' }",
+            "lsp-delay = { initial = '2s' }",
+            "[[vrf.default.isis.interface]]\nname = 'eth0'\nlevel = '1-2'",
+            "[[vrf.default.isis.interface]]\nname = 'eth0'\n[[vrf.default.isis.interface]]\nname = 'eth0'",
+            "[[vrf.default.isis.interface]]\nhello = '100s'\nhold-multiplier = 700\nmetric = 0",
+            "[[vrf.default.isis.interface]]\nname = 'tap*'\n[vrf.default.hosts]\nports = ['t*']",
+            "[vrf.default.hosts]\nadvertise = 'both'\nmetric = 16001",
+        ]
+        .map(|lines| format!("{}\n{}", lines.replace('\n', " | "), isis_errors(lines)))
+        .join("\n\n")
+    );
+    assert!(Config::parse("[vrf.default.isis]\nnet = []").is_err());
+    let two =
+        "[vrf.default.isis]\nnet = ['49.0001.0000.0000.0001.00', '49.0001.0000.0000.0002.00']";
+    let errors = Config::parse(two).unwrap_err().to_string();
+    assert!(errors.contains("expected one to three titles of one system"), "{errors}");
+}
+
+#[test]
+fn hosts_of_either_family_are_carried_by_whatever_can() {
+    let host = |lines: &str, address: &str| {
+        let text = format!("{lines}\n[[vrf.default.hosts.static]]\naddress = '{address}'");
+        Config::parse(&text).map_err(|errors| errors.to_string())
+    };
+    let isis = "[vrf.default.isis]\nnet = '49.0001.0000.0000.0001.00'\n";
+    let ospf = "[vrf.default.ospf]\n";
+    let wanted = |protocol: &str| format!("[vrf.default.hosts]\nadvertise = '{protocol}'");
+    assert!(host(isis, "2001:db8::9").is_ok());
+    assert!(host(&format!("{isis}{ospf}{}", wanted("both")), "2001:db8::9").is_ok());
+    for config in [ospf.to_owned(), format!("{isis}{ospf}{}", wanted("ospf"))] {
+        let error = host(&config, "2001:db8::9").unwrap_err();
+        assert!(error.contains("OSPFv2 carries no IPv6"), "{error}");
+    }
+    for (there, other) in [(isis, "ospf"), (ospf, "isis"), (ospf, "both")] {
+        let error = host(&format!("{there}{}", wanted(other)), "10.0.0.9").unwrap_err();
+        assert!(error.contains("to advertise hosts with; add it or remove this"), "{error}");
+    }
+}
+
+#[test]
+fn keys_come_from_files_and_go_nowhere_else() {
+    let text = "[vrf.default.isis]\nnet = '49.0001.0000.0000.0001.00'\n\
+                domain-auth = { type = 'hmac-sha-1', key-file = '/k' }";
+    let mut config = Config::parse(text).unwrap();
+    let key = |config: &Config| {
+        config.vrfs[&VrfName::default()].isis.as_ref().unwrap().domain_auth[0].key()
+    };
+    assert_eq!(key(&config), None);
+    let mut refused = config.clone();
+    assert_eq!(
+        refused.load_keys(|_| Err("no such file")).unwrap_err().to_string(),
+        "key file /k: no such file"
+    );
+    let error = refused.load_keys(|_| Ok::<_, &str>(b"\n".to_vec())).unwrap_err();
+    assert!(error.to_string().starts_with("key file /k: the key is empty"), "{error}");
+    config.load_keys(|_| Ok::<_, &str>(b"tromBone\r\n".to_vec())).unwrap();
+    assert_eq!(key(&config), bugle_wire::isis::Key::new(Algorithm::HmacSha1, 1, b"tromBone").ok());
+    assert_ne!(config, refused);
+    let written = serde_json::to_string(&config).unwrap() + &format!("{config:?}");
+    assert!(!written.contains("tromBone") && !written.contains("116, 114, 111"), "{written}");
 }
 
 #[test]

@@ -34,7 +34,8 @@ impl fmt::Display for Level {
 }
 
 /// The levels a circuit is used for: two bits, of which none set is reserved (ISO 10589 section 9.5).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(into = "u8", from = "u8")]
 pub struct CircuitType(u8);
 
 impl CircuitType {
@@ -65,6 +66,18 @@ impl CircuitType {
             Level::L2 => Self::L2,
         };
         self.0 & bit.0 != 0
+    }
+}
+
+impl From<u8> for CircuitType {
+    fn from(octet: u8) -> Self {
+        Self::from_octet(octet)
+    }
+}
+
+impl From<CircuitType> for u8 {
+    fn from(circuit_type: CircuitType) -> Self {
+        circuit_type.octet()
     }
 }
 
