@@ -9,7 +9,7 @@ mod grid;
 use std::hint::black_box;
 use std::time::Duration;
 
-use bugle_spf::{Edge, Graph, NodeKey, NodeKind, NodeUpdate, Spf};
+use bugle_spf::{Alternates, Edge, Graph, NodeKey, NodeKind, NodeUpdate, Spf};
 use criterion::measurement::{Measurement, WallTime};
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main};
 use grid::{Link, Net, ROOT};
@@ -71,6 +71,13 @@ fn grid(c: &mut Criterion, side: u32, max_cost: u32) -> Table {
         }
         spf.update(&net.graph, ROOT);
     }
+    let mut alternates = Alternates::new();
+    table.row(&mut group, "trees of alternates", || {
+        (timed(|| net.find_trees(black_box(&mut alternates))), visited)
+    });
+    table.row(&mut group, "alternate of every node", || {
+        (timed(|| net.protected(&spf, black_box(&alternates))), visited)
+    });
     group.finish();
     table
 }

@@ -5,6 +5,8 @@
 //! | [`graph`] | [`Graph`]: routers and transit networks, fed one node at a time; checks that links are two-way |
 //! | [`spf`] | [`Spf`]: the tree from one root, with every equal-cost path, and what changed since the last run |
 //! | [`nexthop`] | [`FirstHop`] and [`NexthopSetId`]: interned sets of ways out of the root |
+//! | [`alternates`] | [`Alternates`]: loop-free alternates for when a link or a neighbour of the root fails |
+//! | `distances` | distances alone, from any node |
 //! | `update` | [`Spf::update`]: only what has changed since the last run |
 //! | `adjacency` | growable arrays of live edges, forward and reverse |
 //! | `journal` | what has changed, for calculations that come later |
@@ -41,16 +43,19 @@
 //! assert_eq!(spf.update(&graph, a).nodes_visited, 0);
 //! ```
 
+pub mod alternates;
 pub mod graph;
 pub mod nexthop;
 pub mod spf;
 
 mod adjacency;
+mod distances;
 mod journal;
 mod queue;
 mod rank;
 mod update;
 
+pub use alternates::{Alternate, AlternateRules, Alternates, Attachment, Protection};
 pub use graph::{Edge, EdgeChange, Graph, NodeIdx, NodeKey, NodeKind, NodeUpdate};
 pub use nexthop::{FirstHop, NexthopSetId};
 pub use rank::MAX_PATH;

@@ -9,7 +9,7 @@ mod grid;
 
 use std::path::Path;
 
-use bugle_spf::Spf;
+use bugle_spf::{Alternates, Spf};
 use grid::{Net, ROOT};
 
 #[test]
@@ -33,6 +33,18 @@ const WORKLOADS: callgrind::Workloads<'_> = &[
     ("core-link", || changing(|net, spf| vec![net.core_link(spf)])),
     ("link-of-the-root", || changing(|net, spf| vec![net.root_link(spf)])),
     ("ten-links", || changing(|net, _| net.any_links(10))),
+    ("trees-of-alternates", || {
+        let (net, _) = calculated();
+        let mut alternates = Alternates::new();
+        net.find_trees(&mut alternates);
+        Box::new(move || net.find_trees(&mut alternates))
+    }),
+    ("alternate-of-every-node", || {
+        let (net, spf) = calculated();
+        let mut alternates = Alternates::new();
+        net.find_trees(&mut alternates);
+        Box::new(move || assert!(net.protected(&spf, &alternates) > 0))
+    }),
 ];
 
 /// Some 1000 nodes.

@@ -1,6 +1,9 @@
 //! The network that is measured.
 
-use bugle_spf::{Edge, Graph, NodeKey, NodeKind, NodeUpdate, Spf};
+use bugle_spf::{
+    AlternateRules, Alternates, Attachment, Edge, Graph, NodeIdx, NodeKey, NodeKind, NodeUpdate,
+    Spf,
+};
 use bugle_types::Rng;
 
 /// Whose paths are calculated.
@@ -66,6 +69,23 @@ impl Net {
             }
             self.apply(end);
         }
+    }
+
+    /// Calculates what alternates are told by.
+    pub(crate) fn find_trees(&self, alternates: &mut Alternates) {
+        let rules = AlternateRules { advertised_cost: None, max_cost: u32::MAX };
+        alternates.start(&self.graph, ROOT, rules, |_| true);
+        while alternates.step(&self.graph) > 0 {}
+    }
+
+    /// How many nodes have an alternate.
+    pub(crate) fn protected(&self, spf: &Spf, alternates: &Alternates) -> usize {
+        let all = (0..=self.side * self.side).filter_map(|node| self.graph.node(key(node)));
+        let protected = |&node: &NodeIdx| {
+            let lost = spf.first_hops(spf.nexthops(node));
+            alternates.best(&self.graph, spf, &[Attachment { node, cost: 0 }], lost).is_some()
+        };
+        all.filter(protected).count()
     }
 
     /// The link to the leaf.
