@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
-use bugle_types::{AreaId, Mac, ParseError, Prefix, RouterId};
+use bugle_types::{AreaId, Mac, ParseError, Prefix, RouterId, RouterName};
 use serde::{Deserialize, Serialize};
 
 /// What can be shown.
@@ -314,7 +314,7 @@ pub struct Host {
     /// How many other routers advertise it.
     pub rivals: u64,
     /// The one of them with the lowest metric.
-    pub rival: Option<RouterId>,
+    pub rival: Option<RouterName>,
     /// The metric of that one.
     pub rival_metric: Option<u32>,
     /// Moves that count towards freezing.

@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use bugle_api::model::{Explanation, Host, Route, Step};
-use bugle_mobility::{HostView, Timeline};
-use bugle_ospf::Rival;
+use bugle_mobility::{HostView, Others, Timeline};
 use bugle_rib::Protocol;
 use bugle_speaker::{Speaker, VrfState, What};
 use bugle_types::Time;
@@ -119,7 +118,7 @@ fn here(view: &HostView<'_>) -> String {
 }
 
 /// What other routers have to do with a host.
-fn elsewhere(rival: Rival) -> String {
+fn elsewhere(rival: Others) -> String {
     let others = match rival.count {
         0 | 1 => String::new(),
         count => format!(", and {} more routers advertise it", count - 1),

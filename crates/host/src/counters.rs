@@ -5,17 +5,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Counts since the start. Shared: the loop adds, anybody reads.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// OSPF packets received.
+    /// Packets of routing protocols received.
     pub received: Counter,
-    /// Datagrams received that are no IPv4 packets.
+    /// Datagrams and frames received that are none of IPv4 or of OSI protocols.
     pub malformed: Counter,
     /// Attempts to receive that failed.
     pub receive_errors: Counter,
-    /// OSPF packets sent.
+    /// Packets of routing protocols sent.
     pub sent: Counter,
-    /// OSPF packets that the kernel did not take.
+    /// Packets of routing protocols that the kernel did not take.
     pub send_errors: Counter,
-    /// Times that an OSPF socket could not be opened or join a group.
+    /// Times that a socket could not be opened or join a group.
     pub socket_errors: Counter,
     /// Changes asked of the kernel's forwarding table.
     pub fib_changes: Counter,

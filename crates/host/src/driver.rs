@@ -1,5 +1,7 @@
 //! The loop.
 
+mod isis;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::Ipv4Addr;
@@ -66,6 +68,7 @@ pub struct Driver<E> {
     resync_at: Option<Time>,
     forwarding: Forwarding,
     ports: BTreeMap<IfIndex, Port>,
+    circuits: BTreeMap<IfIndex, isis::Circuit>,
     /// Reused for each packet.
     buffer: Box<[u8]>,
     counters: Arc<Counters>,
@@ -131,6 +134,7 @@ impl<E: Engine + 'static> Driver<E> {
             resync_at: None,
             forwarding,
             ports: BTreeMap::new(),
+            circuits: BTreeMap::new(),
             buffer: vec![0; LARGEST_PACKET].into(),
             counters,
             commands,
@@ -202,6 +206,7 @@ impl<E: Engine + 'static> Driver<E> {
         for token in ready.iter() {
             match token {
                 Token::Ospf(ifindex) => self.receive(ifindex),
+                Token::Isis(ifindex) => self.receive_isis(ifindex),
                 Token::Monitor => self.read_monitor(),
                 Token::Desk => self.serve_desk(),
                 Token::Timer => {}
@@ -274,6 +279,9 @@ impl<E: Engine + 'static> Driver<E> {
                 | Output::CloseOspf(_)
                 | Output::AllDRouters { .. }
                 | Output::SendOspf { .. }
+                | Output::OpenIsis { .. }
+                | Output::CloseIsis(_)
+                | Output::SendIsis { .. }
                 | Output::Fib(_)
                 | Output::ReadFib(_) => self.carry_out(output),
             }
@@ -299,6 +307,11 @@ impl<E: Engine + 'static> Driver<E> {
             }
             Output::AllDRouters { ifindex, join } => self.set_all_d_routers(ifindex, join),
             Output::SendOspf { ifindex, src, dst, bytes } => self.send(ifindex, src, dst, &bytes),
+            Output::OpenIsis { ifindex, mtu } => self.open_circuit(ifindex, mtu),
+            Output::CloseIsis(ifindex) => self.close_circuit(ifindex),
+            Output::SendIsis { ifindex, source, destination, bytes } => {
+                self.send_isis(ifindex, source, destination, &bytes);
+            }
             Output::Fib(op) => {
                 self.counters.fib_changes.add_one();
                 self.forwarding.change(op);
@@ -376,11 +389,7 @@ impl<E: Engine + 'static> Driver<E> {
     }
 
     fn send(&mut self, ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr, bytes: &[u8]) {
-        // Outputs are carried out in order: a host's route is in the kernel before its advertisement goes out. Many changes
-        // would hold up a flood, which comes first.
-        if (1..=CHANGES_BEFORE_PACKET).contains(&self.forwarding.pending()) {
-            self.run_forwarding();
-        }
+        self.run_forwarding_before_packet();
         if self.ports.get(&ifindex).is_some_and(|port| port.socket.is_none()) {
             self.open_socket(ifindex);
         }
@@ -396,6 +405,14 @@ impl<E: Engine + 'static> Driver<E> {
                 let kind = Trouble::Send(ifindex, error.raw_os_error());
                 self.warn(kind, || format!("cannot send to {dst} on {}: {error}", name(ifindex)));
             }
+        }
+    }
+
+    /// Outputs are carried out in order: a host's route is in the kernel before its advertisement goes out. Many changes would
+    /// hold up a flood, which comes first.
+    fn run_forwarding_before_packet(&mut self) {
+        if (1..=CHANGES_BEFORE_PACKET).contains(&self.forwarding.pending()) {
+            self.run_forwarding();
         }
     }
 
@@ -452,6 +469,7 @@ impl<E: Engine + 'static> Driver<E> {
                 MonitorEvent::LinkGone(ifindex) => {
                     self.handle(Input::LinkGone(ifindex));
                     self.ports.remove(&ifindex);
+                    self.circuits.remove(&ifindex);
                 }
                 MonitorEvent::Address(address) => self.handle(Input::Address(address)),
                 MonitorEvent::AddressGone(address) => self.handle(Input::AddressGone(address)),

@@ -20,6 +20,8 @@ const EVENTS: usize = 32;
 pub(crate) enum Token {
     /// The OSPF socket of an interface.
     Ospf(IfIndex),
+    /// The IS-IS socket of an interface.
+    Isis(IfIndex),
     /// The netlink monitor.
     Monitor,
     /// The desk for changes to the hosts.
@@ -96,7 +98,7 @@ impl Poller {
                 Token::Woken => {
                     let _ = self.waker.0.read();
                 }
-                Token::Ospf(_) | Token::Monitor | Token::Desk => {}
+                Token::Ospf(_) | Token::Isis(_) | Token::Monitor | Token::Desk => {}
             }
         }
         Ok(tokens)
@@ -137,10 +139,13 @@ impl Token {
     const TIMER: u64 = 2 << 32;
     const WOKEN: u64 = 3 << 32;
     const DESK: u64 = 4 << 32;
+    /// Above an interface's number.
+    const ISIS: u32 = 5;
 
     fn encode(self) -> u64 {
         match self {
             Self::Ospf(ifindex) => ifindex.0.into(),
+            Self::Isis(ifindex) => u64::from(Self::ISIS) << 32 | u64::from(ifindex.0),
             Self::Monitor => Self::MONITOR,
             Self::Timer => Self::TIMER,
             Self::Woken => Self::WOKEN,
@@ -149,12 +154,15 @@ impl Token {
     }
 
     fn decode(data: u64) -> Self {
-        match u32::try_from(data) {
-            Ok(ifindex) => Self::Ospf(IfIndex(ifindex)),
-            Err(_) if data == Self::MONITOR => Self::Monitor,
-            Err(_) if data == Self::TIMER => Self::Timer,
-            Err(_) if data == Self::DESK => Self::Desk,
-            Err(_) => Self::Woken,
+        let [_, _, _, kind, number @ ..] = data.to_be_bytes();
+        let ifindex = IfIndex(u32::from_be_bytes(number));
+        match data {
+            Self::MONITOR => Self::Monitor,
+            Self::TIMER => Self::Timer,
+            Self::DESK => Self::Desk,
+            Self::WOKEN => Self::Woken,
+            _ if u32::from(kind) == Self::ISIS => Self::Isis(ifindex),
+            _ => Self::Ospf(ifindex),
         }
     }
 }
@@ -169,6 +177,8 @@ mod tests {
         for token in [
             Token::Ospf(IfIndex(1)),
             Token::Ospf(IfIndex(u32::MAX)),
+            Token::Isis(IfIndex(1)),
+            Token::Isis(IfIndex(u32::MAX)),
             Token::Monitor,
             Token::Desk,
             Token::Timer,

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use bugle_types::{Mac, NamePattern, Prefix, RouterId};
+use bugle_types::{Mac, NamePattern, Prefix, RouterId, SystemId};
 use serde::{Deserialize, Serialize};
 
 /// The settings of one VRF's hosts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HostsConfig {
-    /// This router's identity, as others see it in [`Others`](crate::Others): it decides ties.
+    /// This router's identity, as others that hear of it by OSPF see it in [`Others`](crate::Others): it decides ties.
     pub router_id: RouterId,
+    /// The same, as those that hear of it by IS-IS see it.
+    pub system_id: SystemId,
     /// The interfaces that hosts can be behind.
     pub ports: Vec<NamePattern>,
     /// Where hosts' addresses must lie; anywhere if empty.
@@ -38,6 +40,7 @@ impl Default for HostsConfig {
     fn default() -> Self {
         Self {
             router_id: RouterId::default(),
+            system_id: SystemId::default(),
             ports: Vec::new(),
             prefixes: Vec::new(),
             mode: Mode::Registered,

@@ -19,7 +19,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use bugle_types::{IfIndex, Mac, Prefix, Time};
+use bugle_types::{IfIndex, Mac, Prefix, RouterName, Time};
 
 use crate::context::Context;
 use crate::io::{Class, Event, LocalTarget, Others, Output, Why};
@@ -473,7 +473,11 @@ impl Host {
     /// Whether every router prefers another's advertisement to ours.
     fn is_beaten(&self, cx: &Context<'_>) -> bool {
         let (Some(metric), Some(other)) = (self.metric, self.others()) else { return false };
-        other.metric < metric || (other.metric == metric && other.router > cx.config.router_id)
+        let ours = match other.router {
+            RouterName::Ospf(_) => RouterName::Ospf(cx.config.router_id),
+            RouterName::Isis(_) => RouterName::Isis(cx.config.system_id),
+        };
+        other.metric < metric || (other.metric == metric && other.router > ours)
     }
 
     // Deadlines: each says when its transition is due, if the state stays as it is.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use bugle_types::{IfIndex, Mac, Prefix, RouterId, Time};
+use bugle_types::{IfIndex, Mac, Prefix, RouterName, Time};
 
 use crate::config::HostsConfig;
 use crate::refused::Refused;
@@ -106,8 +106,8 @@ impl fmt::Display for Class {
 /// one that an earlier run left in the network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Others {
-    /// The router with the lowest metric; among equals the one with the highest router id.
-    pub router: RouterId,
+    /// The router with the lowest metric; among equals the one with the highest id.
+    pub router: RouterName,
     /// Its metric.
     pub metric: u32,
     /// How many there are.
@@ -184,7 +184,7 @@ pub enum Event {
         /// The metric.
         metric: u32,
         /// The router that had it until now.
-        from: Option<RouterId>,
+        from: Option<RouterName>,
         /// When it was claimed: what has passed since is the part of the move spent here.
         claimed: Time,
     },
@@ -210,7 +210,7 @@ pub enum Event {
         /// The host.
         address: IpAddr,
         /// The router that has it now.
-        to: RouterId,
+        to: RouterName,
     },
     /// Two routers advertise the same metric: both claimed at the same time, or it is a duplicate. The higher router id
     /// keeps the host.
@@ -218,7 +218,7 @@ pub enum Event {
         /// The host.
         address: IpAddr,
         /// The other router.
-        with: RouterId,
+        with: RouterName,
         /// The host is kept here.
         kept: bool,
     },

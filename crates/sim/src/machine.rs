@@ -219,7 +219,11 @@ impl Machine {
                 return;
             }
             // Everybody on a LAN gets every packet, and the engine tells what is for it.
-            Output::AllDRouters { .. } | Output::Reply { result: Ok(()), .. } => return,
+            Output::AllDRouters { .. }
+            | Output::Reply { result: Ok(()), .. }
+            | Output::OpenIsis { .. }
+            | Output::CloseIsis(_)
+            | Output::SendIsis { .. } => return,
             Output::SendOspf { ifindex, src, dst, mut bytes } => {
                 self.note(at, ifindex, &bytes);
                 // Room for a whole packet was reserved; many are short, and a flood keeps many of them on their way.
@@ -248,7 +252,9 @@ impl Machine {
                     self.busy += self.work.spf_node * nodes;
                     Effect::SpfRun
                 }
-                What::Ospf(_) | What::Rib(_) | What::Host(_) | What::Notice(_) => return,
+                What::Ospf(_) | What::Isis(_) | What::Rib(_) | What::Host(_) | What::Notice(_) => {
+                    return;
+                }
             },
         };
         self.effects.push((at, effect));

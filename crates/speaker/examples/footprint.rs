@@ -208,6 +208,9 @@ impl Lab {
                 }
                 Output::OpenOspf(_)
                 | Output::CloseOspf(_)
+                | Output::OpenIsis { .. }
+                | Output::CloseIsis(_)
+                | Output::SendIsis { .. }
                 | Output::AllDRouters { .. }
                 | Output::Fib(_)
                 | Output::Reply { .. }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bugle_isis::Event as IsisEvent;
 use bugle_mobility::Event as HostEvent;
 use bugle_ospf::Event as OspfEvent;
 use bugle_rib::Event as RibEvent;
@@ -25,6 +26,8 @@ pub struct Event {
 pub enum What {
     /// In OSPF.
     Ospf(OspfEvent),
+    /// In IS-IS.
+    Isis(IsisEvent),
     /// In the forwarding table.
     Rib(RibEvent),
     /// To a host.
@@ -48,6 +51,17 @@ impl What {
                 OspfEvent::SelfOriginatedReceived { .. } => "self-originated-received",
                 OspfEvent::SpfRun { .. } => "spf-run",
             },
+            Self::Isis(event) => match event {
+                IsisEvent::Adjacency { .. } => "neighbor-state",
+                IsisEvent::DesignatedIs { .. } => "designated-router",
+                IsisEvent::Mismatch { .. } => "mismatch",
+                IsisEvent::Dropped { .. } => "dropped",
+                IsisEvent::Originated { .. } => "originated",
+                IsisEvent::Purged { .. } => "purged",
+                IsisEvent::SelfOriginatedReceived { .. } => "self-originated-received",
+                IsisEvent::Overflow { .. } => "overflow",
+                IsisEvent::SpfRun { .. } => "spf-run",
+            },
             Self::Rib(event) => match event {
                 RibEvent::Compared { .. } => "fib-compared",
                 RibEvent::Failed { .. } => "fib-failed",
@@ -65,6 +79,11 @@ impl What {
         matches!(
             self,
             Self::Ospf(OspfEvent::Mismatch { .. } | OspfEvent::Dropped { .. })
+                | Self::Isis(
+                    IsisEvent::Mismatch { .. }
+                        | IsisEvent::Dropped { .. }
+                        | IsisEvent::Overflow { .. }
+                )
                 | Self::Rib(RibEvent::Failed { .. } | RibEvent::TableTaken { .. })
                 | Self::Notice(_)
                 | Self::Host(
@@ -81,6 +100,7 @@ impl fmt::Display for Event {
         }
         match &self.what {
             What::Ospf(event) => ospf(f, event),
+            What::Isis(event) => isis(f, event),
             What::Rib(event) => rib(f, event),
             What::Host(event) => host(f, event),
             What::Notice(text) => f.write_str(text),
@@ -115,6 +135,50 @@ fn ospf(f: &mut fmt::Formatter<'_>, event: &OspfEvent) -> fmt::Result {
             write!(
                 f,
                 "SPF ({kind}) over {nodes} nodes: {changed} changed, {prefixes} prefixes to look at"
+            )
+        }
+    }
+}
+
+fn isis(f: &mut fmt::Formatter<'_>, event: &IsisEvent) -> fmt::Result {
+    match event {
+        IsisEvent::Adjacency { system, source, levels, from, to, cause, .. } => {
+            write!(f, "{levels} neighbor {system} ({source}) {from} -> {to} on {cause}")
+        }
+        IsisEvent::DesignatedIs { level, lan_id: Some(lan_id), .. } => {
+            write!(f, "{level} designated router {}, pseudonode {lan_id}", lan_id.system)
+        }
+        IsisEvent::DesignatedIs { level, lan_id: None, .. } => {
+            write!(f, "{level} without designated router")
+        }
+        IsisEvent::Mismatch { source, mismatch, .. } => {
+            write!(f, "no adjacency with {source}: {mismatch}")
+        }
+        IsisEvent::Dropped { source, reason, detail, count, .. } => {
+            write!(f, "dropped from {source}: {reason}: {detail} ({count} so far)")
+        }
+        IsisEvent::Originated { level, id, sequence, purged } => {
+            let verb = if *purged { "purged" } else { "originated" };
+            write!(f, "{verb} {level} {id} sequence {sequence}")
+        }
+        IsisEvent::Purged { level, id, originator: Some(originator) } => {
+            write!(f, "{originator} purged {level} {id}")
+        }
+        IsisEvent::Purged { level, id, originator: None } => write!(f, "{level} {id} was purged"),
+        IsisEvent::SelfOriginatedReceived { level, id, sequence } => {
+            write!(f, "our own {level} {id} came back with sequence {sequence}")
+        }
+        IsisEvent::Overflow { level } => {
+            write!(
+                f,
+                "{level}: 256 LSPs do not hold all that is to be advertised: some is left out"
+            )
+        }
+        IsisEvent::SpfRun { level, kind, nodes, changed, prefixes, .. } => {
+            let kind = kind.name();
+            write!(
+                f,
+                "{level} SPF ({kind}) over {nodes} nodes: {changed} changed, {prefixes} prefixes to look at"
             )
         }
     }

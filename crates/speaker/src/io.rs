@@ -42,6 +42,16 @@ pub enum Input<'a> {
         #[serde(serialize_with = "crate::record::hexadecimal")]
         bytes: &'a [u8],
     },
+    /// A frame of IS-IS arrived.
+    Isis {
+        /// Where it arrived.
+        ifindex: IfIndex,
+        /// The frame's source.
+        source: Mac,
+        /// The PDU: what follows the logical link control, padding cut off or not.
+        #[serde(serialize_with = "crate::record::hexadecimal")]
+        bytes: &'a [u8],
+    },
     /// What the kernel holds of ours, in answer to [`Output::ReadFib`].
     Fib(FibSnapshot),
     /// The kernel refused a change.
@@ -127,6 +137,26 @@ pub enum Output {
         /// The destination.
         dst: Ipv4Addr,
         /// The OSPF packet.
+        bytes: Vec<u8>,
+    },
+    /// Open a packet socket for IS-IS on an interface, in place of the one that is open there if there is, and join its groups.
+    OpenIsis {
+        /// The interface.
+        ifindex: IfIndex,
+        /// Its MTU in octets.
+        mtu: u16,
+    },
+    /// Close that socket.
+    CloseIsis(IfIndex),
+    /// Send a PDU of IS-IS in a frame of its own.
+    SendIsis {
+        /// The interface to send on.
+        ifindex: IfIndex,
+        /// The frame's source.
+        source: Mac,
+        /// The frame's destination, a group.
+        destination: Mac,
+        /// The PDU.
         bytes: Vec<u8>,
     },
     /// Change the kernel's forwarding.

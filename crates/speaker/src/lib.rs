@@ -8,7 +8,7 @@
 //! | [`config`] | [`Config`]: the configuration file, parsed and checked |
 //! | [`record`] | [`Recorder`](record::Recorder), [`Replay`](record::Replay): what a speaker was told, as text, and again |
 //! | [`state`] | [`State`]: what there is to see |
-//! | `vrf` | one VRF: its instances, its hosts, what passes between them |
+//! | `vrf` | one VRF: its instances, its hosts, what passes between them; `vrf::isis`: what is IS-IS's own |
 //! | `ports` | which interfaces a protocol runs on |
 
 pub mod config;

@@ -1,12 +1,14 @@
-//! Which interfaces OSPF runs on, and how: the configuration applied to what the machine has.
+//! Which interfaces the protocols run on, and how: the configuration applied to what the machine has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
+use bugle_isis::{CircuitConfig, CircuitKind};
 use bugle_ospf::{InterfaceConfig, NetworkType};
 use bugle_types::{Address, IfIndex, Link, Prefix, TableId};
 
 use crate::config::{LinkType, Vrf, VrfName};
+use crate::vrf::circuit;
 
 /// The machine's interfaces and their addresses, as last reported.
 #[derive(Debug, Default)]
@@ -85,8 +87,7 @@ impl Machine {
     ) -> BTreeMap<IfIndex, InterfaceConfig> {
         let Some(ospf) = &vrf.ospf else { return BTreeMap::new() };
         let applies = |link: &Link| {
-            // Never towards VMs, whatever the patterns say (design: "never speak the IGP towards VMs").
-            if !link.is_up() || vrf.hosts.is_port(&link.name) || !self.belongs(link, name) {
+            if !self.may_speak(link, name, vrf) {
                 return None;
             }
             let block = ospf.interface(&link.name)?;
@@ -124,6 +125,53 @@ impl Machine {
             Some((link.ifindex, config))
         };
         self.links.values().filter_map(applies).collect()
+    }
+
+    /// What IS-IS is to run on in a VRF.
+    pub(crate) fn isis_circuits(
+        &self,
+        name: &VrfName,
+        vrf: &Vrf,
+    ) -> BTreeMap<IfIndex, CircuitConfig> {
+        let Some(isis) = &vrf.isis else { return BTreeMap::new() };
+        let applies = |link: &Link| {
+            if !self.may_speak(link, name, vrf) {
+                return None;
+            }
+            let block = isis.interface(&link.name)?;
+            let mut config = circuit(&link.name, link.mac.unwrap_or_default(), isis, block);
+            if link.loopback {
+                config.kind = CircuitKind::Passive;
+            } else if link.mac.is_none() && config.kind != CircuitKind::Passive {
+                // There are no frames without addresses.
+                return None;
+            }
+            config.mtu = u16::try_from(link.mtu).unwrap_or(u16::MAX);
+            for address in self.addresses.iter().filter(|a| a.ifindex == link.ifindex) {
+                match address.local {
+                    // With a peer address the two ends share no network.
+                    IpAddr::V4(v4) if !v4.is_loopback() => {
+                        let length =
+                            if address.peer.is_some() { 32 } else { address.prefix_length };
+                        config.ipv4.push((v4, length));
+                    }
+                    IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+                        config.link_local.get_or_insert(v6);
+                    }
+                    IpAddr::V6(v6) if !v6.is_loopback() => {
+                        config.ipv6.push((v6, address.prefix_length));
+                    }
+                    IpAddr::V4(_) | IpAddr::V6(_) => {}
+                }
+            }
+            Some((link.ifindex, config))
+        };
+        self.links.values().filter_map(applies).collect()
+    }
+
+    /// Whether a VRF's protocols may be spoken on an interface at all: never towards VMs, whatever the patterns say.
+    fn may_speak(&self, link: &Link, name: &VrfName, vrf: &Vrf) -> bool {
+        link.is_up() && !vrf.hosts.is_port(&link.name) && self.belongs(link, name)
     }
 
     /// The highest IPv4 address on a loopback interface that is not of 127.0.0.0/8: the default router id.

@@ -9,7 +9,7 @@ use std::fmt::{self, Write};
 use std::net::Ipv4Addr;
 
 use bugle_rib::fib::{FibOp, FibSnapshot};
-use bugle_types::{Address, IfIndex, Link, Time};
+use bugle_types::{Address, IfIndex, Link, Mac, Time};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::config::Config;
@@ -50,6 +50,7 @@ enum Told {
     Synced,
     Resync,
     Ospf { ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr, bytes: Octets },
+    Isis { ifindex: IfIndex, source: Mac, bytes: Octets },
     Fib(FibSnapshot),
     FibFailed { op: FibOp, reason: String },
     FibDisturbed,
@@ -70,6 +71,9 @@ impl Told {
             Self::Resync => Input::Resync,
             Self::Ospf { ifindex, src, dst, bytes } => {
                 return speaker.handle(now, Input::Ospf { ifindex, src, dst, bytes: &bytes.0 });
+            }
+            Self::Isis { ifindex, source, bytes } => {
+                return speaker.handle(now, Input::Isis { ifindex, source, bytes: &bytes.0 });
             }
             Self::Fib(snapshot) => Input::Fib(snapshot),
             Self::FibFailed { op, reason } => Input::FibFailed { op, reason },

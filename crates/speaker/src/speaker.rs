@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use bugle_isis as isis;
 use bugle_mobility as mobility;
 use bugle_ospf as ospf;
 use bugle_rib::fib::FibSnapshot;
@@ -14,7 +15,7 @@ use crate::config::{self, Config, VrfName};
 use crate::event::{Event, What};
 use crate::io::{HostChange, HostRefusal, Input, Output};
 use crate::ports::Machine;
-use crate::vrf::{Context, Vrf};
+use crate::vrf::{Context, Identity, Vrf};
 
 /// How long after the first routes came what a previous run left in the kernel may stay: time for the other adjacencies.
 const SWEEP_AFTER_ROUTES: Duration = Duration::from_secs(3);
@@ -27,6 +28,8 @@ const SWEEP_AT_LATEST: Duration = Duration::from_secs(120);
 pub enum Timer {
     /// An OSPF instance's.
     Ospf(VrfId, ospf::Timer),
+    /// An IS-IS instance's.
+    Isis(VrfId, isis::Timer),
     /// A host's.
     Host(VrfId),
     /// The databases have had time enough to be in step before hosts are claimed.
@@ -118,6 +121,12 @@ impl Speaker {
                     ospf.handle(self.now, ospf::Input::Packet { ifindex, src, dst, bytes });
                 }
             }
+            Input::Isis { ifindex, source, bytes } => {
+                let vrf = self.vrfs.values_mut().find(|vrf| vrf.circuits.contains_key(&ifindex));
+                if let Some(isis) = vrf.and_then(|vrf| vrf.isis.as_mut()) {
+                    isis.handle(self.now, isis::Input::Pdu { ifindex, source, bytes });
+                }
+            }
             Input::Fib(snapshot) => self.on_snapshot(snapshot),
             Input::FibFailed { op, reason } => {
                 self.rib.handle(self.now, rib::Input::Failed { op, reason });
@@ -148,7 +157,9 @@ impl Speaker {
     pub fn deadline(&self) -> Option<(Time, Timer)> {
         let vrfs = self.vrfs.values().flat_map(|vrf| {
             let ospf = vrf.ospf.as_ref().and_then(ospf::Ospf::deadline);
+            let isis = vrf.isis.as_ref().and_then(isis::Isis::deadline);
             [
+                isis.map(|(time, timer)| (time, Timer::Isis(vrf.id, timer))),
                 ospf.map(|(time, timer)| (time, Timer::Ospf(vrf.id, timer))),
                 vrf.mobility.deadline().map(|(time, _)| (time, Timer::Host(vrf.id))),
                 vrf.settle.map(|time| (time, Timer::Settled(vrf.id))),
@@ -162,7 +173,10 @@ impl Speaker {
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.stopping
-            && self.vrfs.values().all(|vrf| vrf.ospf.as_ref().is_none_or(ospf::Ospf::is_stopped))
+            && self.vrfs.values().all(|vrf| {
+                vrf.ospf.as_ref().is_none_or(ospf::Ospf::is_stopped)
+                    && vrf.isis.as_ref().is_none_or(isis::Isis::is_stopped)
+            })
     }
 
     fn on_tick(&mut self) {
@@ -172,6 +186,11 @@ impl Speaker {
                 && ospf.deadline().is_some_and(|(time, _)| time <= now)
             {
                 ospf.handle(now, ospf::Input::Tick);
+            }
+            if let Some(isis) = &mut vrf.isis
+                && isis.deadline().is_some_and(|(time, _)| time <= now)
+            {
+                isis.handle(now, isis::Input::Tick);
             }
             if vrf.mobility.deadline().is_some_and(|(time, _)| time <= now) {
                 vrf.mobility.handle(now, mobility::Input::Tick);
@@ -213,7 +232,9 @@ impl Speaker {
     fn end_vrf(&mut self, name: &VrfName) {
         let Some(mut vrf) = self.vrfs.remove(name) else { return };
         let Self { now, machine, rib, out, .. } = self;
-        vrf.end_ospf(&mut Context { now: *now, name, machine, rib, out });
+        let mut cx = Context { now: *now, name, machine, rib, out };
+        vrf.end_ospf(&mut cx);
+        vrf.end_isis(&mut cx);
         rib.handle(*now, rib::Input::Clear { vrf: vrf.id, protocol: Protocol::Host });
         for host in vrf.mobility.state().hosts() {
             if let Some(link) = host.port.and_then(|port| self.machine.by_name(port)) {
@@ -329,15 +350,20 @@ impl Speaker {
         }
         let infrastructure = self.infrastructure();
         let router_id = self.router_id();
-        let mut taken: BTreeSet<IfIndex> = BTreeSet::new();
+        // An interface runs in one VRF: the first that takes it.
+        let mut taken: BTreeMap<IfIndex, &VrfName> = BTreeMap::new();
         let Self { now, config, machine, vrfs, rib, out, rng, .. } = self;
+        let identity = Identity { router_id, hostname: config.hostname.as_deref() };
         for (name, config) in &config.vrfs {
             let Some(vrf) = vrfs.get_mut(name) else { continue };
             let mut interfaces = machine.ospf_interfaces(name, config);
-            interfaces.retain(|ifindex, _| taken.insert(*ifindex));
+            interfaces.retain(|ifindex, _| *taken.entry(*ifindex).or_insert(name) == name);
+            let mut circuits = machine.isis_circuits(name, config);
+            circuits.retain(|ifindex, _| *taken.entry(*ifindex).or_insert(name) == name);
             let mut cx = Context { now: *now, name, machine, rib, out };
-            vrf.configure(&mut cx, router_id, config, &infrastructure, rng);
+            vrf.configure(&mut cx, identity, config, &infrastructure, rng);
             vrf.set_interfaces(&mut cx, interfaces);
+            vrf.set_circuits(&mut cx, circuits);
         }
         for (request, change) in std::mem::take(&mut self.early) {
             self.on_host_change(request, change);
@@ -362,6 +388,10 @@ impl Speaker {
         for vrf in self.vrfs.values() {
             if let Some(ospf) = &vrf.ospf {
                 addresses.extend(ospf.state().neighbors().map(|n| IpAddr::from(n.address)));
+            }
+            for adjacency in vrf.isis.iter().flat_map(|isis| isis.state().adjacencies()) {
+                addresses.extend(adjacency.ipv4.iter().copied().map(IpAddr::from));
+                addresses.extend(adjacency.ipv6.iter().copied().map(IpAddr::from));
             }
         }
         addresses
@@ -428,6 +458,9 @@ impl Speaker {
             if let Some(ospf) = &mut vrf.ospf {
                 ospf.handle(self.now, ospf::Input::Shutdown);
             }
+            if let Some(isis) = &mut vrf.isis {
+                isis.handle(self.now, isis::Input::Shutdown);
+            }
         }
         if !self.config.fib.retain {
             // The routes stay until the neighbours have been told: what they still send is still forwarded.
@@ -445,7 +478,7 @@ impl Speaker {
         loop {
             let mut any = false;
             for (name, vrf) in vrfs.iter_mut() {
-                any |= vrf.pump_ospf(&mut Context { now: *now, name, machine, rib, out });
+                any |= vrf.pump_protocols(&mut Context { now: *now, name, machine, rib, out });
             }
             for (name, vrf) in vrfs.iter_mut() {
                 any |= vrf.pump_hosts(&mut Context { now: *now, name, machine, rib, out });
@@ -456,7 +489,8 @@ impl Speaker {
             }
         }
         let routed = |(name, config): (&VrfName, &config::Vrf)| {
-            config.ospf.is_none() || self.vrfs.get(name).is_some_and(|vrf| vrf.has_routes)
+            config.ospf.is_none() && config.isis.is_none()
+                || self.vrfs.get(name).is_some_and(Vrf::has_routes)
         };
         if let Some(sweep) = self.sweep
             && self.is_ready()

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use bugle_isis as isis;
 use bugle_mobility as mobility;
 use bugle_ospf as ospf;
 use bugle_rib::{Counters, SelectedRoute};
@@ -100,6 +101,12 @@ impl<'a> VrfState<'a> {
         self.vrf.ospf.as_ref().map(ospf::Ospf::state)
     }
 
+    /// The IS-IS instance, if one runs.
+    #[must_use]
+    pub fn isis(&self) -> Option<isis::State<'a>> {
+        self.vrf.isis.as_ref().map(isis::Isis::state)
+    }
+
     /// When OSPF next computes routes, if it is going to.
     #[must_use]
     pub fn spf_due(&self) -> Option<Time> {
@@ -111,9 +118,9 @@ impl<'a> VrfState<'a> {
         self.vrf.mobility.state().hosts()
     }
 
-    /// What others advertise for an address.
+    /// What others advertise for an address, in whichever protocol.
     #[must_use]
-    pub fn rival(&self, address: IpAddr) -> Option<ospf::Rival> {
+    pub fn rival(&self, address: IpAddr) -> Option<mobility::Others> {
         self.vrf.rival(address)
     }
 

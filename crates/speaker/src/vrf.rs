@@ -1,20 +1,25 @@
 //! One VRF: its protocol instances, its hosts, and what passes between them.
 
+mod isis;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bugle_isis::{self, CircuitConfig, Isis};
 use bugle_mobility::{self as mobility, Mobility};
 use bugle_ospf::{self as ospf, ExternalRoute, InterfaceConfig, Ospf};
 use bugle_rib::fib::{FibSnapshot, RouteTarget};
 use bugle_rib::{self as rib, Protocol, Rib, RouteChange};
 use bugle_types::{IfIndex, Mac, Nexthop, Prefix, Rng, RouterId, TableId, Time, VrfId};
 
-use crate::config::{self, MetricType, VrfName};
+use crate::config::{self, Advertise, MetricType, VrfName};
 use crate::event::{Event, What};
 use crate::io::Output;
 use crate::ports::Machine;
+
+pub(crate) use isis::circuit;
 
 /// How long hosts wait at the start for the databases to be in step.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -35,6 +40,13 @@ impl Context<'_> {
     }
 }
 
+/// What this machine is called.
+#[derive(Clone, Copy)]
+pub(crate) struct Identity<'a> {
+    pub(crate) router_id: Option<RouterId>,
+    pub(crate) hostname: Option<&'a str>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Vrf {
     pub(crate) id: VrfId,
@@ -42,10 +54,16 @@ pub(crate) struct Vrf {
     pub(crate) ospf: Option<Ospf>,
     /// What OSPF runs on.
     pub(crate) interfaces: BTreeMap<IfIndex, InterfaceConfig>,
+    pub(crate) isis: Option<Isis>,
+    /// What IS-IS runs on.
+    pub(crate) circuits: BTreeMap<IfIndex, CircuitConfig>,
+    /// What others advertise in IS-IS, of what is watched.
+    isis_rivals: BTreeMap<Prefix, bugle_isis::Rival>,
     pub(crate) mobility: Mobility,
     hosts_config: Option<mobility::HostsConfig>,
     infrastructure: BTreeSet<IpAddr>,
     metric_type: MetricType,
+    advertise: Advertise,
     /// Hosts of a previous run have been looked for in the kernel.
     pub(crate) adopted: bool,
     /// A previous run left routes in the kernel.
@@ -56,8 +74,15 @@ pub(crate) struct Vrf {
     pub(crate) settle: Option<Time>,
     /// Questions that wait.
     unanswered: BTreeSet<Prefix>,
-    /// OSPF has had routes to offer.
-    pub(crate) has_routes: bool,
+    /// Who has had routes to offer.
+    routed: Routed,
+}
+
+/// The protocols that have had routes to offer.
+#[derive(Debug, Default)]
+struct Routed {
+    ospf: bool,
+    isis: bool,
 }
 
 impl Vrf {
@@ -67,16 +92,20 @@ impl Vrf {
             table: None,
             ospf: None,
             interfaces: BTreeMap::new(),
+            isis: None,
+            circuits: BTreeMap::new(),
+            isis_rivals: BTreeMap::new(),
             mobility: Mobility::new(),
             hosts_config: None,
             infrastructure: BTreeSet::new(),
             metric_type: MetricType::Type2,
+            advertise: Advertise::default(),
             adopted: false,
             restarted: false,
             found: Vec::new(),
             settle: Some(now + SETTLE),
             unanswered: BTreeSet::new(),
-            has_routes: false,
+            routed: Routed::default(),
         }
     }
 
@@ -84,11 +113,13 @@ impl Vrf {
     pub(crate) fn configure(
         &mut self,
         cx: &mut Context<'_>,
-        router_id: Option<RouterId>,
+        identity: Identity<'_>,
         config: &config::Vrf,
         infrastructure: &BTreeSet<IpAddr>,
         rng: &mut Rng,
     ) {
+        let Identity { router_id, hostname } = identity;
+        self.set_advertise(cx.now, config.hosts.advertise);
         match (&config.ospf, router_id) {
             (Some(wanted), Some(router_id)) => self.configure_ospf(cx, router_id, wanted, rng),
             (Some(_), None) => {
@@ -101,6 +132,7 @@ impl Vrf {
             }
             (None, _) => self.end_ospf(cx),
         }
+        self.configure_isis(cx, router_id, hostname, config.isis.as_ref(), rng);
         if self.infrastructure != *infrastructure {
             self.infrastructure.clone_from(infrastructure);
             self.mobility.handle(cx.now, mobility::Input::Infrastructure(infrastructure.clone()));
@@ -151,7 +183,7 @@ impl Vrf {
             instance.handle(cx.now, ospf::Input::Watch(address, true));
             // What others advertise is another question to another database.
             self.unanswered.insert(Prefix::host(host.address));
-            if let Some(metric) = host.metric {
+            if let Some(metric) = host.metric.filter(|_| self.advertise.ospf) {
                 let route = Some(self.external_route(metric));
                 instance.handle(cx.now, ospf::Input::Host(address, route));
             }
@@ -204,6 +236,30 @@ impl Vrf {
             if spoke && !speaks {
                 cx.out.push_back(Output::CloseOspf(ifindex));
             }
+        }
+    }
+
+    /// Which protocols advertise hosts. One that begins to is told of all of them; one that ceases to takes them back.
+    fn set_advertise(&mut self, now: Time, advertise: Advertise) {
+        if std::mem::replace(&mut self.advertise, advertise) == advertise {
+            return;
+        }
+        let hosts = self.mobility.state().hosts();
+        let advertised: Vec<_> = hosts.filter_map(|h| Some((h.address, h.metric?))).collect();
+        for (address, metric) in advertised {
+            self.advertise(now, Prefix::host(address), Some(metric));
+        }
+    }
+
+    /// Has a host advertised by the protocols that are to, with this metric; `None`: not any more.
+    fn advertise(&mut self, now: Time, prefix: Prefix, metric: Option<u32>) {
+        let route = metric.filter(|_| self.advertise.ospf).map(|m| self.external_route(m));
+        if let (Some(ospf), Some(address)) = (&mut self.ospf, prefix.ipv4()) {
+            ospf.handle(now, ospf::Input::Host(address, route));
+        }
+        let route = metric.filter(|_| self.advertise.isis).map(isis::host_route);
+        if let Some(isis) = &mut self.isis {
+            isis.handle(now, bugle_isis::Input::Host(prefix, route));
         }
     }
 
@@ -266,29 +322,44 @@ impl Vrf {
         }
     }
 
-    /// What others advertise for an address, as OSPF's database has it now.
-    pub(crate) fn rival(&self, address: IpAddr) -> Option<ospf::Rival> {
-        match (&self.ospf, address) {
-            (Some(ospf), IpAddr::V4(v4)) => ospf.state().routing().rival(v4),
+    /// The best that others advertise for an address, as the databases have it now; OSPF's word counts where both say the same.
+    pub(crate) fn rival(&self, address: IpAddr) -> Option<mobility::Others> {
+        let ospf = match (&self.ospf, address) {
+            (Some(ospf), IpAddr::V4(v4)) => ospf.state().routing().rival(v4).map(others),
             _ => None,
-        }
+        };
+        let isis = self.isis_rivals.get(&Prefix::host(address)).copied().map(isis::others);
+        let count = ospf.into_iter().chain(isis).map(|others| others.count).max()?;
+        let best = ospf.into_iter().chain(isis).min_by_key(|others| others.metric)?;
+        Some(mobility::Others { count, ..best })
     }
 
-    /// Tells mobility what others advertise for a prefix, as OSPF's database has it now.
+    /// Tells mobility what others advertise for a prefix, as the databases have it now.
     fn answer(&mut self, now: Time, prefix: Prefix) {
-        let others = self.rival(prefix.address()).map(others);
+        let others = self.rival(prefix.address());
         self.mobility.handle(now, mobility::Input::Others { prefix, others });
     }
 
+    /// Whether every protocol that runs has had routes to offer.
+    pub(crate) fn has_routes(&self) -> bool {
+        (self.ospf.is_none() || self.routed.ospf) && (self.isis.is_none() || self.routed.isis)
+    }
+
+    /// Carries the outputs of the protocols to where they belong. Whether there were any.
+    pub(crate) fn pump_protocols(&mut self, cx: &mut Context<'_>) -> bool {
+        let any = self.pump_ospf(cx) | self.pump_isis(cx);
+        if self.settle.is_some() && self.hosts_config.is_some() && self.in_step() {
+            self.settled(cx.now, cx.machine);
+        }
+        any
+    }
+
     /// Carries OSPF's outputs to where they belong. Whether there were any.
-    pub(crate) fn pump_ospf(&mut self, cx: &mut Context<'_>) -> bool {
+    fn pump_ospf(&mut self, cx: &mut Context<'_>) -> bool {
         let mut any = false;
         while let Some(output) = self.ospf.as_mut().and_then(Ospf::poll_output) {
             any = true;
             self.on_ospf_output(cx, output);
-        }
-        if self.settle.is_some() && self.hosts_config.is_some() && self.in_step() {
-            self.settled(cx.now, cx.machine);
         }
         any
     }
@@ -303,9 +374,13 @@ impl Vrf {
         any
     }
 
-    /// Whether some neighbour's database has been copied, and none is being copied: then it is known who else advertises what.
+    /// Whether in each protocol some neighbour's database has been copied, and none is being copied: then it is known who else
+    /// advertises what.
     fn in_step(&self) -> bool {
         use bugle_ospf::neighbor::NeighborState as S;
+        if self.isis.is_some() && !self.isis_in_step() {
+            return false;
+        }
         let Some(ospf) = &self.ospf else { return true };
         let mut states = ospf.state().neighbors().map(|neighbor| neighbor.state).peekable();
         states.peek().is_some() && states.all(|state| matches!(state, S::TwoWay | S::Full))
@@ -320,7 +395,7 @@ impl Vrf {
                 cx.out.push_back(Output::AllDRouters { ifindex, join });
             }
             ospf::Output::Routes(changes) => {
-                self.has_routes = true;
+                self.routed.ospf = true;
                 let changes: Vec<RouteChange> = changes
                     .into_iter()
                     .map(|(prefix, route)| {
@@ -335,11 +410,9 @@ impl Vrf {
                 cx.rib
                     .handle(cx.now, rib::Input::Routes { vrf, protocol: Protocol::Ospf, changes });
             }
-            ospf::Output::Rival(address, rival) => {
+            ospf::Output::Rival(address, _) => {
                 if self.settle.is_none() {
-                    let prefix = Prefix::host(address.into());
-                    let others = rival.map(others);
-                    self.mobility.handle(cx.now, mobility::Input::Others { prefix, others });
+                    self.answer(cx.now, Prefix::host(address.into()));
                 }
             }
             ospf::Output::Event(event) => {
@@ -363,6 +436,9 @@ impl Vrf {
             mobility::Output::Watch { prefix, on } => {
                 if let (Some(ospf), Some(address)) = (&mut self.ospf, prefix.ipv4()) {
                     ospf.handle(cx.now, ospf::Input::Watch(address, on));
+                }
+                if let Some(isis) = &mut self.isis {
+                    isis.handle(cx.now, bugle_isis::Input::Watch(prefix, on));
                 }
                 if !on {
                     self.unanswered.remove(&prefix);
@@ -390,16 +466,9 @@ impl Vrf {
                     .handle(cx.now, rib::Input::Routes { vrf, protocol: Protocol::Host, changes });
             }
             mobility::Output::Advertise { prefix, metric } => {
-                let route = Some(self.external_route(metric));
-                if let (Some(ospf), Some(address)) = (&mut self.ospf, prefix.ipv4()) {
-                    ospf.handle(cx.now, ospf::Input::Host(address, route));
-                }
+                self.advertise(cx.now, prefix, Some(metric));
             }
-            mobility::Output::Withdraw { prefix } => {
-                if let (Some(ospf), Some(address)) = (&mut self.ospf, prefix.ipv4()) {
-                    ospf.handle(cx.now, ospf::Input::Host(address, None));
-                }
-            }
+            mobility::Output::Withdraw { prefix } => self.advertise(cx.now, prefix, None),
             mobility::Output::Reply { request, result } => {
                 let result = result.map_err(Into::into);
                 cx.out.push_back(Output::Reply { request, result });
@@ -415,20 +484,23 @@ fn speaks(config: &InterfaceConfig) -> bool {
 }
 
 fn others(rival: ospf::Rival) -> mobility::Others {
-    mobility::Others { router: rival.router, metric: rival.metric, count: rival.count }
+    mobility::Others { router: rival.router.into(), metric: rival.metric, count: rival.count }
 }
 
 /// The hosts' settings as mobility takes them.
 fn hosts_config(router_id: Option<RouterId>, config: &config::Vrf) -> mobility::HostsConfig {
     let hosts = &config.hosts;
+    let ospf = config.ospf.is_some() && hosts.advertise.ospf;
+    let isis = config.isis.is_some() && hosts.advertise.isis;
     mobility::HostsConfig {
         router_id: router_id.unwrap_or_default(),
+        system_id: config.isis.as_ref().map(config::Isis::system_id).unwrap_or_default(),
         ports: hosts.ports.clone(),
         max_hosts: hosts.max_hosts,
         damping: hosts.damping,
         prefixes: hosts.prefixes.clone(),
         metric: hosts.metric,
-        carried: mobility::Families { ipv4: config.ospf.is_some(), ipv6: false },
+        carried: mobility::Families { ipv4: ospf || isis, ipv6: isis },
         statics: hosts
             .statics
             .iter()

@@ -128,6 +128,66 @@ impl<'de> Deserialize<'de> for SystemId {
     }
 }
 
+/// A router as the protocol calls it that heard of it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RouterName {
+    /// OSPF's.
+    Ospf(RouterId),
+    /// IS-IS's.
+    Isis(SystemId),
+}
+
+impl From<RouterId> for RouterName {
+    fn from(id: RouterId) -> Self {
+        Self::Ospf(id)
+    }
+}
+
+impl From<SystemId> for RouterName {
+    fn from(id: SystemId) -> Self {
+        Self::Isis(id)
+    }
+}
+
+impl fmt::Display for RouterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ospf(id) => id.fmt(f),
+            Self::Isis(id) => id.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for RouterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for RouterName {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let system = || text.parse().map(Self::Isis).ok();
+        text.parse().map(Self::Ospf).ok().or_else(system).ok_or_else(|| ParseError {
+            expected: "a router id like 192.0.2.1 or a system id like 0000.0000.0001",
+            found: text.to_owned(),
+        })
+    }
+}
+
+impl Serialize for RouterName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RouterName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// The kernel's number for an interface. Zero is never an interface.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
@@ -177,6 +237,15 @@ mod tests {
         ] {
             assert!(bad.parse::<SystemId>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_routers_name_tells_whose_it_is() {
+        for text in ["192.0.2.1", "0000.0000.0001"] {
+            let name: RouterName = text.parse().unwrap();
+            assert_eq!(name.to_string(), text);
+        }
+        assert!("192.0.2".parse::<RouterName>().is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! | Module | Holds |
 //! |---|---|
 //! | [`time`] | [`Time`], nanoseconds since an epoch the caller chooses |
-//! | [`id`] | [`RouterId`], [`SystemId`], [`AreaId`], [`IfIndex`], [`TableId`], [`VrfId`] |
+//! | [`id`] | [`RouterId`], [`SystemId`], [`RouterName`], [`AreaId`], [`IfIndex`], [`TableId`], [`VrfId`] |
 //! | [`pattern`] | [`NamePattern`], an interface name or a glob over names |
 //! | [`prefix`] | [`Prefix`], always in canonical form |
 //! | [`prefix4`] | [`Prefix4`], an IPv4 prefix in eight bytes |
@@ -24,7 +24,7 @@ pub mod prefix4;
 pub mod rng;
 pub mod time;
 
-pub use id::{AreaId, IfIndex, RouterId, SystemId, TableId, VrfId};
+pub use id::{AreaId, IfIndex, RouterId, RouterName, SystemId, TableId, VrfId};
 pub use link::{Address, Link};
 pub use mac::Mac;
 pub use nexthop::Nexthop;

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use bugle_host::IsisSocket;
 use bugle_host::isis::Received;
+use bugle_speaker::Output;
 use bugle_types::{IfIndex, Mac};
 use bugle_wire::isis::{ALL_ISS, ALL_L1_ISS, ALL_L2_ISS};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -11,6 +12,7 @@ use nix::sys::socket::{LinkAddr, MsgFlags, sendto};
 use socket2::{Domain, Socket, Type};
 
 use crate::namespace::{Namespace, pair, possible};
+use crate::script::{Actor, Told};
 
 const SOURCE: Mac = Mac([2, 0, 0, 0, 0, 1]);
 /// No PDU but begins like one.
@@ -141,4 +143,39 @@ fn the_groups_are_joined_while_the_socket_is_open() {
     assert!(!groups.iter().any(|group| joined().contains(group)), "{}", joined());
     let missing = a.run(|| IsisSocket::open(IfIndex(9_999), 1_500).unwrap_err());
     assert_eq!(missing.kind(), std::io::ErrorKind::NotFound);
+}
+
+#[test]
+fn the_driver_opens_sends_receives_and_closes() {
+    if !possible() {
+        return;
+    }
+    let [a, b] = pair();
+    let (sender, receiver) = (Actor::start(&a), Actor::start(&b));
+    let (out, into) = (a.ifindex("eth0"), b.ifindex("eth0"));
+    let open = |ifindex, mtu| Output::OpenIsis { ifindex, mtu };
+    let send = |bytes: &[u8]| Output::SendIsis {
+        ifindex: out,
+        source: SOURCE,
+        destination: ALL_ISS,
+        bytes: bytes.to_vec(),
+    };
+    let next = || {
+        let (_, told) = receiver.wait_for(|told| matches!(told, Told::Isis { .. }));
+        let Told::Isis { ifindex, source, bytes } = told else { unreachable!() };
+        assert_eq!((ifindex, source), (into, SOURCE));
+        bytes
+    };
+    // The socket of another MTU takes the place of the first; the kernel would not hand over anything twice.
+    receiver.ask([open(into, 1_500), open(into, 9_000), open(into, 1_500)]);
+    sender.ask([open(out, 1_500), send(b"\x83 one"), send(b"\x83 two")]);
+    assert_eq!((next(), next()), (b"\x83 one".to_vec(), b"\x83 two".to_vec()));
+    receiver.ask([Output::CloseIsis(into)]);
+    sender.ask([send(b"\x83 closed")]);
+    receiver.ask([open(into, 1_500)]);
+    sender.ask([send(b"\x83 open")]);
+    assert_eq!(next(), b"\x83 open");
+
+    sender.ask([Output::CloseIsis(out), send(b"\x83 nowhere")]);
+    assert_eq!(sender.handle.counters().send_errors.value(), 1);
 }

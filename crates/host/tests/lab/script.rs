@@ -9,7 +9,7 @@ use std::time::Duration;
 use bugle_host::{Clock, Driver, DriverError, Engine, Handle};
 use bugle_rib::fib::{FibOp, FibSnapshot};
 use bugle_speaker::{HostChange, HostRefusal, Input, Output};
-use bugle_types::{Address, IfIndex, Link, Time};
+use bugle_types::{Address, IfIndex, Link, Mac, Time};
 use tokio::sync::oneshot;
 
 use crate::namespace::Namespace;
@@ -29,6 +29,7 @@ pub(crate) enum Told {
     Resync,
     Synced,
     Ospf { ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr, bytes: Vec<u8> },
+    Isis { ifindex: IfIndex, source: Mac, bytes: Vec<u8> },
     Fib(FibSnapshot),
     FibFailed { op: FibOp, reason: String },
     FibDisturbed,
@@ -68,6 +69,9 @@ impl Engine for Scripted {
             Input::Resync => Told::Resync,
             Input::Ospf { ifindex, src, dst, bytes } => {
                 Told::Ospf { ifindex, src, dst, bytes: bytes.to_vec() }
+            }
+            Input::Isis { ifindex, source, bytes } => {
+                Told::Isis { ifindex, source, bytes: bytes.to_vec() }
             }
             Input::Fib(snapshot) => Told::Fib(snapshot),
             Input::FibFailed { op, reason } => Told::FibFailed { op, reason },

@@ -66,7 +66,7 @@ fn others() -> impl Strategy<Value = Option<Others>> {
     let metric = prop_oneof![0..4u32, 9_990..10_005u32];
     let others = (metric, 1..9u32).prop_filter_map("that is us", |(metric, router)| {
         let router = RouterId(router);
-        (router != ME).then_some(Others { router, metric, count: 1 })
+        (router != ME).then_some(Others { router: router.into(), metric, count: 1 })
     });
     prop::option::of(others)
 }

@@ -30,7 +30,7 @@ pub(super) fn config() -> HostsConfig {
 
 /// One other router.
 pub(super) fn other(metric: u32, router: u32) -> Others {
-    Others { router: RouterId(router), metric, count: 1 }
+    Others { router: RouterId(router).into(), metric, count: 1 }
 }
 
 /// A registration of [`HOST`] behind tap0.

@@ -562,7 +562,7 @@ fn a_tie_is_told_on_both_sides() {
         desk.hear(10_000, router);
         assert_eq!(desk.metric(), Some(10_000));
         assert_eq!(desk.target().is_some(), kept);
-        let with = bugle_types::RouterId(router);
+        let with = bugle_types::RouterId(router).into();
         assert!(desk.events.contains(&Event::Tie { address: HOST, with, kept }));
     }
 }
@@ -576,7 +576,7 @@ fn a_move_shows_its_times() {
     desk.wait(Duration::from_millis(3));
     desk.hear(10_000, 9);
     let live = desk.now;
-    let from = Some(bugle_types::RouterId(9));
+    let from = Some(bugle_types::RouterId(9).into());
     assert!(desk.events.contains(&Event::Live { address: HOST, metric: 9_999, from, claimed }));
     desk.wait(Duration::from_secs(5));
     desk.hear(9_998, 9);

@@ -342,7 +342,10 @@ impl World {
         match output {
             Output::OpenOspf(ifindex) => assert!(machine.sockets.insert(ifindex)),
             Output::CloseOspf(ifindex) => assert!(machine.sockets.remove(&ifindex)),
-            Output::AllDRouters { .. } => {}
+            Output::AllDRouters { .. }
+            | Output::OpenIsis { .. }
+            | Output::CloseIsis(_)
+            | Output::SendIsis { .. } => {}
             Output::SendOspf { ifindex, src, dst, bytes } => {
                 assert!(machine.sockets.contains(&ifindex), "sent where no socket is open");
                 machine.deeds.push(Deed::Sent);

@@ -106,6 +106,9 @@ impl Bench<'_> {
                 Output::Fib(op) => self.refusable = Some(op),
                 Output::OpenOspf(_)
                 | Output::CloseOspf(_)
+                | Output::OpenIsis { .. }
+                | Output::CloseIsis(_)
+                | Output::SendIsis { .. }
                 | Output::AllDRouters { .. }
                 | Output::SendOspf { .. }
                 | Output::Reply { .. }
