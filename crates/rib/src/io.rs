@@ -18,7 +18,8 @@ pub enum Input {
         vrf: VrfId,
         /// The protocol.
         protocol: Protocol,
-        /// The changes, in the order in which they are to be carried out.
+        /// The changes, each prefix once. What one event changed belongs together: routes that go the same way before and after it
+        /// are moved by one change to their nexthop object.
         changes: Vec<RouteChange>,
     },
     /// A protocol ended in a VRF: all its routes there are withdrawn.
@@ -50,6 +51,16 @@ pub enum Input {
         ifindex: IfIndex,
         /// Whether packets can pass.
         usable: bool,
+    },
+    /// A router on a link can be reached, or not: BFD says so, or whoever watches it. Until somebody does, it can. Routes through
+    /// it are led to their other nexthops or their backup at once, with a change for each nexthop object and none for a route.
+    Reachable {
+        /// The link.
+        ifindex: IfIndex,
+        /// The router's address on it.
+        address: IpAddr,
+        /// Whether packets arrive there.
+        reachable: bool,
     },
     /// An interface was deleted.
     LinkGone(IfIndex),
@@ -135,6 +146,8 @@ pub struct Counters {
     pub routes: usize,
     /// Routes in the kernel, as far as known.
     pub installed: usize,
+    /// Second routes beside them, for the kernel to fall back to.
+    pub spares: usize,
     /// Single nexthop objects in the kernel.
     pub nexthops: usize,
     /// Groups in the kernel.

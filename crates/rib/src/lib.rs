@@ -8,15 +8,19 @@
 //! | [`route`] | [`Protocol`] with distances and metrics, [`Route`] as a protocol offers it |
 //! | `table` | a VRF's routes: which is best, which is installed |
 //! | `shadow` | what the kernel is believed to hold |
-//! | `nexthops` | nexthop objects and groups: one for each set, in the kernel while in use |
+//! | `together` | many routes moved by one change |
+//! | `nexthops`, `object` | nexthop objects and groups: one for each path, in the kernel while in use; failover |
+//! | `links` | which links and routers bear packets |
 //! | `neighbors` | permanent neighbour entries |
 //! | `reading` | when to read the kernel again |
 //! | `ops` | what waits to be polled |
 
 pub mod fib;
 pub mod io;
+mod links;
 mod neighbors;
 mod nexthops;
+mod object;
 mod ops;
 mod reading;
 pub mod rib;
@@ -25,6 +29,7 @@ mod shadow;
 mod table;
 #[cfg(test)]
 mod tests;
+mod together;
 
 pub use io::{Counters, Event, Input, Output, Timer};
 pub use rib::{Rib, State};

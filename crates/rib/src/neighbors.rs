@@ -1,11 +1,12 @@
 //! Permanent neighbour entries.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bugle_types::{IfIndex, Mac};
 
 use crate::fib::FibOp;
+use crate::links::Links;
 use crate::ops::Ops;
 use crate::shadow::Stage;
 
@@ -75,12 +76,12 @@ impl Neighbors {
     }
 
     /// Brings every entry in line, as far as the stage allows.
-    pub(crate) fn settle(&mut self, usable: &BTreeSet<IfIndex>, stage: Stage, ops: &mut Ops) {
+    pub(crate) fn settle(&mut self, links: &Links, stage: Stage, ops: &mut Ops) {
         for (key, entry) in &mut self.0 {
             match (stage, entry.wanted) {
                 (Stage::Adopting, None) => {}
                 (Stage::Adopting | Stage::Swept, _) => {
-                    entry.settle(*key, usable.contains(&key.0), ops);
+                    entry.settle(*key, links.is_usable(key.0), ops);
                 }
                 (Stage::Flushed, _) => entry.delete(*key, ops),
             }

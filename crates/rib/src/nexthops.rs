@@ -1,8 +1,12 @@
-//! Nexthop objects: each set of nexthops once, and what the kernel holds of it.
+//! Nexthop objects: each path once, and what the kernel holds of it.
 //!
-//! An [`Object`] stands for one set: nobody (packets are dropped, the kernel has no object), one nexthop (a single object), or
-//! several (a group of single objects, which are `Object`s of their own). It lives while a route wants it, a group names it,
-//! or the kernel holds it. In the kernel it exists only while an installed route uses it.
+//! An [`Object`] stands for one [`Path`]: nowhere (packets are dropped, the kernel has no object), one nexthop (a single
+//! object), or several (a group of single objects, which are `Object`s of their own). It lives while a route wants it, another
+//! object names it, or the kernel holds it. In the kernel it exists only while an installed route uses it.
+//!
+//! **Failover.** A path can have a backup. A single object is re-pointed there when its nexthop is out of reach, which moves all
+//! its routes in one change; a group does without the members that are out of reach. What an object leads to in the kernel is
+//! therefore noted apart from what it stands for, and [`Nexthops::refresh_all`] brings the one in line with the other.
 //!
 //! The kernel deletes a device's objects and the routes on them without a word when the carrier goes. So an object
 //! that is lost gets a new [`Epoch`] when it is put again, and a route installed in another epoch is known to be gone
@@ -14,102 +18,19 @@ use std::sync::Arc;
 
 use bugle_types::{IfIndex, Nexthop};
 use slab::Slab;
+use smallvec::SmallVec;
 
 use crate::fib::{FibOp, NexthopId, RouteTarget};
+use crate::links::Links;
+use crate::object::{Epoch, Kernel, Object, Path, Rank, SetId};
 use crate::ops::Ops;
-
-/// Names an [`Object`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct SetId(u32);
-
-impl SetId {
-    const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// One existence of an object in the kernel, from a put to its loss.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Epoch(NonZeroU32);
-
-impl Epoch {
-    /// Of the object that needs none in the kernel.
-    const ALWAYS: Self = Self(NonZeroU32::MIN);
-}
-
-#[derive(Debug)]
-struct Object {
-    /// Sorted.
-    hops: Arc<[Nexthop]>,
-    /// A group's single objects. A group found in the kernel may be odd: a member less, or one twice.
-    members: Box<[SetId]>,
-    is_group: bool,
-    /// Kept across losses, so that nobody else gets it while this object may come back.
-    id: Option<NexthopId>,
-    kernel: Kernel,
-    /// A group's members in the kernel, which removes the dead ones.
-    inside: Vec<SetId>,
-    /// Routes that lead here, installed or not.
-    wanted: usize,
-    /// Groups that have this as a member, in the kernel or not.
-    named: usize,
-    /// Routes installed on this.
-    routes: usize,
-    /// Groups in the kernel that hold this.
-    groups: usize,
-    /// The last snapshot showed it.
-    found: bool,
-}
-
-/// What the kernel holds under an object's id.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kernel {
-    Nothing,
-    This(Epoch),
-    /// Something else of the same kind, which a put replaces.
-    SomethingElse,
-}
-
-impl Object {
-    fn new(hops: Arc<[Nexthop]>, members: Box<[SetId]>, is_group: bool) -> Self {
-        let kernel = if hops.is_empty() && !is_group {
-            Kernel::This(Epoch::ALWAYS)
-        } else {
-            Kernel::Nothing
-        };
-        Self {
-            hops,
-            members,
-            is_group,
-            id: None,
-            kernel,
-            inside: Vec::new(),
-            wanted: 0,
-            named: 0,
-            routes: 0,
-            groups: 0,
-            found: false,
-        }
-    }
-
-    fn target(&self) -> RouteTarget {
-        self.id.map_or(RouteTarget::Blackhole, RouteTarget::Nexthop)
-    }
-
-    fn is_used(&self) -> bool {
-        self.routes > 0 || self.groups > 0
-    }
-
-    fn is_on(&self, ifindex: IfIndex) -> bool {
-        self.hops.iter().any(|hop| hop.ifindex == ifindex)
-    }
-}
 
 /// All nexthop objects.
 #[derive(Debug)]
 pub(crate) struct Nexthops {
     objects: Slab<Object>,
-    by_hops: BTreeMap<Arc<[Nexthop]>, SetId>,
+    /// The objects of each path, the longest standing first: several, when one came to a path that another stands for.
+    by_path: BTreeMap<Path, SmallVec<[SetId; 2]>>,
     by_id: BTreeMap<NexthopId, SetId>,
     /// Objects that may have become useless since the last [`collect`](Self::collect).
     idle: BTreeSet<SetId>,
@@ -118,11 +39,18 @@ pub(crate) struct Nexthops {
     epoch: Epoch,
 }
 
+/// What the kernel deleted with a link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Lost {
+    pub(crate) routes: usize,
+    pub(crate) spares: usize,
+}
+
 impl Nexthops {
     pub(crate) fn new() -> Self {
         Self {
             objects: Slab::new(),
-            by_hops: BTreeMap::new(),
+            by_path: BTreeMap::new(),
             by_id: BTreeMap::new(),
             idle: BTreeSet::new(),
             cursor: *NexthopId::RANGE.start(),
@@ -130,14 +58,20 @@ impl Nexthops {
         }
     }
 
-    /// The object for a set of nexthops, in whatever order; one more route wants it.
-    pub(crate) fn acquire(&mut self, hops: &Arc<[Nexthop]>) -> SetId {
-        let set = self.object_for(hops);
+    /// The object for a path; one more route wants it.
+    pub(crate) fn acquire(&mut self, path: &Path) -> SetId {
+        let set = self.object_for(path);
+        self.hold(set);
+        set
+    }
+
+    /// One more route wants the object.
+    pub(crate) fn hold(&mut self, set: SetId) {
         if let Some(object) = self.objects.get_mut(set.index()) {
             object.wanted += 1;
         }
-        set
     }
+
     /// One route less wants the object.
     pub(crate) fn release(&mut self, set: SetId) {
         if let Some(object) = self.objects.get_mut(set.index()) {
@@ -146,9 +80,19 @@ impl Nexthops {
         }
     }
 
-    /// The nexthops of a set, sorted.
-    pub(crate) fn hops(&self, set: SetId) -> &[Nexthop] {
-        self.objects.get(set.index()).map_or(&[], |object| &object.hops)
+    /// What an object stands for.
+    pub(crate) fn path(&self, set: SetId) -> Option<&Path> {
+        self.objects.get(set.index()).map(|object| &object.path)
+    }
+
+    /// How many routes are installed on an object, if it is in the kernel.
+    pub(crate) fn routes(&self, set: SetId) -> usize {
+        self.objects.get(set.index()).map_or(0, |object| object.routes)
+    }
+
+    /// The object of the second route that an object's routes want beside them.
+    pub(crate) fn spare(&self, set: SetId) -> Option<SetId> {
+        self.objects.get(set.index())?.spare
     }
 
     /// Whether what was installed in `epoch` is still there.
@@ -160,60 +104,51 @@ impl Nexthops {
     pub(crate) fn ensure(
         &mut self,
         set: SetId,
-        usable: &BTreeSet<IfIndex>,
+        links: &Links,
         ops: &mut Ops,
     ) -> Option<(RouteTarget, Epoch)> {
         let object = self.objects.get(set.index())?;
-        // Nobody saw to a group without routes when a link of it returned.
-        let shrunk = object.routes == 0 && object.inside.len() < object.members.len();
+        // Nobody saw to an object without routes when a link or a router went or returned.
         if let Kernel::This(epoch) = object.kernel
-            && !shrunk
+            && (object.is_used() || self.is_in_line(object, links))
         {
             return Some((object.target(), epoch));
         }
-        if object.is_group {
-            return self.put_group(set, usable, ops);
-        }
-        let nexthop = *object.hops.first()?;
-        if !usable.contains(&nexthop.ifindex) {
-            return None;
-        }
-        let id = self.id(set)?;
-        ops.push(FibOp::PutNexthop { id, nexthop });
-        Some((RouteTarget::Nexthop(id), self.arrived(set)))
+        self.put(set, links, ops)
     }
 
     /// One more route is installed on the object.
-    pub(crate) fn bind(&mut self, set: SetId) {
+    pub(crate) fn bind(&mut self, set: SetId, rank: Rank) {
         if let Some(object) = self.objects.get_mut(set.index()) {
-            object.routes += 1;
+            *object.count(rank) += 1;
         }
     }
 
     /// The route installed in `epoch` leads here no more.
-    pub(crate) fn unbind(&mut self, set: SetId, epoch: Epoch) {
+    pub(crate) fn unbind(&mut self, set: SetId, epoch: Epoch, rank: Rank) {
         if let Some(object) = self.objects.get_mut(set.index())
             && object.kernel == Kernel::This(epoch)
         {
-            object.routes = object.routes.saturating_sub(1);
+            let count = object.count(rank);
+            *count = count.saturating_sub(1);
             self.idle.insert(set);
         }
     }
 
-    /// The kernel has deleted everything on a link. Returns how many routes went, or `None` if nothing was there.
-    pub(crate) fn link_lost(&mut self, ifindex: IfIndex) -> Option<usize> {
+    /// The kernel has deleted everything on a link. Returns what went, or `None` if nothing was there.
+    pub(crate) fn link_lost(&mut self, ifindex: IfIndex) -> Option<Lost> {
         let mut lost = None;
         for set in self.select(|object| {
-            !object.is_group && object.kernel != Kernel::Nothing && object.is_on(ifindex)
+            object.kernel != Kernel::Nothing && object.at.is_some_and(|at| at.ifindex == ifindex)
         }) {
-            *lost.get_or_insert(0) += self.vanished(set);
+            self.vanished(set, lost.get_or_insert_default());
         }
         for set in self.select(|object| !object.inside.is_empty()) {
             let Some(object) = self.objects.get(set.index()) else { continue };
             let (alive, dead): (Vec<_>, Vec<_>) =
                 object.inside.iter().partition(|member| self.is_right(**member));
             if alive.is_empty() {
-                *lost.get_or_insert(0) += self.vanished(set);
+                self.vanished(set, lost.get_or_insert_default());
             } else if !dead.is_empty()
                 && let Some(object) = self.objects.get_mut(set.index())
             {
@@ -223,33 +158,86 @@ impl Nexthops {
         lost
     }
 
-    /// A link can be used: groups get back their members on it. Returns whether more is wanted on it: then routes should be
-    /// gone through.
-    pub(crate) fn link_usable(
-        &mut self,
-        ifindex: IfIndex,
-        usable: &BTreeSet<IfIndex>,
-        ops: &mut Ops,
-    ) -> bool {
-        let more = self.objects.iter().any(|(_, object)| {
-            object.wanted > 0 && object.kernel == Kernel::Nothing && object.is_on(ifindex)
-        });
-        for set in self.select(|object| {
-            object.is_group
-                && object.routes > 0
+    /// Whether something is wanted on a link, by a route or as its spare, and not in the kernel.
+    pub(crate) fn wants(&self, ifindex: IfIndex) -> bool {
+        self.objects.iter().any(|(_, object)| {
+            (object.wanted > 0 || object.named > 0)
+                && object.kernel == Kernel::Nothing
                 && object.is_on(ifindex)
-                && object.inside.len() < object.members.len()
-        }) {
-            self.put_group(set, usable, ops);
-        }
-        more
+        })
     }
 
-    /// Compares with what the kernel holds. No route is bound afterwards: routes are compared next.
+    /// Leads everything in use to where it should lead, as links and routers are now: first what takes the kernel some
+    /// microseconds, then the groups, which take some tens.
+    pub(crate) fn refresh_all(&mut self, links: &Links, ops: &mut Ops) {
+        for groups in [false, true] {
+            let astray = self.select(|object| {
+                object.is_group == groups
+                    && object.is_used()
+                    && matches!(object.kernel, Kernel::This(_))
+                    && !self.is_in_line(object, links)
+            });
+            for set in astray {
+                self.put(set, links, ops);
+            }
+        }
+    }
+
+    /// Lets an object that [can](Self::can_turn) stand for another path. All routes that are installed on it follow.
+    pub(crate) fn turn(&mut self, set: SetId, path: &Path, links: &Links, ops: &mut Ops) {
+        self.rename(set, path);
+        if self.objects.get(set.index()).is_some_and(|object| !self.is_in_line(object, links)) {
+            self.put(set, links, ops);
+        }
+    }
+
+    /// Whether an object in the kernel can [`turn`](Self::turn) to a path: a single object cannot become a group, nor can
+    /// either drop packets.
+    pub(crate) fn can_turn(&self, set: SetId, path: &Path, links: &Links) -> bool {
+        let Some(object) = self.objects.get(set.index()) else { return false };
+        object.id.is_some()
+            && matches!(object.kernel, Kernel::This(_))
+            && (object.is_group || path.hops.len() == 1)
+            && path.hops.iter().any(|hop| links.is_alive(*hop))
+    }
+
+    /// New routes to an object's path use another from now on.
+    pub(crate) fn retire(&mut self, set: SetId) {
+        self.strike(set);
+    }
+
+    /// The object that the kernel holds under `id`, if it can stand for the path of `set` as it is: routes that were found on
+    /// it can stay.
+    pub(crate) fn claim(&mut self, id: NexthopId, set: SetId, links: &Links) -> Option<SetId> {
+        let found = *self.by_id.get(&id)?;
+        let (object, wanted) = (self.objects.get(found.index())?, self.objects.get(set.index())?);
+        if found == set || object.is_odd || !matches!(object.kernel, Kernel::This(_)) {
+            return None;
+        }
+        if self.is_listed(found) {
+            return (object.path == wanted.path).then_some(found);
+        }
+        let alike = object.is_group == wanted.is_group
+            && if object.is_group {
+                self.is_alike(&object.inside, &self.members_now(wanted, links))
+            } else {
+                object.at.is_some() && object.at == single_now(wanted, links)
+            };
+        if !alike && object.path != wanted.path {
+            return None;
+        }
+        let path = wanted.path.clone();
+        self.rename(found, &path);
+        Some(found)
+    }
+
+    /// Compares with what the kernel holds. No route is bound afterwards: routes are compared next. `parts` are objects known
+    /// for a group's member or for a spare by what leads to them.
     pub(crate) fn reconcile(
         &mut self,
         nexthops: &[(NexthopId, Nexthop)],
         groups: &[(NexthopId, Box<[NexthopId]>)],
+        parts: &BTreeSet<NexthopId>,
     ) {
         let ours = |id: &NexthopId| NexthopId::RANGE.contains(&id.0);
         let mut singles: BTreeMap<_, _> =
@@ -258,6 +246,7 @@ impl Nexthops {
             groups.iter().map(|(id, ids)| (*id, ids)).filter(|(id, _)| ours(id)).collect();
         for (index, object) in &mut self.objects {
             object.routes = 0;
+            object.spares = 0;
             self.idle.insert(SetId(u32::try_from(index).unwrap_or(u32::MAX)));
         }
         for set in self.select(|object| !object.is_group && object.id.is_some()) {
@@ -266,14 +255,21 @@ impl Nexthops {
                 self.give_up_id(set);
                 continue;
             }
-            match singles.remove(&id) {
-                Some(hop) if self.hops(set) == [hop] => self.confirm(set),
+            let hop = singles.remove(&id);
+            let Some(object) = self.objects.get_mut(set.index()) else { continue };
+            object.at = hop;
+            match hop {
+                Some(hop) if object.path.choices().any(|choice| choice == hop) => self.confirm(set),
                 Some(_) => self.set_kernel(set, Kernel::SomethingElse),
                 None => self.set_kernel(set, Kernel::Nothing),
             }
         }
         for (id, nexthop) in singles {
-            self.adopt(id, Object::new([nexthop].into(), Box::default(), false), true);
+            let path = Path::new(&Arc::from([nexthop]), None);
+            self.adopt(id, Object { at: Some(nexthop), ..Object::new(path, false) });
+        }
+        for id in parts {
+            self.make_part(*id);
         }
 
         // Every single object that the kernel holds has its record now, so members can be told by their ids.
@@ -282,7 +278,13 @@ impl Nexthops {
             match groups.remove(&id) {
                 Some(ids) => {
                     let inside = self.resolve(ids);
-                    if inside.len() == ids.len() && inside == self.right_members(set) {
+                    let choices: BTreeSet<Nexthop> =
+                        self.path(set).into_iter().flat_map(Path::choices).collect();
+                    let right = inside.is_sorted_by(|a, b| self.hop(*a) < self.hop(*b))
+                        && inside
+                            .iter()
+                            .all(|m| self.hop(*m).is_some_and(|hop| choices.contains(&hop)));
+                    if right && inside.len() == ids.len() {
                         self.confirm(set);
                     } else {
                         self.set_kernel(set, Kernel::SomethingElse);
@@ -296,12 +298,17 @@ impl Nexthops {
         for (id, ids) in groups {
             let members = self.resolve(ids);
             let hops: Arc<[Nexthop]> =
-                members.iter().flat_map(|member| self.hops(*member)).copied().collect();
-            let regular = members.len() == ids.len()
-                && hops.len() > 1
-                && hops.is_sorted_by(|a, b| a < b)
-                && members.iter().all(|&member| self.stands_for_itself(member));
-            self.adopt(id, Object::new(hops, members.into(), true), regular);
+                members.iter().filter_map(|member| self.hop(*member)).collect();
+            let is_odd = members.len() != ids.len()
+                || hops.len() != members.len()
+                || !hops.is_sorted_by(|a, b| a < b);
+            let object = Object {
+                is_odd,
+                members: members.clone().into(),
+                ..Object::new(Path::new(&hops, None), true)
+            };
+            let set = self.adopt(id, object);
+            self.fill(set, members);
         }
         for (_, object) in &mut self.objects {
             object.found = object.kernel != Kernel::Nothing;
@@ -320,18 +327,15 @@ impl Nexthops {
 
     /// Deletes what is used no more, groups before their members; what was found stays while `keep_found`.
     pub(crate) fn collect(&mut self, keep_found: bool, ops: &mut Ops) {
-        for groups in [true, false] {
-            // Deleting a group can leave its members without use: they are looked at in the second round.
-            for set in std::mem::take(&mut self.idle) {
-                let Some(object) = self.objects.get(set.index()) else { continue };
-                if object.is_group != groups {
-                    self.idle.insert(set);
-                } else if !(object.is_used() || keep_found && object.found) {
-                    self.discard(set, ops);
-                }
-            }
+        let is_group = |set: &SetId| self.objects.get(set.index()).is_some_and(|o| o.is_group);
+        let groups: Vec<SetId> = self.idle.iter().copied().filter(is_group).collect();
+        for set in groups {
+            self.collect_one(set, keep_found, ops);
         }
-        self.idle.clear();
+        // What an object names can be left without use by its end: it comes in here.
+        while let Some(set) = self.idle.pop_first() {
+            self.collect_one(set, keep_found, ops);
+        }
     }
 
     /// How many single objects and groups the kernel holds.
@@ -346,61 +350,66 @@ impl Nexthops {
         (there().count() - groups, groups)
     }
 
-    /// The object for a set of nexthops, in whatever order.
-    fn object_for(&mut self, hops: &Arc<[Nexthop]>) -> SetId {
-        match self.by_hops.get(&**hops) {
-            Some(&set) => set,
-            None if hops.is_sorted_by(|a, b| a < b) => self.intern(Arc::clone(hops)),
-            None => {
-                let sorted: BTreeSet<Nexthop> = hops.iter().copied().collect();
-                let sorted: Arc<[Nexthop]> = sorted.into_iter().collect();
-                match self.by_hops.get(&*sorted) {
-                    Some(&set) => set,
-                    None => self.intern(sorted),
-                }
-            }
+    fn collect_one(&mut self, set: SetId, keep_found: bool, ops: &mut Ops) {
+        self.idle.remove(&set);
+        if self.objects.get(set.index()).is_some_and(|o| !(o.is_used() || keep_found && o.found)) {
+            self.discard(set, ops);
         }
     }
 
-    /// The object for a sorted set that has none yet.
-    fn intern(&mut self, hops: Arc<[Nexthop]>) -> SetId {
-        let is_group = hops.len() > 1;
-        let members: Box<[SetId]> = if is_group {
-            hops.iter().map(|hop| self.object_for(&Arc::from([*hop]))).collect()
-        } else {
-            Box::default()
-        };
-        self.name(&members);
-        let set = self.insert(Object::new(Arc::clone(&hops), members, is_group));
-        self.by_hops.insert(hops, set);
+    /// The object for a path.
+    fn object_for(&mut self, path: &Path) -> SetId {
+        self.natural(path).unwrap_or_else(|| self.intern(path))
+    }
+
+    /// The object that a new route to a path uses: one of the kind that the path asks for.
+    fn natural(&self, path: &Path) -> Option<SetId> {
+        let is_group = path.hops.len() > 1;
+        let mut sets = self.by_path.get(path)?.iter().copied().filter(|set| {
+            self.objects.get(set.index()).is_some_and(|object| object.is_group == is_group)
+        });
+        let first = sets.next()?;
+        if self.is_right(first) {
+            return Some(first);
+        }
+        Some(sets.find(|set| self.is_right(*set)).unwrap_or(first))
+    }
+
+    /// The object for a path that has none yet.
+    fn intern(&mut self, path: &Path) -> SetId {
+        let set = self.insert(Object::new(path.clone(), path.hops.len() > 1));
+        self.list(set);
+        self.name_members(set);
         set
     }
 
-    /// Takes in what the kernel holds under `id`. If it is `regular`, as ours would be, it comes to stand for its set,
-    /// unless another object does.
-    fn adopt(&mut self, id: NexthopId, object: Object, regular: bool) {
-        let twin = self.by_hops.get(&object.hops).copied();
-        let set = match twin {
-            Some(set) if regular && !self.is_there(set) => set,
-            _ => {
-                let hops = Arc::clone(&object.hops);
-                self.name(&object.members);
-                let set = self.insert(object);
-                if regular && twin.is_none() {
-                    self.by_hops.insert(hops, set);
-                }
-                set
-            }
-        };
-        if let Some(old) = self.id_of(set) {
-            self.by_id.remove(&old);
-        }
-        if let Some(object) = self.objects.get_mut(set.index()) {
-            object.id = Some(id);
-        }
+    /// Takes in what the kernel holds under `id`. No new route uses it until one that was found on it claims it.
+    fn adopt(&mut self, id: NexthopId, object: Object) -> SetId {
+        self.named(&object.members);
+        let set = self.insert(Object { id: Some(id), ..object });
         self.by_id.insert(id, set);
         self.confirm(set);
-        self.fill(set, self.right_members(set));
+        set
+    }
+
+    /// What was found under `id` is a part: the one that is waited for, if there is one.
+    fn make_part(&mut self, id: NexthopId) {
+        let Some(found) = self.by_id.get(&id).copied() else { return };
+        let Some(at) = self.objects.get(found.index()).and_then(|object| object.at) else { return };
+        if self.is_listed(found) {
+            return;
+        }
+        let part = Path::part(at);
+        let Some(waiting) = self.natural(&part).filter(|set| !self.is_there(*set)) else {
+            return self.rename(found, &part);
+        };
+        self.give_up_id(found);
+        self.give_up_id(waiting);
+        if let Some(object) = self.objects.get_mut(waiting.index()) {
+            (object.id, object.at) = (Some(id), Some(at));
+        }
+        self.by_id.insert(id, waiting);
+        self.confirm(waiting);
     }
 
     fn insert(&mut self, object: Object) -> SetId {
@@ -409,8 +418,60 @@ impl Nexthops {
         set
     }
 
-    /// A group has these members.
-    fn name(&mut self, members: &[SetId]) {
+    /// The object stands for another path from now on.
+    fn rename(&mut self, set: SetId, path: &Path) {
+        self.strike(set);
+        self.forget_members(set);
+        if let Some(object) = self.objects.get_mut(set.index()) {
+            object.path = path.clone();
+        }
+        self.list(set);
+        self.name_members(set);
+    }
+
+    /// The object is one of its path's.
+    fn list(&mut self, set: SetId) {
+        let Some(path) = self.path(set).cloned() else { return };
+        self.by_path.entry(path).or_default().push(set);
+    }
+
+    /// Whether new routes may use the object.
+    fn is_listed(&self, set: SetId) -> bool {
+        let sets = self.path(set).and_then(|path| self.by_path.get(path));
+        sets.is_some_and(|sets| sets.contains(&set))
+    }
+
+    /// The object is not one of its path's any more.
+    fn strike(&mut self, set: SetId) {
+        let Some(object) = self.objects.get(set.index()) else { return };
+        if let Some(sets) = self.by_path.get_mut(&object.path) {
+            sets.retain(|other| *other != set);
+            if sets.is_empty() {
+                self.by_path.remove(&object.path);
+            }
+        }
+    }
+
+    /// Gives an object the others that it names: a group's members, and the spare.
+    fn name_members(&mut self, set: SetId) {
+        let Some(object) = self.objects.get(set.index()) else { return };
+        let (path, is_group) = (object.path.clone(), object.is_group);
+        let members: Box<[SetId]> = if is_group {
+            path.choices().map(|hop| self.object_for(&Path::part(hop))).collect()
+        } else {
+            Box::default()
+        };
+        let spare = path.spare().map(|hop| self.object_for(&Path::part(hop)));
+        self.named(&members);
+        self.named(spare.as_slice());
+        if let Some(object) = self.objects.get_mut(set.index()) {
+            object.members = members;
+            object.spare = spare;
+        }
+    }
+
+    /// An object names these.
+    fn named(&mut self, members: &[SetId]) {
         for member in members {
             if let Some(object) = self.objects.get_mut(member.index()) {
                 object.named += 1;
@@ -418,9 +479,17 @@ impl Nexthops {
         }
     }
 
-    /// Whether this is the object that its own set leads to.
-    fn stands_for_itself(&self, set: SetId) -> bool {
-        self.by_hops.get(self.hops(set)) == Some(&set)
+    /// The object names no others any more.
+    fn forget_members(&mut self, set: SetId) {
+        let Some(object) = self.objects.get_mut(set.index()) else { return };
+        let members = std::mem::take(&mut object.members);
+        let spare = object.spare.take();
+        for member in members.into_iter().chain(spare) {
+            if let Some(object) = self.objects.get_mut(member.index()) {
+                object.named = object.named.saturating_sub(1);
+                self.idle.insert(member);
+            }
+        }
     }
 
     /// The objects that some ids stand for, in the order of their nexthops.
@@ -430,45 +499,86 @@ impl Nexthops {
             .filter_map(|id| self.by_id.get(id).copied())
             .filter(|&set| self.is_right(set))
             .collect();
-        sets.sort_unstable_by(|a, b| (self.hops(*a), a).cmp(&(self.hops(*b), b)));
+        sets.sort_unstable_by_key(|set| (self.hop(*set), *set));
         sets
     }
 
-    /// The members of a group that the kernel holds.
-    fn right_members(&self, set: SetId) -> Vec<SetId> {
-        let members = self.objects.get(set.index()).map_or(&[][..], |object| &object.members);
-        members.iter().copied().filter(|&member| self.is_right(member)).collect()
+    /// What a single object stands for in the first place.
+    fn hop(&self, set: SetId) -> Option<Nexthop> {
+        self.objects.get(set.index())?.path.hops.first().copied()
+    }
+
+    /// Whether an object in the kernel leads to where it should, or cannot.
+    fn is_in_line(&self, object: &Object, links: &Links) -> bool {
+        if !object.is_group {
+            let now = single_now(object, links);
+            return now.is_none() || object.at == now;
+        }
+        let now = self.members_now(object, links);
+        now.is_empty() || self.is_alike(&object.inside, &now)
+    }
+
+    /// Whether packets go the same ways through these members as through those.
+    fn is_alike(&self, members: &[SetId], others: &[SetId]) -> bool {
+        members.iter().map(|set| self.hop(*set)).eq(others.iter().map(|set| self.hop(*set)))
+    }
+
+    /// The members that a group should have now, in the order of their nexthops.
+    fn members_now(&self, object: &Object, links: &Links) -> Vec<SetId> {
+        let (hops, backup) = object
+            .members
+            .split_at(object.members.len() - usize::from(object.path.backup.is_some()));
+        let all_that = |sets: &[SetId], test: &dyn Fn(Nexthop) -> bool| -> Vec<SetId> {
+            sets.iter().copied().filter(|set| self.hop(*set).is_some_and(test)).collect()
+        };
+        let alive = |hop: Nexthop| links.is_alive(hop);
+        let usable = |hop: Nexthop| links.is_usable(hop.ifindex);
+        [all_that(hops, &alive), all_that(backup, &alive), all_that(hops, &usable)]
+            .into_iter()
+            .find(|members| !members.is_empty())
+            .unwrap_or_else(|| all_that(backup, &usable))
+    }
+
+    /// Puts an object where it should lead.
+    fn put(&mut self, set: SetId, links: &Links, ops: &mut Ops) -> Option<(RouteTarget, Epoch)> {
+        if self.objects.get(set.index())?.is_group {
+            return self.put_group(set, links, ops);
+        }
+        let nexthop = single_now(self.objects.get(set.index())?, links)?;
+        let id = self.id(set)?;
+        ops.push(FibOp::PutNexthop { id, nexthop });
+        self.objects.get_mut(set.index())?.at = Some(nexthop);
+        Some((RouteTarget::Nexthop(id), self.arrived(set)))
     }
 
     fn put_group(
         &mut self,
         set: SetId,
-        usable: &BTreeSet<IfIndex>,
+        links: &Links,
         ops: &mut Ops,
     ) -> Option<(RouteTarget, Epoch)> {
-        let members = self.objects.get(set.index())?.members.clone();
-        let ids: Box<[NexthopId]> = members
-            .iter()
-            .filter_map(|&member| match self.ensure(member, usable, ops)? {
-                (RouteTarget::Nexthop(id), _) => Some(id),
-                (RouteTarget::Blackhole, _) => None,
-            })
-            .collect();
+        let members = self.members_now(self.objects.get(set.index())?, links);
+        let mut ids = Vec::with_capacity(members.len());
+        for member in &members {
+            if let (RouteTarget::Nexthop(id), _) = self.ensure(*member, links, ops)? {
+                ids.push(id);
+            }
+        }
         if ids.is_empty() {
             return None;
         }
         let id = self.id(set)?;
-        ops.push(FibOp::PutGroup { id, members: ids });
-        let epoch = match self.objects.get(set.index())?.kernel {
-            Kernel::This(epoch) => epoch,
-            Kernel::Nothing | Kernel::SomethingElse => self.arrived(set),
-        };
-        self.fill(set, self.right_members(set));
+        ops.push(FibOp::PutGroup { id, members: ids.into() });
+        let epoch = self.arrived(set);
+        self.fill(set, members);
         Some((RouteTarget::Nexthop(id), epoch))
     }
 
-    /// The kernel holds the object from now on.
+    /// The kernel holds the object from now on, or as before.
     fn arrived(&mut self, set: SetId) -> Epoch {
+        if let Some(Kernel::This(epoch)) = self.objects.get(set.index()).map(|o| o.kernel) {
+            return epoch;
+        }
         self.epoch = Epoch(self.epoch.0.checked_add(1).unwrap_or(NonZeroU32::MIN));
         self.set_kernel(set, Kernel::This(self.epoch));
         self.epoch
@@ -476,9 +586,7 @@ impl Nexthops {
 
     /// A snapshot shows the object: it goes on as it was, or exists from now on.
     fn confirm(&mut self, set: SetId) {
-        if !self.is_right(set) {
-            self.arrived(set);
-        }
+        self.arrived(set);
     }
 
     /// The kernel's group has these members.
@@ -505,18 +613,22 @@ impl Nexthops {
         }
     }
 
-    /// The object went away by itself; returns how many routes went with it.
-    fn vanished(&mut self, set: SetId) -> usize {
+    /// The object went away by itself, and the routes on it.
+    fn vanished(&mut self, set: SetId, lost: &mut Lost) {
         self.set_kernel(set, Kernel::Nothing);
-        let Some(object) = self.objects.get_mut(set.index()) else { return 0 };
+        let Some(object) = self.objects.get_mut(set.index()) else { return };
         // Groups that held it let it go as well: `link_lost` takes it out of them.
         object.groups = 0;
-        std::mem::take(&mut object.routes)
+        lost.routes += std::mem::take(&mut object.routes);
+        lost.spares += std::mem::take(&mut object.spares);
     }
 
     fn set_kernel(&mut self, set: SetId, kernel: Kernel) {
         let Some(object) = self.objects.get_mut(set.index()) else { return };
         object.kernel = kernel;
+        if kernel == Kernel::Nothing {
+            object.at = None;
+        }
         self.idle.insert(set);
         if !matches!(kernel, Kernel::This(_)) {
             self.empty(set);
@@ -529,21 +641,16 @@ impl Nexthops {
         {
             ops.push(FibOp::DelNexthop { id });
             self.set_kernel(set, Kernel::Nothing);
+            self.idle.remove(&set);
         }
         if self.objects.get(set.index()).is_none_or(|o| o.wanted > 0 || o.named > 0) {
             return;
         }
         self.give_up_id(set);
-        let object = self.objects.remove(set.index());
-        if self.by_hops.get(&object.hops) == Some(&set) {
-            self.by_hops.remove(&object.hops);
-        }
-        for &member in &object.members {
-            if let Some(object) = self.objects.get_mut(member.index()) {
-                object.named = object.named.saturating_sub(1);
-                self.idle.insert(member);
-            }
-        }
+        self.strike(set);
+        self.forget_members(set);
+        self.idle.remove(&set);
+        self.objects.remove(set.index());
     }
 
     /// The kernel holds the object, and nothing else under its id.
@@ -594,4 +701,12 @@ impl Nexthops {
             .filter_map(|(index, _)| u32::try_from(index).ok().map(SetId))
             .collect()
     }
+}
+
+/// What a single object should lead to now.
+fn single_now(object: &Object, links: &Links) -> Option<Nexthop> {
+    let choices = || object.path.choices();
+    choices()
+        .find(|hop| links.is_alive(*hop))
+        .or_else(|| choices().find(|hop| links.is_usable(hop.ifindex)))
 }

@@ -7,6 +7,7 @@ use bugle_types::{IfIndex, Nexthop, Prefix, TableId, Time, VrfId};
 
 use crate::fib::{FibOp, FibSnapshot};
 use crate::io::{Counters, Event, Input, Output, Timer};
+use crate::object::Path;
 use crate::ops::Ops;
 use crate::reading::{Reading, SETTLE};
 use crate::route::{Protocol, Route, SelectedRoute};
@@ -32,8 +33,8 @@ const AFTER_LOSS: Duration = Duration::from_secs(1);
 /// again and only the difference put right. While doubts persist, reads get rarer, down to one in about a minute.
 #[derive(Debug)]
 pub struct Rib {
-    shadow: Shadow,
-    tables: BTreeMap<VrfId, Table>,
+    pub(crate) shadow: Shadow,
+    pub(crate) tables: BTreeMap<VrfId, Table>,
     /// Every table that was ever ours, so that what got stuck in a former one is found.
     ever: BTreeSet<TableId>,
     /// The tables that the awaited snapshot will hold, and how many changes had been asked for before it.
@@ -70,6 +71,7 @@ impl Rib {
         match input {
             Input::Tick => {}
             Input::Routes { vrf, protocol, changes } => {
+                self.change_together(vrf, protocol, &changes);
                 for (prefix, route) in changes {
                     self.change(vrf, protocol, prefix, route);
                 }
@@ -91,6 +93,9 @@ impl Rib {
                 }
             }
             Input::Link { ifindex, usable: false } => self.link_lost(now, ifindex, false),
+            Input::Reachable { ifindex, address, reachable } => {
+                self.shadow.set_reachable(ifindex, address, reachable);
+            }
             Input::LinkGone(ifindex) => self.link_lost(now, ifindex, true),
             Input::Snapshot(snapshot) => self.compare(now, snapshot),
             Input::Failed { op, reason } => self.failed(now, op, reason),
@@ -137,13 +142,13 @@ impl Rib {
 
     fn change(&mut self, vrf: VrfId, protocol: Protocol, prefix: Prefix, route: Option<Route>) {
         let route = route.filter(|route| {
-            let odd = route.nexthops.iter().find(|hop| !fits(prefix, **hop));
+            let odd = route.nexthops.iter().chain(&route.backup).find(|hop| !fits(prefix, **hop));
             if let Some(&nexthop) = odd {
                 self.shadow.ops.event(Event::MixedFamilies { vrf, prefix, protocol, nexthop });
             }
             odd.is_none()
         });
-        let route = route.map(|route| (route.metric, self.shadow.acquire(&route.nexthops)));
+        let route = route.map(|route| (route.metric, Path::new(&route.nexthops, route.backup)));
         self.tables.entry(vrf).or_default().change(&mut self.shadow, prefix, protocol, route);
     }
 
@@ -193,6 +198,7 @@ impl Rib {
             }
         }
         self.settle_all();
+        self.shadow.refresh();
         self.shadow.tidy();
         self.shadow.collect();
         let changes = self.shadow.ops.count - before;

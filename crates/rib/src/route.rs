@@ -40,6 +40,13 @@ impl Protocol {
             Self::Isis => 115,
         }
     }
+
+    /// The kernel's metric of the second route that stands beside a protected one: the kernel falls back to it when the first
+    /// goes with its link.
+    #[must_use]
+    pub const fn spare_metric(self) -> u32 {
+        self.kernel_metric() + 1
+    }
 }
 
 impl fmt::Display for Protocol {
@@ -60,6 +67,9 @@ pub struct Route {
     /// Where packets go, shared equally. Without any they are dropped silently, without the ICMP error that would end TCP
     /// sessions. Gateways are of the prefix's address family.
     pub nexthops: Arc<[Nexthop]>,
+    /// Where packets go as soon as no nexthop can be reached, before the protocol has computed anything: a loop-free alternate
+    /// (RFC 5286). One nexthop, as a nexthop object of the kernel can be re-pointed to another nexthop, but never to a group.
+    pub backup: Option<Nexthop>,
 }
 
 /// A prefix and its new route; `None` withdraws it.
@@ -76,6 +86,8 @@ pub struct SelectedRoute<'a> {
     pub metric: u32,
     /// Where packets go, sorted; empty if they are dropped.
     pub nexthops: &'a [Nexthop],
+    /// Where they go instead when none of those can be reached.
+    pub backup: Option<Nexthop>,
     /// The kernel has it, as far as known. It has not if all its links are down, or its VRF has no table.
     pub installed: bool,
 }

@@ -1,15 +1,17 @@
 //! What the kernel is believed to hold, and the changes that take it from there to where it should be.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use bugle_types::{IfIndex, Mac, Nexthop};
+use bugle_types::{IfIndex, Mac};
 
 use crate::fib::{FibOp, FibSnapshot, RouteKey, RouteTarget};
+use crate::links::Links;
 use crate::neighbors::Neighbors;
-use crate::nexthops::{Epoch, Nexthops, SetId};
+use crate::nexthops::Nexthops;
+use crate::object::{Epoch, Path, Rank, SetId};
 use crate::ops::Ops;
+use crate::route::Protocol;
 
 /// How far the life of the forwarding table has come.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -34,8 +36,9 @@ pub(crate) struct Shadow {
     neighbors: Neighbors,
     /// Routes found that no wanted route has claimed; `None` leads somewhere we never send a route.
     strays: BTreeMap<RouteKey, Option<RouteTarget>>,
-    usable: BTreeSet<IfIndex>,
+    links: Links,
     installed: usize,
+    spares: usize,
 }
 
 impl Shadow {
@@ -47,14 +50,20 @@ impl Shadow {
             nexthops: Nexthops::new(),
             neighbors: Neighbors::default(),
             strays: BTreeMap::new(),
-            usable: BTreeSet::new(),
+            links: Links::default(),
             installed: 0,
+            spares: 0,
         }
     }
 
     /// See [`Nexthops::acquire`].
-    pub(crate) fn acquire(&mut self, hops: &Arc<[Nexthop]>) -> SetId {
-        self.nexthops.acquire(hops)
+    pub(crate) fn acquire(&mut self, path: &Path) -> SetId {
+        self.nexthops.acquire(path)
+    }
+
+    /// See [`Nexthops::hold`].
+    pub(crate) fn hold(&mut self, set: SetId) {
+        self.nexthops.hold(set);
     }
 
     /// See [`Nexthops::release`].
@@ -62,9 +71,34 @@ impl Shadow {
         self.nexthops.release(set);
     }
 
-    /// See [`Nexthops::hops`].
-    pub(crate) fn hops(&self, set: SetId) -> &[Nexthop] {
-        self.nexthops.hops(set)
+    /// See [`Nexthops::path`].
+    pub(crate) fn path(&self, set: SetId) -> Option<&Path> {
+        self.nexthops.path(set)
+    }
+
+    /// See [`Nexthops::routes`].
+    pub(crate) fn routes(&self, set: SetId) -> usize {
+        self.nexthops.routes(set)
+    }
+
+    /// See [`Nexthops::spare`].
+    pub(crate) fn spare(&self, set: SetId) -> Option<SetId> {
+        self.nexthops.spare(set)
+    }
+
+    /// See [`Nexthops::can_turn`].
+    pub(crate) fn can_turn(&self, set: SetId, path: &Path) -> bool {
+        self.is_open() && self.nexthops.can_turn(set, path, &self.links)
+    }
+
+    /// See [`Nexthops::retire`].
+    pub(crate) fn retire(&mut self, set: SetId) {
+        self.nexthops.retire(set);
+    }
+
+    /// See [`Nexthops::turn`].
+    pub(crate) fn turn(&mut self, set: SetId, path: &Path) {
+        self.nexthops.turn(set, path, &self.links, &mut self.ops);
     }
 
     /// Whether a route put in `epoch` is still there.
@@ -82,53 +116,84 @@ impl Shadow {
         self.read && self.stage < Stage::Flushed
     }
 
-    /// Leads `key` to `set`; `None` if that cannot be now.
-    pub(crate) fn put_route(&mut self, key: RouteKey, set: SetId) -> Option<Epoch> {
+    /// Leads `key` to `set`, or to an object alike that it was found to lead to; `None` if that cannot be now.
+    pub(crate) fn put_route(&mut self, key: RouteKey, set: SetId) -> Option<(SetId, Epoch)> {
         if !self.is_open() {
             return None;
         }
-        let (target, epoch) = self.nexthops.ensure(set, &self.usable, &mut self.ops)?;
+        let set = match self.strays.get(&key) {
+            Some(Some(RouteTarget::Nexthop(id))) => {
+                self.nexthops.claim(*id, set, &self.links).unwrap_or(set)
+            }
+            _ => set,
+        };
+        let epoch = self.put(key, set)?;
+        self.nexthops.bind(set, Rank::First);
+        self.installed += 1;
+        Some((set, epoch))
+    }
+
+    /// Leads `key` to the spare of `set`; `None` if there is none, or if that cannot be now.
+    pub(crate) fn put_spare(&mut self, key: RouteKey, set: SetId) -> Option<Epoch> {
+        let spare = self.spare(set).filter(|_| self.is_open())?;
+        let epoch = self.put(key, spare)?;
+        self.nexthops.bind(spare, Rank::Second);
+        self.spares += 1;
+        Some(epoch)
+    }
+
+    fn put(&mut self, key: RouteKey, set: SetId) -> Option<Epoch> {
+        let (target, epoch) = self.nexthops.ensure(set, &self.links, &mut self.ops)?;
         if self.strays.remove(&key) != Some(Some(target)) {
             self.ops.push(FibOp::PutRoute { key, target });
         }
-        self.nexthops.bind(set);
-        self.installed += 1;
         Some(epoch)
     }
 
     /// Deletes the route at `key`, put in `epoch` and still there.
-    pub(crate) fn del_route(&mut self, key: RouteKey, set: SetId, epoch: Epoch) {
+    pub(crate) fn del_route(&mut self, key: RouteKey, set: SetId, epoch: Epoch, rank: Rank) {
         self.ops.push(FibOp::DelRoute { key });
-        self.forget_route(set, epoch);
+        self.forget_route(set, epoch, rank);
     }
 
     /// The route put in `epoch`, and still there until now, was replaced.
-    pub(crate) fn forget_route(&mut self, set: SetId, epoch: Epoch) {
-        self.nexthops.unbind(set, epoch);
-        self.installed = self.installed.saturating_sub(1);
+    pub(crate) fn forget_route(&mut self, set: SetId, epoch: Epoch, rank: Rank) {
+        self.nexthops.unbind(set, epoch, rank);
+        let count = match rank {
+            Rank::First => &mut self.installed,
+            Rank::Second => &mut self.spares,
+        };
+        *count = count.saturating_sub(1);
     }
 
     /// Asks for a neighbour entry, or for none.
     pub(crate) fn want_neighbor(&mut self, ifindex: IfIndex, address: IpAddr, mac: Option<Mac>) {
-        let can_put = self.is_open() && self.usable.contains(&ifindex);
+        let can_put = self.is_open() && self.links.is_usable(ifindex);
         self.neighbors.want(ifindex, address, mac, can_put, &mut self.ops);
     }
 
     /// A link can be used. Returns whether routes should be gone through.
     pub(crate) fn link_usable(&mut self, ifindex: IfIndex) -> bool {
-        if !self.usable.insert(ifindex) || !self.is_open() {
+        if !self.links.set_usable(ifindex, true) || !self.is_open() {
             return false;
         }
+        let wants = self.nexthops.wants(ifindex);
         self.neighbors.link_usable(ifindex, &mut self.ops);
-        self.nexthops.link_usable(ifindex, &self.usable, &mut self.ops)
+        self.refresh();
+        wants
     }
 
     /// A link cannot be used: the kernel has deleted what was on it. Returns whether anything was.
     pub(crate) fn link_lost(&mut self, ifindex: IfIndex, interface_gone: bool) -> bool {
-        self.usable.remove(&ifindex);
+        if interface_gone {
+            self.links.forget(ifindex);
+        } else {
+            self.links.set_usable(ifindex, false);
+        }
         self.neighbors.link_lost(ifindex, interface_gone);
-        let Some(routes) = self.nexthops.link_lost(ifindex) else { return false };
-        self.installed = self.installed.saturating_sub(routes);
+        let Some(lost) = self.nexthops.link_lost(ifindex) else { return false };
+        self.installed = self.installed.saturating_sub(lost.routes);
+        self.spares = self.spares.saturating_sub(lost.spares);
         let nexthops = &self.nexthops;
         self.strays.retain(|_, target| match target {
             Some(RouteTarget::Nexthop(id)) => nexthops.holds(*id),
@@ -137,12 +202,36 @@ impl Shadow {
         true
     }
 
+    /// A router on a link can be reached, or not: what leads there is led elsewhere, or back.
+    pub(crate) fn set_reachable(&mut self, ifindex: IfIndex, address: IpAddr, reachable: bool) {
+        if self.links.set_reachable((ifindex, address), reachable) {
+            self.refresh();
+        }
+    }
+
+    /// See [`Nexthops::refresh_all`].
+    pub(crate) fn refresh(&mut self) {
+        if self.is_open() {
+            self.nexthops.refresh_all(&self.links, &mut self.ops);
+        }
+    }
+
     /// Takes a snapshot for the truth. Every route in it is a stray until it is put again: no wanted route may count as
     /// installed any more.
     pub(crate) fn reconcile(&mut self, snapshot: FibSnapshot) {
         self.read = true;
-        self.installed = 0;
-        self.nexthops.reconcile(&snapshot.nexthops, &snapshot.groups);
+        (self.installed, self.spares) = (0, 0);
+        let is_spare = |key: &RouteKey| {
+            Protocol::ALL.into_iter().any(|protocol| protocol.spare_metric() == key.metric)
+        };
+        let spares = snapshot.routes.iter().filter(|(key, _)| is_spare(key));
+        let by_spares = spares.filter_map(|(_, target)| match target {
+            Some(RouteTarget::Nexthop(id)) => Some(*id),
+            Some(RouteTarget::Blackhole) | None => None,
+        });
+        let by_groups = snapshot.groups.iter().flat_map(|(_, members)| members.iter().copied());
+        let parts = by_spares.chain(by_groups).collect();
+        self.nexthops.reconcile(&snapshot.nexthops, &snapshot.groups, &parts);
         self.neighbors.reconcile(&snapshot.neighbors);
         self.strays = snapshot.routes.into_iter().collect();
     }
@@ -158,7 +247,7 @@ impl Shadow {
         if !self.read {
             return;
         }
-        self.neighbors.settle(&self.usable, self.stage, &mut self.ops);
+        self.neighbors.settle(&self.links, self.stage, &mut self.ops);
         if self.stage > Stage::Adopting {
             for key in std::mem::take(&mut self.strays).into_keys() {
                 self.ops.push(FibOp::DelRoute { key });
@@ -176,6 +265,7 @@ impl Shadow {
         let (nexthops, groups) = self.nexthops.count();
         crate::Counters {
             installed: self.installed,
+            spares: self.spares,
             nexthops,
             groups,
             neighbors: self.neighbors.count(),

@@ -3,13 +3,13 @@
 use bugle_types::{PackedMap, Prefix, TableId};
 
 use crate::fib::RouteKey;
-use crate::nexthops::{Epoch, SetId};
+use crate::object::{Epoch, Path, Rank, SetId};
 use crate::route::{Protocol, SelectedRoute};
 use crate::shadow::Shadow;
 
 /// The routes of one VRF.
 ///
-/// Between calls at most one route of a prefix is in the kernel: the first, which is the best.
+/// Between calls at most one offer of a prefix is in the kernel: the first, which is the best; and its spare.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     id: Option<TableId>,
@@ -27,14 +27,16 @@ struct Offer {
     metric: u32,
     set: SetId,
     installed: Option<Epoch>,
+    /// Since when the second route beside it is there, for the kernel to fall back to.
+    spare: Option<Epoch>,
 }
 
-/// A route in the kernel.
+/// An offer's routes in the kernel.
 #[derive(Clone, Copy, Debug)]
-struct Held {
+pub(crate) struct Held {
     protocol: Protocol,
-    set: SetId,
-    epoch: Epoch,
+    first: Option<(SetId, Epoch)>,
+    second: Option<(SetId, Epoch)>,
 }
 
 impl Table {
@@ -68,25 +70,28 @@ impl Table {
         shadow: &mut Shadow,
         prefix: Prefix,
         protocol: Protocol,
-        route: Option<(u32, SetId)>,
+        route: Option<(u32, Path)>,
     ) {
         let key = (prefix, protocol);
+        let is_offered = route.is_some();
         let old = match route {
-            Some((metric, set)) => match self.routes.get_mut(&key) {
-                Some(offer) => {
-                    // The same nexthops: the kernel has nothing to learn.
-                    let installed = offer.installed.filter(|_| offer.set == set);
-                    Some(std::mem::replace(offer, Offer { metric, set, installed }))
+            Some((metric, path)) => match self.routes.get_mut(&key) {
+                // The same nexthops: the kernel has nothing to learn.
+                Some(offer) if shadow.path(offer.set) == Some(&path) => {
+                    offer.metric = metric;
+                    return;
                 }
-                None => self.routes.insert(key, Offer { metric, set, installed: None }),
+                Some(offer) => {
+                    Some(std::mem::replace(offer, Offer::new(metric, shadow.acquire(&path))))
+                }
+                None => self.routes.insert(key, Offer::new(metric, shadow.acquire(&path))),
             },
             None => self.routes.remove(&key),
         };
-        let replaced = old.filter(|old| route.is_none_or(|(_, set)| set != old.set));
-        let held = replaced.and_then(|mut old| old.take(protocol, shadow));
-        let others = self.settle(shadow, prefix, held) - usize::from(route.is_some());
+        let held = old.and_then(|mut old| old.take(protocol, shadow));
+        let others = self.settle(shadow, prefix, held) - usize::from(is_offered);
         if others == 0 {
-            self.selected += usize::from(route.is_some());
+            self.selected += usize::from(is_offered);
             self.selected -= usize::from(old.is_some());
         }
         if let Some(old) = old {
@@ -103,19 +108,96 @@ impl Table {
         let mut count = 0;
         let mut routes = self.routes.range_mut(around(prefix)).inspect(|_| count += 1);
         let best = routes.next().and_then(|((_, protocol), offer)| {
-            offer.install(table, prefix, protocol, shadow).then_some(protocol)
+            offer.install(table, prefix, protocol, shadow).then_some((protocol, offer.spare))
         });
         let other = routes.fold(None, |held, ((_, protocol), offer)| {
             held.or_else(|| offer.take(protocol, shadow))
         });
-        for held in replaced.into_iter().chain(other) {
-            if best == Some(held.protocol) {
-                shadow.forget_route(held.set, held.epoch);
-            } else {
-                held.delete(table, prefix, shadow);
+        for mut held in replaced.into_iter().chain(other) {
+            if let Some((protocol, spare)) = best
+                && protocol == held.protocol
+            {
+                held.forget(true, spare.is_some(), shadow);
             }
+            held.delete(table, prefix, shadow);
         }
         count
+    }
+
+    /// The object of an offer.
+    pub(crate) fn set(&self, prefix: Prefix, protocol: Protocol) -> Option<SetId> {
+        self.routes.get(&(prefix, protocol)).map(|offer| offer.set)
+    }
+
+    /// The object of an offer that is in the kernel.
+    pub(crate) fn installed_on(
+        &self,
+        prefix: Prefix,
+        protocol: Protocol,
+        shadow: &Shadow,
+    ) -> Option<SetId> {
+        let offer = self.routes.get(&(prefix, protocol))?;
+        offer.epoch(shadow).map(|_| offer.set)
+    }
+
+    /// Leads offers to other objects of the same paths: those that do not go with their object when it turns.
+    pub(crate) fn leave(
+        &mut self,
+        shadow: &mut Shadow,
+        stays: impl Fn(SetId, Protocol, Prefix) -> bool,
+    ) {
+        for ((prefix, protocol), offer) in self.routes.iter_mut() {
+            if !stays(offer.set, protocol, prefix) {
+                continue;
+            }
+            let Some(path) = shadow.path(offer.set).cloned() else { continue };
+            let old = offer.set;
+            let held = offer.take(protocol, shadow);
+            *offer = Offer::new(offer.metric, shadow.acquire(&path));
+            if let (Some(mut held), Some(table)) = (held, self.id) {
+                if held.first.is_some() {
+                    let first = offer.install(table, prefix, protocol, shadow);
+                    held.forget(first, offer.spare.is_some(), shadow);
+                }
+                held.delete(table, prefix, shadow);
+            }
+            shadow.release(old);
+        }
+    }
+
+    /// Takes the spares of offers into hand, since their object turns and will want others.
+    pub(crate) fn take_spares(
+        &mut self,
+        shadow: &Shadow,
+        protocol: Protocol,
+        movers: &[(Prefix, &Path)],
+    ) -> Vec<(Prefix, Held)> {
+        let mut taken = Vec::new();
+        for (prefix, _) in movers {
+            let Some(offer) = self.routes.get_mut(&(*prefix, protocol)) else { continue };
+            if offer.epoch(shadow).is_some() {
+                let second = offer.spare_epoch(shadow);
+                offer.spare = None;
+                taken.push((*prefix, Held { protocol, first: None, second }));
+            }
+        }
+        taken
+    }
+
+    /// Gives offers the spares that their object wants now in the place of others.
+    pub(crate) fn replace_spares(
+        &mut self,
+        shadow: &mut Shadow,
+        protocol: Protocol,
+        taken: Vec<(Prefix, Held)>,
+    ) {
+        let Some(table) = self.id else { return };
+        for (prefix, mut held) in taken {
+            let Some(offer) = self.routes.get_mut(&(prefix, protocol)) else { continue };
+            offer.install(table, prefix, protocol, shadow);
+            held.forget(false, offer.spare.is_some(), shadow);
+            held.delete(table, prefix, shadow);
+        }
     }
 
     /// Installs every best route that is not installed.
@@ -132,7 +214,7 @@ impl Table {
     /// Nothing counts as installed any more: a snapshot will tell.
     pub(crate) fn forget_installed(&mut self) {
         for (_, offer) in self.routes.iter_mut() {
-            offer.installed = None;
+            (offer.installed, offer.spare) = (None, None);
         }
     }
 
@@ -186,7 +268,11 @@ impl Table {
 }
 
 impl Offer {
-    /// Sees to it that the kernel has the route. Returns whether it has.
+    const fn new(metric: u32, set: SetId) -> Self {
+        Self { metric, set, installed: None, spare: None }
+    }
+
+    /// Sees to it that the kernel has the route, and the spare beside it. Returns whether it has the route.
     fn install(
         &mut self,
         table: TableId,
@@ -195,21 +281,41 @@ impl Offer {
         shadow: &mut Shadow,
     ) -> bool {
         if self.epoch(shadow).is_none() {
-            self.installed = shadow.put_route(key(table, prefix, protocol), self.set);
+            let put = shadow.put_route(key(table, prefix, protocol.kernel_metric()), self.set);
+            self.installed = put.map(|(_, epoch)| epoch);
+            if let Some((set, _)) = put
+                && set != self.set
+            {
+                shadow.hold(set);
+                shadow.release(self.set);
+                self.set = set;
+            }
+        }
+        if self.installed.is_some() && self.spare_epoch(shadow).is_none() {
+            let key = key(table, prefix, protocol.spare_metric());
+            self.spare = shadow.put_spare(key, self.set);
         }
         self.installed.is_some()
     }
 
-    /// Takes note that the route will not be in the kernel; returns it if it still is.
+    /// Takes note that the routes will not be in the kernel; returns them if they still are.
     fn take(&mut self, protocol: Protocol, shadow: &Shadow) -> Option<Held> {
-        let epoch = self.epoch(shadow)?;
-        self.installed = None;
-        Some(Held { protocol, set: self.set, epoch })
+        let first = self.epoch(shadow).map(|epoch| (self.set, epoch));
+        let second = self.spare_epoch(shadow);
+        (self.installed, self.spare) = (None, None);
+        (first.is_some() || second.is_some()).then_some(Held { protocol, first, second })
     }
 
     /// Since when the route has been in the kernel without a break.
     fn epoch(&self, shadow: &Shadow) -> Option<Epoch> {
         self.installed.filter(|epoch| shadow.is_current(self.set, *epoch))
+    }
+
+    /// The same for the spare, and what it leads to.
+    fn spare_epoch(&self, shadow: &Shadow) -> Option<(SetId, Epoch)> {
+        let epoch = self.spare?;
+        let set = shadow.spare(self.set)?;
+        shadow.is_current(set, epoch).then_some((set, epoch))
     }
 
     fn view<'a>(
@@ -218,19 +324,39 @@ impl Offer {
         protocol: Protocol,
         shadow: &'a Shadow,
     ) -> SelectedRoute<'a> {
+        let path = shadow.path(self.set);
         SelectedRoute {
             prefix,
             protocol,
             metric: self.metric,
-            nexthops: shadow.hops(self.set),
+            nexthops: path.map_or(&[], |path| &path.hops),
+            backup: path.and_then(|path| path.backup),
             installed: self.epoch(shadow).is_some(),
         }
     }
 }
 
 impl Held {
+    /// What was put in their place has replaced the routes.
+    fn forget(&mut self, first: bool, second: bool, shadow: &mut Shadow) {
+        if let Some((set, epoch)) = self.first.take_if(|_| first) {
+            shadow.forget_route(set, epoch, Rank::First);
+        }
+        if let Some((set, epoch)) = self.second.take_if(|_| second) {
+            shadow.forget_route(set, epoch, Rank::Second);
+        }
+    }
+
+    /// The spare goes first: packets do not take it for the time between.
     fn delete(self, table: TableId, prefix: Prefix, shadow: &mut Shadow) {
-        shadow.del_route(key(table, prefix, self.protocol), self.set, self.epoch);
+        if let Some((set, epoch)) = self.second {
+            let key = key(table, prefix, self.protocol.spare_metric());
+            shadow.del_route(key, set, epoch, Rank::Second);
+        }
+        if let Some((set, epoch)) = self.first {
+            let key = key(table, prefix, self.protocol.kernel_metric());
+            shadow.del_route(key, set, epoch, Rank::First);
+        }
     }
 }
 
@@ -239,6 +365,6 @@ fn around(prefix: Prefix) -> std::ops::RangeInclusive<(Prefix, Protocol)> {
     (prefix, Protocol::Host)..=(prefix, Protocol::Isis)
 }
 
-fn key(table: TableId, prefix: Prefix, protocol: Protocol) -> RouteKey {
-    RouteKey { table, prefix, metric: protocol.kernel_metric() }
+const fn key(table: TableId, prefix: Prefix, metric: u32) -> RouteKey {
+    RouteKey { table, prefix, metric }
 }

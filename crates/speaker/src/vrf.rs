@@ -402,6 +402,7 @@ impl Vrf {
                         let route = route.map(|route| rib::Route {
                             metric: route.metric(),
                             nexthops: route.nexthops,
+                            backup: None,
                         });
                         (prefix, route)
                     })
@@ -459,7 +460,7 @@ impl Vrf {
                         }
                         mobility::LocalTarget::Drop => Arc::new([]),
                     };
-                    rib::Route { metric: 0, nexthops }
+                    rib::Route { metric: 0, nexthops, backup: None }
                 });
                 let (vrf, changes) = (self.id, vec![(prefix, route)]);
                 cx.rib

@@ -11,7 +11,7 @@ mod world;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bugle_types::{Time, VrfId};
+use bugle_types::{TableId, Time, VrfId};
 use proptest::prelude::*;
 
 use self::world::{Change, Chaos, LINKS, Step, World, nexthop, prefixes};
@@ -22,11 +22,24 @@ const MAX_STEPS: usize = 60;
 
 fn route_step() -> impl Strategy<Value = Step> {
     let hops = prop::option::weighted(0.8, prop::collection::vec(0..9usize, 0..4));
-    (0..2u32, 0..3usize, 0..6usize, hops).prop_map(|(vrf, protocol, prefix, hops)| Step::Route {
+    (0..2u32, 0..3usize, 0..6usize, hops, backup()).prop_map(
+        |(vrf, protocol, prefix, hops, backup)| Step::Route { vrf, protocol, prefix, hops, backup },
+    )
+}
+
+fn backup() -> impl Strategy<Value = Option<usize>> {
+    prop::option::of(0..9usize)
+}
+
+/// Several prefixes at once.
+fn routes_step() -> impl Strategy<Value = Step> {
+    let prefixes = prop::collection::btree_set(0..6usize, 1..7);
+    let hops = prop::collection::vec(0..9usize, 1..4);
+    (0..2u32, prefixes, hops, backup()).prop_map(|(vrf, prefixes, hops, backup)| Step::Routes {
         vrf,
-        protocol,
-        prefix,
+        prefixes,
         hops,
+        backup,
     })
 }
 
@@ -40,9 +53,13 @@ fn link_step() -> impl Strategy<Value = Step> {
     (1..=LINKS, change).prop_map(|(link, change)| Step::Link { link, change })
 }
 
-fn told_step() -> impl Strategy<Value = Step> {
+fn told_step(together: bool) -> impl Strategy<Value = Step> {
+    let routes = if together { routes_step().boxed() } else { route_step().boxed() };
     prop_oneof![
-        12 => route_step(),
+        8 => route_step(),
+        4 => routes,
+        3 => (0..9usize, any::<bool>())
+            .prop_map(|(hop, reachable)| Step::Reach { hop, reachable }),
         1 => (0..2u32, 0..3usize).prop_map(|(vrf, protocol)| Step::Clear { vrf, protocol }),
         2 => (0..2u32, prop::option::weighted(0.8, 100..103u32))
             .prop_map(|(vrf, table)| Step::Vrf { vrf, table }),
@@ -68,10 +85,14 @@ fn chaos_step() -> impl Strategy<Value = Step> {
 }
 
 fn steps(chaos: bool) -> impl Strategy<Value = Vec<Step>> {
+    any::<bool>().prop_flat_map(move |together| steps_of(chaos, together))
+}
+
+fn steps_of(chaos: bool, together: bool) -> impl Strategy<Value = Vec<Step>> {
     let step = if chaos {
-        prop_oneof![3 => told_step(), 1 => chaos_step()].boxed()
+        prop_oneof![3 => told_step(together), 1 => chaos_step()].boxed()
     } else {
-        told_step().boxed()
+        told_step(together).boxed()
     };
     prop::collection::vec(step, 0..MAX_STEPS)
 }
@@ -104,15 +125,23 @@ proptest! {
     }
 
     #[test]
-    fn a_restart_that_finds_what_it_wants_changes_nothing(steps in steps(true)) {
+    fn a_restart_that_finds_what_it_wants_changes_nothing(steps in steps_of(true, false)) {
         let mut world = World::new(false);
-        for step in steps {
+        // An earlier restart can leave two objects for a nexthop, and nobody knows which of them a spare leads to.
+        for step in steps.into_iter().filter(|step| !matches!(step, Step::Restart)) {
             world.step(step);
         }
         world.tell(Input::Sweep);
         // A group that is short of a member cannot be told from another one.
         for link in 1..=LINKS {
             world.link(link, Change::Up);
+        }
+        for hop in 0..9 {
+            world.step(Step::Reach { hop, reachable: true });
+        }
+        // A route without a table takes an object that is found on its nexthop for its own.
+        for vrf in 0..2 {
+            world.vrf(vrf, Some(100 + vrf));
         }
         world.settle();
         world.assert_in_order();
@@ -189,7 +218,8 @@ fn quiet_world() -> World {
 }
 
 fn offer(world: &mut World, prefix: usize, protocol: usize, hops: Option<&[usize]>) {
-    world.step(Step::Route { vrf: 0, protocol, prefix, hops: hops.map(<[usize]>::to_vec) });
+    let hops = hops.map(<[usize]>::to_vec);
+    world.step(Step::Route { vrf: 0, protocol, prefix, hops, backup: None });
 }
 
 #[test]
@@ -222,8 +252,11 @@ fn a_change_of_metric_alone_is_no_business_of_the_kernel() {
     let mut world = quiet_world();
     offer(&mut world, 0, 1, Some(&[0, 1]));
     let ops = world.ops;
-    let route =
-        Route { metric: 8, nexthops: [1, 0, 1].map(|hop| nexthop(prefixes()[0], hop)).into() };
+    let route = Route {
+        metric: 8,
+        nexthops: [1, 0, 1].map(|hop| nexthop(prefixes()[0], hop)).into(),
+        backup: None,
+    };
     let changes = vec![(prefixes()[0], Some(route))];
     world.tell(Input::Routes { vrf: VrfId(0), protocol: Protocol::Ospf, changes });
     assert_eq!(world.ops, ops);
@@ -267,7 +300,7 @@ fn a_group_that_lost_a_member_gets_it_back_in_one_change() {
 fn a_gateway_of_the_wrong_family_withdraws_the_route() {
     let mut world = quiet_world();
     offer(&mut world, 0, 1, Some(&[0]));
-    let route = Route { metric: 1, nexthops: [nexthop(prefixes()[4], 0)].into() };
+    let route = Route { metric: 1, nexthops: [nexthop(prefixes()[4], 0)].into(), backup: None };
     let changes = vec![(prefixes()[0], Some(route))];
     world.tell(Input::Routes { vrf: VrfId(0), protocol: Protocol::Ospf, changes });
     assert!(world.fib.routes.is_empty());
@@ -351,4 +384,106 @@ fn nothing_is_asked_of_an_interface_that_is_gone() {
     world.step(Step::Neighbor { link: 1, host: 1, mac: None });
     offer(&mut world, 0, 0, None);
     assert_eq!(world.ops, ops);
+}
+
+/// Offers the first prefixes, all of one family, one path in one event; returns what the kernel was asked for.
+fn offer_all(world: &mut World, count: usize, hops: &[usize], backup: Option<usize>) -> Vec<FibOp> {
+    let before = world.log.len();
+    let (prefixes, hops) = ((0..count).collect(), hops.to_vec());
+    world.step(Step::Routes { vrf: 0, prefixes, hops, backup });
+    world.log.split_off(before)
+}
+
+#[test]
+fn a_router_out_of_reach_costs_one_change_for_all_its_routes() {
+    let mut world = quiet_world();
+    offer_all(&mut world, 4, &[0], Some(1));
+    let ops = world.log.len();
+    world.step(Step::Reach { hop: 0, reachable: false });
+    let moved = world.log.split_off(ops);
+    assert!(
+        matches!(&moved[..], [FibOp::PutNexthop { nexthop: to, .. }] if *to == nexthop(prefixes()[0], 1)),
+        "{moved:?}"
+    );
+    world.assert_in_order();
+    world.step(Step::Reach { hop: 0, reachable: true });
+    assert_eq!(world.log.len(), ops + 1, "and one to lead them back");
+    world.assert_in_order();
+}
+
+#[test]
+fn a_group_does_without_a_router_out_of_reach_in_one_change() {
+    let mut world = quiet_world();
+    offer_all(&mut world, 4, &[0, 1], None);
+    let ops = world.log.len();
+    world.step(Step::Reach { hop: 0, reachable: false });
+    let moved = world.log.split_off(ops);
+    assert!(
+        matches!(&moved[..], [FibOp::PutGroup { members, .. }, FibOp::DelNexthop { .. }]
+            if members.len() == 1),
+        "{moved:?}"
+    );
+    world.assert_in_order();
+}
+
+#[test]
+fn when_nothing_else_is_left_a_router_out_of_reach_is_tried_all_the_same() {
+    let mut world = quiet_world();
+    offer_all(&mut world, 4, &[0], None);
+    let ops = world.log.len();
+    world.step(Step::Reach { hop: 0, reachable: false });
+    assert_eq!(world.log.len(), ops);
+}
+
+#[test]
+fn the_kernel_falls_back_by_itself_when_a_link_goes() {
+    let mut world = quiet_world();
+    offer_all(&mut world, 4, &[0], Some(1));
+    let ops = world.log.len();
+    world.link(1, Change::CarrierLost);
+    assert_eq!(world.log.len(), ops, "nobody had to say anything");
+    let spare = BTreeSet::from([nexthop(prefixes()[0], 1)]);
+    assert_eq!(world.fib.routes.len(), 4);
+    for (key, target) in &world.fib.routes {
+        assert_eq!(key.metric, Protocol::Ospf.spare_metric());
+        assert_eq!(world.fib.resolve(*target), spare);
+    }
+    // The protocol catches up: what was the spare becomes the route.
+    offer_all(&mut world, 4, &[1], None);
+    world.settle();
+    world.assert_in_order();
+}
+
+#[test]
+fn a_topology_change_moves_all_prefixes_behind_it_by_one_change() {
+    for (from, to) in [(&[0][..], &[1][..]), (&[0, 1], &[1]), (&[0, 1], &[1, 2])] {
+        let mut world = quiet_world();
+        offer_all(&mut world, 4, from, None);
+        let ops = offer_all(&mut world, 4, to, None);
+        let routes = ops.iter().filter(|op| matches!(op, FibOp::PutRoute { .. })).count();
+        assert_eq!(routes, 0, "{from:?} to {to:?}: {ops:?}");
+        world.settle();
+        world.assert_in_order();
+    }
+}
+
+#[test]
+fn who_stays_behind_is_led_to_another_object_before_the_rest_moves() {
+    let mut world = quiet_world();
+    // One more in another VRF.
+    world.step(Step::Route { vrf: 1, protocol: 1, prefix: 0, hops: Some(vec![0]), backup: None });
+    offer_all(&mut world, 4, &[0], None);
+    let ops = offer_all(&mut world, 4, &[1], None);
+    let kinds: Vec<_> = ops
+        .iter()
+        .map(|op| match op {
+            FibOp::PutNexthop { nexthop: to, .. } if *to == nexthop(prefixes()[0], 0) => "old",
+            FibOp::PutNexthop { .. } => "turn",
+            FibOp::PutRoute { key, .. } if key.table == TableId(101) => "who stays",
+            _ => "something else",
+        })
+        .collect();
+    assert_eq!(kinds, ["old", "who stays", "turn"]);
+    world.settle();
+    world.assert_in_order();
 }

@@ -48,15 +48,9 @@ impl SimFib {
                 self.objects.insert(*id, Object::Group(members));
             }
             FibOp::DelNexthop { id } => {
-                let used_by_route =
-                    self.routes.values().any(|target| *target == RouteTarget::Nexthop(*id));
-                let used_by_group = self
-                    .objects
-                    .values()
-                    .any(|object| matches!(object, Object::Group(ids) if ids.contains(id)));
+                let used = self.is_used(*id);
                 let existed = self.remove_object(*id);
-                check(!used_by_route, "a route uses the nexthop")?;
-                check(!used_by_group, "a group uses the nexthop")?;
+                check(!used, "a route or a group uses the nexthop")?;
                 check(existed, "no such nexthop")?;
             }
             FibOp::PutRoute { key, target } => {
@@ -116,6 +110,13 @@ impl SimFib {
         existed
     }
 
+    /// Whether a route or a group leads to an object.
+    pub(crate) fn is_used(&self, id: NexthopId) -> bool {
+        let names = |object: &Object| matches!(object, Object::Group(ids) if ids.contains(&id));
+        self.routes.values().any(|target| *target == RouteTarget::Nexthop(id))
+            || self.objects.values().any(names)
+    }
+
     /// Nexthop objects in our range.
     pub(crate) fn ours(&self) -> impl Iterator<Item = (&NexthopId, &Object)> {
         self.objects.iter().filter(|(id, _)| NexthopId::RANGE.contains(&id.0))
@@ -172,7 +173,8 @@ fn check(rule: bool, broken: &str) -> Result<(), String> {
 /// Another daemon's nexthops and routes cannot be named.
 fn assert_ours(op: &FibOp) {
     let ours = |id: &NexthopId| NexthopId::RANGE.contains(&id.0);
-    let metrics = Protocol::ALL.map(Protocol::kernel_metric);
+    let metrics: Vec<u32> =
+        Protocol::ALL.iter().flat_map(|p| [p.kernel_metric(), p.spare_metric()]).collect();
     match op {
         FibOp::PutNexthop { id, .. } | FibOp::DelNexthop { id } => assert!(ours(id)),
         FibOp::PutGroup { id, members } => assert!(ours(id) && members.iter().all(ours)),

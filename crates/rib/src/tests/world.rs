@@ -9,7 +9,7 @@ use bugle_types::{IfIndex, Mac, Nexthop, Prefix, TableId, Time, VrfId};
 
 use super::sim_fib::{Object, SimFib};
 use crate::fib::{FibOp, FibSnapshot, NexthopId, RouteKey, RouteTarget};
-use crate::{Input, Output, Protocol, Rib, Route};
+use crate::{Input, Output, Protocol, Rib, Route, RouteChange};
 
 pub(super) const LINKS: u32 = 3;
 
@@ -21,6 +21,18 @@ pub(super) enum Step {
         protocol: usize,
         prefix: usize,
         hops: Option<Vec<usize>>,
+        backup: Option<usize>,
+    },
+    /// One event gives several prefixes the same path.
+    Routes {
+        vrf: u32,
+        prefixes: BTreeSet<usize>,
+        hops: Vec<usize>,
+        backup: Option<usize>,
+    },
+    Reach {
+        hop: usize,
+        reachable: bool,
     },
     Clear {
         vrf: u32,
@@ -97,43 +109,105 @@ pub(super) fn address(host: u8) -> IpAddr {
     IpAddr::from([10, 0, 0, host])
 }
 
+/// A route's nexthops, and the backup.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Way {
+    pub(super) hops: BTreeSet<Nexthop>,
+    pub(super) backup: Option<Nexthop>,
+}
+
+impl Way {
+    fn new(hops: BTreeSet<Nexthop>, backup: Option<Nexthop>) -> Self {
+        let backup = backup.filter(|backup| !hops.is_empty() && !hops.contains(backup));
+        Self { hops, backup }
+    }
+
+    fn route(&self) -> Route {
+        let nexthops = self.hops.iter().copied().collect();
+        Route { metric: 7, nexthops, backup: self.backup }
+    }
+
+    /// What the kernel falls back to when the route goes with its link.
+    fn spare(&self) -> Option<Nexthop> {
+        let links: BTreeSet<_> = self.hops.iter().map(|hop| hop.ifindex).collect();
+        self.backup.filter(|backup| links.len() == 1 && !links.contains(&backup.ifindex))
+    }
+}
+
 /// What was told to the engine.
 #[derive(Default)]
 pub(super) struct Oracle {
-    pub(super) offers: BTreeMap<(VrfId, Prefix, Protocol), BTreeSet<Nexthop>>,
+    pub(super) offers: BTreeMap<(VrfId, Prefix, Protocol), Way>,
+    pub(super) unreachable: BTreeSet<(IfIndex, IpAddr)>,
     pub(super) tables: BTreeMap<VrfId, TableId>,
     pub(super) neighbors: BTreeMap<(IfIndex, IpAddr), Mac>,
 }
 
 impl Oracle {
     /// The best offer of each prefix.
-    pub(super) fn selected(&self) -> BTreeMap<(VrfId, Prefix), (Protocol, &BTreeSet<Nexthop>)> {
+    pub(super) fn selected(&self) -> BTreeMap<(VrfId, Prefix), (Protocol, &Way)> {
         let mut best = BTreeMap::new();
-        for ((vrf, prefix, protocol), hops) in &self.offers {
-            let entry = best.entry((*vrf, *prefix)).or_insert((*protocol, hops));
+        for ((vrf, prefix, protocol), way) in &self.offers {
+            let entry = best.entry((*vrf, *prefix)).or_insert((*protocol, way));
             if protocol.distance() < entry.0.distance() {
-                *entry = (*protocol, hops);
+                *entry = (*protocol, way);
             }
         }
         best
     }
 
-    /// What the kernel should hold: each route with the whole set and the part of it on usable links.
-    pub(super) fn wanted(
-        &self,
-        up: &BTreeSet<IfIndex>,
-    ) -> BTreeMap<RouteKey, (&BTreeSet<Nexthop>, BTreeSet<Nexthop>)> {
+    /// What the kernel should hold, and where each route should lead.
+    pub(super) fn wanted(&self, up: &BTreeSet<IfIndex>) -> BTreeMap<RouteKey, BTreeSet<Nexthop>> {
         let mut wanted = BTreeMap::new();
-        for ((vrf, prefix), (protocol, hops)) in self.selected() {
+        for ((vrf, prefix), (protocol, way)) in self.selected() {
             let Some(&table) = self.tables.get(&vrf) else { continue };
-            let alive: BTreeSet<_> =
-                hops.iter().copied().filter(|hop| up.contains(&hop.ifindex)).collect();
-            if !alive.is_empty() || hops.is_empty() {
-                let metric = protocol.kernel_metric();
-                wanted.insert(RouteKey { table, prefix, metric }, (hops, alive));
+            let now = self.now(way, up);
+            if now.is_empty() && !way.hops.is_empty() {
+                continue;
+            }
+            wanted.insert(RouteKey { table, prefix, metric: protocol.kernel_metric() }, now);
+            if let Some(spare) = way.spare().filter(|spare| up.contains(&spare.ifindex)) {
+                let metric = protocol.spare_metric();
+                wanted.insert(RouteKey { table, prefix, metric }, BTreeSet::from([spare]));
             }
         }
         wanted
+    }
+
+    /// Where packets should go now: the best that is left.
+    pub(super) fn now(&self, way: &Way, up: &BTreeSet<IfIndex>) -> BTreeSet<Nexthop> {
+        let usable = |hop: &Nexthop| up.contains(&hop.ifindex);
+        let alive = |hop: &Nexthop| {
+            let unreachable =
+                hop.gateway.is_some_and(|at| self.unreachable.contains(&(hop.ifindex, at)));
+            usable(hop) && !unreachable
+        };
+        let backup: BTreeSet<Nexthop> = way.backup.into_iter().collect();
+        let some = |hops: &BTreeSet<Nexthop>, test: &dyn Fn(&Nexthop) -> bool| -> BTreeSet<_> {
+            hops.iter().copied().filter(test).collect()
+        };
+        [some(&way.hops, &alive), some(&backup, &alive), some(&way.hops, &usable)]
+            .into_iter()
+            .find(|left| !left.is_empty())
+            .unwrap_or_else(|| some(&backup, &usable))
+    }
+
+    /// The objects that the kernel needs for that: the single ones, and the groups.
+    pub(super) fn objects(&self, up: &BTreeSet<IfIndex>) -> (usize, usize) {
+        let mut objects = BTreeSet::new();
+        for ((vrf, _), (_, way)) in self.selected() {
+            let now = self.now(way, up);
+            if now.is_empty() || !self.tables.contains_key(&vrf) {
+                continue;
+            }
+            objects.insert((way.clone(), false));
+            let spare = way.spare().filter(|spare| up.contains(&spare.ifindex));
+            let members = now.into_iter().filter(|_| way.hops.len() > 1);
+            let parts = members.chain(spare).map(|hop| Way::new(BTreeSet::from([hop]), None));
+            objects.extend(parts.map(|way| (way, true)));
+        }
+        let groups = objects.iter().filter(|(way, _)| way.hops.len() > 1).count();
+        (objects.len() - groups, groups)
     }
 }
 
@@ -152,6 +226,11 @@ pub(super) struct World {
     /// Snapshots on the way, with the steps they still take.
     pub(super) on_the_way: Vec<(usize, FibSnapshot)>,
     pub(super) ops: usize,
+    /// What the kernel was asked for, in lockstep.
+    pub(super) log: Vec<FibOp>,
+    /// Objects came to a path that others stood for already, so there can be more than needed; as when the kernel refuses
+    /// something, or has something else.
+    pub(super) turned: bool,
     /// Routes that the engine asked to delete.
     pub(super) deleted: BTreeSet<RouteKey>,
 }
@@ -169,6 +248,8 @@ impl World {
             slowness: 0,
             on_the_way: Vec::new(),
             ops: 0,
+            log: Vec::new(),
+            turned: false,
             deleted: BTreeSet::new(),
         };
         for link in 1..=LINKS {
@@ -193,6 +274,9 @@ impl World {
             match output {
                 Output::Fib(op) => {
                     self.ops += 1;
+                    if self.lockstep {
+                        self.log.push(op.clone());
+                    }
                     if let FibOp::DelRoute { key } = &op {
                         self.deleted.insert(*key);
                     }
@@ -244,6 +328,7 @@ impl World {
             }
             Change::Gone => {
                 self.fib.set_down(ifindex);
+                self.oracle.unreachable.retain(|(on, _)| *on != ifindex);
                 self.tell(Input::LinkGone(ifindex));
             }
         }
@@ -267,22 +352,32 @@ impl World {
         }
         self.deliver();
         match step {
-            Step::Route { vrf, protocol, prefix, hops } => {
+            Step::Route { vrf, protocol, prefix, hops, backup } => {
                 let (vrf, protocol) = (VrfId(vrf), Protocol::ALL[protocol]);
-                let prefix = prefixes()[prefix];
-                let nexthops: Option<Arc<[Nexthop]>> =
-                    hops.map(|hops| hops.into_iter().map(|index| nexthop(prefix, index)).collect());
-                let key = (vrf, prefix, protocol);
-                match &nexthops {
-                    Some(hops) => {
-                        self.oracle.offers.insert(key, hops.iter().copied().collect());
+                let change = self.change(vrf, protocol, prefix, hops, backup);
+                self.tell(Input::Routes { vrf, protocol, changes: vec![change] });
+            }
+            Step::Routes { vrf, prefixes, hops, backup } => {
+                self.turned = true;
+                let (vrf, protocol) = (VrfId(vrf), Protocol::Ospf);
+                let changes = prefixes
+                    .into_iter()
+                    .map(|prefix| self.change(vrf, protocol, prefix, Some(hops.clone()), backup))
+                    .collect();
+                self.tell(Input::Routes { vrf, protocol, changes });
+            }
+            Step::Reach { hop, reachable } => {
+                for prefix in [prefixes()[0], prefixes()[4]] {
+                    let Nexthop { ifindex, gateway: Some(address) } = nexthop(prefix, hop) else {
+                        continue;
+                    };
+                    if reachable {
+                        self.oracle.unreachable.remove(&(ifindex, address));
+                    } else {
+                        self.oracle.unreachable.insert((ifindex, address));
                     }
-                    None => {
-                        self.oracle.offers.remove(&key);
-                    }
+                    self.tell(Input::Reachable { ifindex, address, reachable });
                 }
-                let route = nexthops.map(|nexthops| Route { metric: 7, nexthops });
-                self.tell(Input::Routes { vrf, protocol, changes: vec![(prefix, route)] });
             }
             Step::Clear { vrf, protocol } => {
                 let (vrf, protocol) = (VrfId(vrf), Protocol::ALL[protocol]);
@@ -309,8 +404,32 @@ impl World {
         }
     }
 
+    /// Tells the oracle of a route; returns what to tell the engine.
+    fn change(
+        &mut self,
+        vrf: VrfId,
+        protocol: Protocol,
+        prefix: usize,
+        hops: Option<Vec<usize>>,
+        backup: Option<usize>,
+    ) -> RouteChange {
+        let (key, prefix) = ((vrf, prefixes()[prefix], protocol), prefixes()[prefix]);
+        let backup = backup.map(|index| nexthop(prefix, index));
+        let Some(hops) = hops else {
+            self.oracle.offers.remove(&key);
+            return (prefix, None);
+        };
+        let nexthops: Arc<[Nexthop]> =
+            hops.into_iter().map(|index| nexthop(prefix, index)).collect();
+        let way = Way::new(nexthops.iter().copied().collect(), backup);
+        self.oracle.offers.insert(key, way);
+        (prefix, Some(Route { metric: 7, nexthops, backup }))
+    }
+
     /// The engine dies and a new one is told the same.
     pub(super) fn restart(&mut self) {
+        self.turned = true;
+        self.oracle.unreachable.clear();
         self.rib = Rib::new();
         self.told.clear();
         self.on_the_way.clear();
@@ -320,9 +439,9 @@ impl World {
         for (vrf, table) in self.oracle.tables.clone() {
             self.tell(Input::Vrf { vrf, table: Some(table) });
         }
-        for ((vrf, prefix, protocol), hops) in self.oracle.offers.clone() {
-            let route = Route { metric: 7, nexthops: hops.into_iter().collect() };
-            self.tell(Input::Routes { vrf, protocol, changes: vec![(prefix, Some(route))] });
+        for ((vrf, prefix, protocol), way) in self.oracle.offers.clone() {
+            let changes = vec![(prefix, Some(way.route()))];
+            self.tell(Input::Routes { vrf, protocol, changes });
         }
         for ((ifindex, address), mac) in self.oracle.neighbors.clone() {
             self.tell(Input::Neighbor { ifindex, address, mac: Some(mac) });
@@ -415,29 +534,37 @@ impl World {
             .filter(|(key, _)| self.told.contains(&key.table))
             .map(|(key, to)| (*key, self.fib.resolve(*to)))
             .collect();
-        let alive: BTreeMap<_, _> =
-            wanted.iter().map(|(key, (_, hops))| (*key, hops.clone())).collect();
-        assert_eq!(there, alive);
+        assert_eq!(there, wanted);
 
-        let sets: BTreeSet<_> = wanted.values().map(|(set, _)| *set).collect();
-        let singles: BTreeSet<_> = alive.values().flatten().collect();
-        let groups = sets.iter().filter(|set| set.len() > 1).count();
-        let is_group = |object: &&Object| matches!(object, Object::Group(_));
-        assert_eq!(self.fib.ours().filter(|(_, object)| is_group(object)).count(), groups);
-        assert_eq!(self.fib.ours().count(), groups + singles.len());
-
+        let (singles, groups) = self.oracle.objects(&self.fib.up);
         let counters = self.rib.state().counters();
+        let is_group = |object: &&Object| matches!(object, Object::Group(_));
+        let ours = self.fib.ours().count();
+        let groups_there = self.fib.ours().filter(|(_, object)| is_group(object)).count();
+        assert_eq!((counters.nexthops, counters.groups), (ours - groups_there, groups_there));
+        if self.turned || !self.lockstep {
+            for (id, _) in self.fib.ours() {
+                assert!(self.fib.is_used(*id), "{id:?} is of no use");
+            }
+        } else {
+            assert_eq!((ours - groups_there, groups_there), (singles, groups));
+        }
+
+        let is_spare = |key: &&RouteKey| {
+            Protocol::ALL.iter().any(|protocol| protocol.spare_metric() == key.metric)
+        };
+        let spares = wanted.keys().filter(is_spare).count();
         assert_eq!(counters.routes, self.oracle.selected().len());
-        assert_eq!(counters.installed, there.len());
-        assert_eq!((counters.nexthops, counters.groups), (singles.len(), groups));
+        assert_eq!((counters.installed, counters.spares), (wanted.len() - spares, spares));
         assert_eq!(counters.unclaimed, 0);
 
         for (vrf, prefix) in self.oracle.selected().keys() {
-            let (protocol, hops) = self.oracle.selected()[&(*vrf, *prefix)];
+            let (protocol, way) = self.oracle.selected()[&(*vrf, *prefix)];
             let shown =
                 self.rib.state().routes(*vrf).find(|route| route.prefix == *prefix).unwrap();
             assert_eq!(shown.protocol, protocol);
-            assert!(shown.nexthops.iter().eq(hops));
+            assert!(shown.nexthops.iter().eq(&way.hops));
+            assert_eq!(shown.backup, way.backup);
             let metric = protocol.kernel_metric();
             let installed = self.oracle.tables.get(vrf).is_some_and(|table| {
                 there.contains_key(&RouteKey { table: *table, prefix: *prefix, metric })

@@ -1,0 +1,112 @@
+//! Many routes moved by one change.
+//!
+//! A topology change moves all prefixes behind some router from one path to another. They share a nexthop object, so the object
+//! itself is turned to the new path: one change for the kernel, and the last prefix follows as soon as the first. The few
+//! that stay behind on the old path get another object before.
+
+use std::collections::BTreeMap;
+
+use bugle_types::{Prefix, VrfId};
+
+use crate::object::{Path, SetId};
+use crate::rib::Rib;
+use crate::route::{Protocol, RouteChange};
+
+/// Fewer routes are moved one by one.
+const FEWEST: usize = 4;
+
+/// How many of an object's routes go one way, by the majority vote of Boyer and Moore: what is told of it is no less than the
+/// truth if it is the way of more than half.
+#[derive(Debug)]
+struct Vote {
+    path: Path,
+    lead: usize,
+    voters: usize,
+}
+
+impl Rib {
+    /// Turns the objects from which most routes go the same way.
+    pub(crate) fn change_together(
+        &mut self,
+        vrf: VrfId,
+        protocol: Protocol,
+        changes: &[RouteChange],
+    ) {
+        if changes.len() < FEWEST {
+            return;
+        }
+        let turns = self.turns(vrf, protocol, changes);
+        if turns.is_empty() {
+            return;
+        }
+        // Who goes along, in the order of the table.
+        let mut movers: Vec<(Prefix, &Path)> = changes
+            .iter()
+            .filter_map(|(prefix, route)| {
+                let route = route.as_ref()?;
+                let set = self.tables.get(&vrf)?.set(*prefix, protocol)?;
+                let path = turns.get(&set)?;
+                path.is(&route.nexthops, route.backup).then_some((*prefix, path))
+            })
+            .collect();
+        movers.sort_unstable_by_key(|(prefix, _)| *prefix);
+        movers.dedup_by_key(|(prefix, _)| *prefix);
+        let goes = |at: VrfId, by: Protocol, prefix: Prefix| {
+            (at, by) == (vrf, protocol)
+                && movers.binary_search_by_key(&prefix, |(mover, _)| *mover).is_ok()
+        };
+
+        for set in turns.keys() {
+            self.shadow.retire(*set);
+        }
+        for (at, table) in &mut self.tables {
+            table.leave(&mut self.shadow, |set, by, prefix| {
+                turns.contains_key(&set) && !goes(*at, by, prefix)
+            });
+        }
+        let Some(table) = self.tables.get_mut(&vrf) else { return };
+        let spares = table.take_spares(&self.shadow, protocol, &movers);
+        for (set, path) in &turns {
+            self.shadow.turn(*set, path);
+        }
+        table.replace_spares(&mut self.shadow, protocol, spares);
+    }
+
+    /// The objects to turn, and to which path.
+    fn turns(
+        &self,
+        vrf: VrfId,
+        protocol: Protocol,
+        changes: &[RouteChange],
+    ) -> BTreeMap<SetId, Path> {
+        let Some(table) = self.tables.get(&vrf) else { return BTreeMap::new() };
+        let mut votes: BTreeMap<SetId, Vote> = BTreeMap::new();
+        for (prefix, route) in changes {
+            let Some(set) = table.installed_on(*prefix, protocol, &self.shadow) else { continue };
+            let Some(route) = route else { continue };
+            let vote = votes.entry(set).or_insert_with(|| Vote {
+                path: Path::new(&route.nexthops, route.backup),
+                lead: 0,
+                voters: 0,
+            });
+            if vote.path.is(&route.nexthops, route.backup) {
+                vote.lead += 1;
+                vote.voters += 1;
+            } else if let Some(lead) = vote.lead.checked_sub(1) {
+                vote.lead = lead;
+            } else {
+                *vote = Vote { path: Path::new(&route.nexthops, route.backup), lead: 1, voters: 1 };
+            }
+        }
+        votes
+            .into_iter()
+            .filter(|(set, vote)| {
+                vote.voters >= FEWEST
+                    && vote.voters * 2 > self.shadow.routes(*set)
+                    && self.shadow.path(*set) != Some(&vote.path)
+                    && self.shadow.can_turn(*set, &vote.path)
+            })
+            .map(|(set, vote)| (set, vote.path))
+            .collect()
+    }
+}
