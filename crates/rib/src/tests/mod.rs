@@ -480,7 +480,7 @@ fn who_stays_behind_is_led_to_another_object_before_the_rest_moves() {
             FibOp::PutNexthop { nexthop: to, .. } if *to == nexthop(prefixes()[0], 0) => "old",
             FibOp::PutNexthop { .. } => "turn",
             FibOp::PutRoute { key, .. } if key.table == TableId(101) => "who stays",
-            _ => "something else",
+            op => panic!("{op:?} is not needed"),
         })
         .collect();
     assert_eq!(kinds, ["old", "who stays", "turn"]);
