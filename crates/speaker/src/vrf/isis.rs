@@ -163,6 +163,7 @@ impl Vrf {
                         let route = route.map(|route| rib::Route {
                             metric: route.metric,
                             nexthops: route.nexthops,
+                            backup: None,
                         });
                         (prefix, route)
                     })
