@@ -177,7 +177,7 @@ mod cli {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("bugle.toml");
         let path = file.to_str().unwrap();
-        std::fs::write(&file, "hostname = 'hv-a'\n").unwrap();
+        std::fs::write(&file, "[fib]\nnexthop-compat = 'off'\n").unwrap();
         let outcome = bugle(["check", path]).await;
         assert_eq!((outcome.status, outcome.output), (0, format!("{path}: no mistakes\n")));
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use bugle_api::{BindError, Server};
 use bugle_host::{Clock, Driver, DriverError, Recorded};
-use bugle_speaker::config::{Config, Record};
+use bugle_inject::compat::Untold;
+use bugle_speaker::config::{Config, NexthopCompat, Record};
 use thiserror::Error;
 use tokio::runtime::Builder;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::backend::{Daemon, FrontDesk};
 use crate::capabilities;
@@ -74,6 +75,7 @@ async fn serve(file: &Path, config: Config) -> Result<(), RunError> {
             recorded
         }
     };
+    let _untold = keep_routes_untold(&config);
     let (driver, handle) = Driver::open(speaker, clock)?;
     let driver = driver.with_desk(Box::new(FrontDesk(desk)))?;
     let journal = Arc::new(Journal::new(wall));
@@ -90,4 +92,15 @@ async fn serve(file: &Path, config: Config) -> Result<(), RunError> {
     };
     info!("stopped");
     Ok(done?)
+}
+
+/// Makes re-pointing a nexthop object cheap while the daemon runs, if the configuration says so.
+fn keep_routes_untold(config: &Config) -> Option<Untold> {
+    if config.fib.nexthop_compat == NexthopCompat::Leave || !config.fib.enabled {
+        return None;
+    }
+    Untold::begin().unwrap_or_else(|error| {
+        warn!("cannot set net.ipv4.nexthop_compat_mode to 0: {error}; repairs take half a microsecond for each route");
+        None
+    })
 }

@@ -6,6 +6,7 @@
 //! | [`injector`] | [`Injector`]: nexthop objects, routes and neighbours into the kernel, in batches |
 //! | [`snapshot`](mod@snapshot) | [`snapshot()`]: what the kernel holds of ours |
 //! | [`monitor`] | [`Monitor`]: interfaces and addresses as they change, and changes to what is ours |
+//! | [`compat`] | the setting that decides what it costs to re-point a nexthop object |
 //! | [`error`] | what can go wrong: with one change, or with a socket |
 //! | `encode`, `decode` | our objects as rtnetlink messages, and back |
 //! | `netlink`, `numbers` | messages and attributes as such (RFC 3549), and the numbers in the kernel's headers |
@@ -16,6 +17,7 @@
 //! bugle touches only what is its own: nexthop objects in [`NexthopId::RANGE`](bugle_rib::fib::NexthopId::RANGE), and routes
 //! and neighbour entries that carry protocol number [`PROTOCOL`].
 
+pub mod compat;
 mod decode;
 mod encode;
 pub mod error;

@@ -2,6 +2,7 @@
 //! must be root; without that it says so and tests nothing.
 
 #[cfg(test)]
+mod failover;
 mod injector;
 #[cfg(test)]
 mod monitor;

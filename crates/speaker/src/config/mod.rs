@@ -121,11 +121,24 @@ pub struct Fib {
     pub enabled: bool,
     /// `retain`: leave the routes in the kernel when the daemon stops. Default: `false`.
     pub retain: bool,
+    /// `nexthop-compat`: what becomes of `net.ipv4.nexthop_compat_mode`. Default: `"leave"`.
+    pub nexthop_compat: NexthopCompat,
+}
+
+/// What the daemon does with `net.ipv4.nexthop_compat_mode`, which is on by default: then the kernel tells of every route on a
+/// nexthop object that changes, which costs half a microsecond for each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum NexthopCompat {
+    /// `"leave"`: nothing.
+    #[default]
+    Leave,
+    /// `"off"`: turn it off for as long as the daemon runs. Programs that do not know nexthop objects cannot read routes then.
+    Off,
 }
 
 impl Default for Fib {
     fn default() -> Self {
-        Self { enabled: true, retain: false }
+        Self { enabled: true, retain: false, nexthop_compat: NexthopCompat::Leave }
     }
 }
 

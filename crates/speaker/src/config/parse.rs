@@ -16,8 +16,8 @@ use super::error::{ConfigErrors, Problem};
 use super::parse_isis::isis;
 use super::reader::{Place, Problems, Table, Value, show_duration};
 use super::{
-    Advertise, Api, Config, Fib, Hosts, LinkType, MetricType, Ospf, OspfInterface, Record,
-    StaticHost, Vrf, VrfName, is_router_id,
+    Advertise, Api, Config, Fib, Hosts, LinkType, MetricType, NexthopCompat, Ospf, OspfInterface,
+    Record, StaticHost, Vrf, VrfName, is_router_id,
 };
 
 /// `sun_path` holds 108 bytes with its final zero.
@@ -110,7 +110,9 @@ fn fib(mut table: Table<'_>) -> Fib {
     let mut fib = Fib::default();
     table.read("enabled", &mut fib.enabled, Value::boolean);
     table.read("retain", &mut fib.retain, Value::boolean);
-    table.later("nexthop-compat", "nexthop objects are always used; remove the key");
+    table.read("nexthop-compat", &mut fib.nexthop_compat, |value| {
+        value.one_of(&[("leave", NexthopCompat::Leave), ("off", NexthopCompat::Off)])
+    });
     table.finish();
     fib
 }
