@@ -200,7 +200,7 @@ fn check(file: &Path, json: bool, output: &mut impl Write) -> Result<(), Failure
         writeln!(output, "{}", json!({ "file": file, "errors": errors, "notes": notes }))?;
         return if errors.is_empty() { Ok(()) } else { Err(Failure::Input(String::new())) };
     }
-    let config = checked.map_err(|errors| {
+    checked.map_err(|errors| {
         let lines: Vec<_> = errors.iter().map(|e| format!("{}: {e}", file.display())).collect();
         Failure::Input(lines.join("\nbugle: "))
     })?;
