@@ -72,6 +72,12 @@ impl Config {
         }
     }
 
+    /// The area addresses that count: three at most (ISO 10589 section 7.1.5).
+    #[must_use]
+    pub fn areas(&self) -> &[AreaAddress] {
+        self.areas.get(..3).unwrap_or(&self.areas)
+    }
+
     /// What LSPs and sequence numbers PDUs of a level are authenticated with.
     #[must_use]
     pub const fn auth(&self, level: Level) -> &Auth {

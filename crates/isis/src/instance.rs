@@ -1,15 +1,23 @@
 //! The instance: what comes in is dispatched, what is due is done.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
 
-use bugle_lsdb::TimerQueue;
-use bugle_types::{IfIndex, Rng, SystemId, Time};
-use bugle_wire::isis::Level;
+use bugle_lsdb::{Backoff, BackoffState, TimerQueue};
+use bugle_spf::{SpfCounts, SpfRun};
+use bugle_types::{IfIndex, Mac, Prefix, Rng, SystemId, Time};
+use bugle_wire::isis::{Level, LspId, NodeId, Pdu, PduBody, TopologyId, verify};
 
-use crate::adjacency::{Adjacency, AdjacencyId};
+use crate::adjacency::{Adjacency, AdjacencyId, AdjacencyState, Cause};
 use crate::circuit::Circuit;
-use crate::config::Config;
-use crate::io::{Input, Output};
+use crate::config::{CircuitKind, Config};
+use crate::database::{LspDatabase, StoredLsp};
+use crate::io::{Event, HostRoute, Input, Mismatch, Output, Rival, Route};
+use crate::level::PerLevel;
+use crate::liveness::Session;
+use crate::originate::Origins;
+use crate::routing::{LevelRouting, Routing};
 
 /// What an instance waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,8 +26,26 @@ pub enum Timer {
     Hello(IfIndex, Option<Level>),
     /// A neighbour has been silent for its holding time.
     Holding(AdjacencyId),
+    /// The time to listen before the first election on a LAN ends.
+    Election(IfIndex, Level),
+    /// LSPs and databases are acknowledged, or asked for.
+    Psnp(IfIndex, Level),
+    /// LSPs that waited for their turn go out.
+    Flood(IfIndex, Level),
+    /// LSPs that were not acknowledged are sent again.
+    Retransmit(IfIndex, Level),
+    /// The database is described to a LAN.
+    Csnp(IfIndex, Level),
+    /// An LSP of ours that was held back goes out.
+    Originate,
+    /// LSPs of a previous run are taken back.
+    Reclaim(Level),
+    /// An LSP is refreshed, dies, or leaves the database.
+    Age,
     /// The shortest-path tree is computed.
     Spf(Level),
+    /// Nobody is waited for any longer before the end.
+    Stop,
 }
 
 /// Counters since the start.
@@ -32,8 +58,14 @@ pub struct Stats {
     pub sent: u64,
     /// LSPs put into the database.
     pub installed: u64,
+    /// LSPs of ours generated, those refreshed included.
+    pub originated: u64,
     /// LSPs sent again for want of an acknowledgement.
     pub retransmitted: u64,
+    /// LSPs that did not fit a circuit.
+    pub too_large: u64,
+    /// LSPs whose lifetime was so short that it may have been corrupted (RFC 7987 section 3.2).
+    pub short_lifetimes: u64,
     /// Runs of SPF.
     pub spf_runs: u64,
 }
@@ -45,59 +77,321 @@ pub struct Stats {
 /// order; bad PDUs are counted and dropped. Equal inputs and seeds give equal outputs.
 #[derive(Debug)]
 pub struct Isis {
-    config: Config,
-    now: Time,
-    rng: Rng,
-    circuits: BTreeMap<IfIndex, Circuit>,
-    adjacencies: BTreeMap<AdjacencyId, Adjacency>,
-    timers: TimerQueue<Timer>,
-    out: VecDeque<Output>,
-    stats: Stats,
+    pub(crate) config: Config,
+    pub(crate) now: Time,
+    /// The time of the first input.
+    pub(crate) started: Time,
+    pub(crate) rng: Rng,
+    pub(crate) circuits: BTreeMap<IfIndex, Circuit>,
+    pub(crate) adjacencies: BTreeMap<AdjacencyId, Adjacency>,
+    /// BFD sessions asked for, by circuit and neighbour's address.
+    pub(crate) sessions: BTreeMap<(IfIndex, IpAddr), Session>,
+    pub(crate) levels: PerLevel<LevelState>,
+    /// Hosts to be advertised.
+    pub(crate) hosts: BTreeMap<Prefix, HostRoute>,
+    /// The networks of circuits.
+    pub(crate) connected: BTreeSet<Prefix>,
+    /// What this system's own description is made of has changed.
+    pub(crate) links_dirty: bool,
+    /// LSPs of ours that are to be generated, and when.
+    pub(crate) postponed: TimerQueue<(Level, LspId)>,
+    /// LSPs whose content changed in this step, for the routing table.
+    pub(crate) changed: PerLevel<BTreeSet<LspId>>,
+    pub(crate) routing: Routing,
+    pub(crate) timers: TimerQueue<Timer>,
+    pub(crate) out: VecDeque<Output>,
+    pub(crate) stats: Stats,
+    pub(crate) life: Life,
 }
+
+/// What there is of each level.
+#[derive(Debug)]
+pub(crate) struct LevelState {
+    pub(crate) db: LspDatabase,
+    pub(crate) origins: Origins,
+    pub(crate) routing: LevelRouting,
+    pub(crate) backoff: Backoff,
+    /// When the pending run of SPF was asked for.
+    pub(crate) spf_asked: Option<Time>,
+}
+
+/// How far [`Input::Shutdown`] has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    Running,
+    /// Our LSPs are being purged.
+    Stopping,
+    /// Every neighbour knows, or has had the time to.
+    Stopped,
+}
+
+/// How long the end waits for acknowledgements. FRR takes two seconds for them; what was sent is what counts.
+const STOP_WAIT: Duration = Duration::from_millis(300);
 
 impl Isis {
     /// An instance without circuits.
     #[must_use]
     pub fn new(config: Config, seed: u64) -> Self {
+        let level = || LevelState {
+            db: LspDatabase::default(),
+            origins: Origins::default(),
+            routing: LevelRouting::default(),
+            backoff: Backoff::new(config.spf),
+            spf_asked: None,
+        };
         Self {
+            levels: PerLevel { l1: level(), l2: level() },
             config,
             now: Time::ZERO,
+            started: Time::MAX,
             rng: Rng::new(seed),
             circuits: BTreeMap::new(),
             adjacencies: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            connected: BTreeSet::new(),
+            links_dirty: true,
+            postponed: TimerQueue::default(),
+            changed: PerLevel::default(),
+            routing: Routing::default(),
             timers: TimerQueue::default(),
             out: VecDeque::new(),
             stats: Stats::default(),
+            life: Life::Running,
         }
     }
 
-    /// Takes an input. Never fails: bad input is counted, and told as an [`Event`](crate::Event).
-    pub fn handle(&mut self, now: Time, _input: Input<'_>) {
+    /// Takes an input. Never fails: bad input is counted, and told as an [`Event`].
+    pub fn handle(&mut self, now: Time, input: Input<'_>) {
         self.now = self.now.max(now);
-        self.rng.next_u64();
+        self.started = self.started.min(self.now);
+        match input {
+            Input::Tick => self.on_tick(),
+            Input::Config(config) => self.on_config(*config),
+            Input::Circuit(ifindex, config) if self.life == Life::Running => {
+                self.on_circuit(ifindex, config.map(|config| *config));
+            }
+            Input::Circuit(..) => {}
+            Input::Pdu { ifindex, source, bytes } => self.on_pdu(ifindex, source, bytes),
+            Input::Host(prefix, route) => self.on_host(prefix, route),
+            Input::Watch(prefix, on) => self.watch(prefix, on),
+            Input::Bfd { ifindex, peer, state } => self.on_bfd(ifindex, peer, state),
+            Input::Shutdown => self.on_shutdown(),
+        }
+        self.finish();
     }
 
     /// What the driver is to do next. Drain after every [`handle`](Self::handle).
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.out.pop_front()
+        let output = self.out.pop_front();
+        if output.is_none() {
+            // A burst leaves no long queue behind.
+            self.out.shrink_to(16);
+        }
+        output
     }
 
     /// When to call [`handle`](Self::handle) with [`Input::Tick`], and what for.
     #[must_use]
     pub fn deadline(&self) -> Option<(Time, Timer)> {
-        self.timers.next()
+        let age = |level: Level| Some((self.levels[level].db.next_deadline()?, Timer::Age));
+        let spf = |level: Level| Some((self.levels[level].backoff.deadline()?, Timer::Spf(level)));
+        let derived = [
+            self.postponed.next().map(|(time, _)| (time, Timer::Originate)),
+            age(Level::L1),
+            age(Level::L2),
+            spf(Level::L1),
+            spf(Level::L2),
+        ];
+        derived.into_iter().flatten().chain(self.timers.next()).min()
     }
 
     /// After [`Input::Shutdown`]: whether every neighbour has been told.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.circuits.is_empty()
+        self.life == Life::Stopped
     }
 
-    /// What there is to see.
-    #[must_use]
-    pub fn state(&self) -> State<'_> {
-        State { isis: self }
+    fn on_tick(&mut self) {
+        // News first: what it replaces need not be sent again.
+        self.originate();
+        self.on_age_timer();
+        while let Some(timer) = self.timers.pop_due(self.now) {
+            match timer {
+                Timer::Hello(ifindex, level) => self.on_hello_timer(ifindex, level),
+                Timer::Holding(id) => self.drop_adjacency(id, Cause::HoldingTimeExpired),
+                Timer::Election(ifindex, level) => self.on_election_timer(ifindex, level),
+                Timer::Psnp(ifindex, level) => self.on_psnp_timer(ifindex, level),
+                Timer::Flood(ifindex, level) => self.on_flood_timer(ifindex, level),
+                Timer::Retransmit(ifindex, level) => self.on_retransmit_timer(ifindex, level),
+                Timer::Csnp(ifindex, level) => self.on_csnp_timer(ifindex, level),
+                Timer::Reclaim(level) => self.on_reclaim_timer(level),
+                Timer::Stop => self.say_goodbye(),
+                // These three are derived in `deadline` and never set.
+                Timer::Originate | Timer::Age | Timer::Spf(_) => {}
+            }
+        }
+        for level in Level::ALL {
+            if self.levels[level].backoff.pop_due(self.now) {
+                self.run_spf(level);
+            }
+        }
+    }
+
+    fn on_config(&mut self, config: Config) {
+        let system_id = self.config.system_id;
+        let old = std::mem::replace(&mut self.config, Config { system_id, ..config });
+        let new = &self.config;
+        let restarts = (&old.areas, old.levels) != (&new.areas, new.levels);
+        let keys = (&old.area_auth, &old.domain_auth) != (&new.area_auth, &new.domain_auth);
+        let topologies = old.ipv6_topology != new.ipv6_topology;
+        for level in Level::ALL {
+            self.levels[level].backoff.configure(self.config.spf);
+        }
+        if restarts {
+            self.restart_circuits();
+        }
+        if keys || old.lsp_lifetime != self.config.lsp_lifetime {
+            self.say_everything_again();
+        }
+        if topologies {
+            self.take_everything_apart();
+        }
+        self.links_changed();
+        self.resolve_all_again();
+        let circuits: Vec<IfIndex> = self.circuits.keys().copied().collect();
+        for ifindex in circuits {
+            self.hello_soon(ifindex);
+        }
+        let hosts: Vec<Prefix> = self.hosts.keys().copied().collect();
+        for prefix in hosts {
+            self.advertise(prefix);
+        }
+    }
+
+    /// Areas or levels changed: every adjacency is formed anew, and what is not said any more is taken back.
+    fn restart_circuits(&mut self) {
+        let circuits: Vec<(IfIndex, crate::config::CircuitConfig)> =
+            self.circuits.iter().map(|(&index, circuit)| (index, circuit.config.clone())).collect();
+        for (ifindex, config) in circuits {
+            self.on_circuit(ifindex, None);
+            self.on_circuit(ifindex, Some(config));
+        }
+        for level in Level::ALL {
+            if !self.config.levels.includes(level) {
+                self.levels[level].origins = Origins::default();
+                let gone: Vec<LspId> =
+                    self.levels[level].db.iter().map(|(_, lsp)| lsp.entry(self.now).id).collect();
+                self.levels[level].db = LspDatabase::default();
+                self.changed[level].extend(gone);
+            }
+        }
+    }
+
+    fn on_pdu(&mut self, ifindex: IfIndex, source: Mac, bytes: &[u8]) {
+        let Some(circuit) = self.circuits.get(&ifindex) else { return };
+        if circuit.config.kind == CircuitKind::Passive
+            || source == circuit.config.mac
+            || self.life == Life::Stopped
+        {
+            return;
+        }
+        let pdu = match Pdu::parse(bytes) {
+            Ok(pdu) => pdu,
+            Err(error) => {
+                self.dropped(ifindex, source, error.kind.name(), || error.to_string());
+                return;
+            }
+        };
+        let level = match &pdu.body {
+            PduBody::P2pHello(hello) => {
+                self.stats.received += 1;
+                self.on_p2p_hello(ifindex, source, &pdu, hello);
+                return;
+            }
+            PduBody::LanHello(hello) => {
+                self.stats.received += 1;
+                self.on_lan_hello(ifindex, source, &pdu, hello);
+                return;
+            }
+            PduBody::Lsp(lsp) => lsp.header().level,
+            PduBody::Csnp(csnp) => csnp.level,
+            PduBody::Psnp(psnp) => psnp.level,
+        };
+        let Some(from) = self.adjacent_system(ifindex, source, level) else {
+            let name = pdu.body.pdu_type().name();
+            self.dropped(ifindex, source, "no-adjacency", || name.to_owned());
+            return;
+        };
+        let accepted = &self.config.auth(level).accept;
+        if !accepted.is_empty()
+            && let Err(error) = verify(pdu.bytes, accepted)
+        {
+            self.mismatch(ifindex, source, Mismatch::Authentication(error.name()));
+            return;
+        }
+        self.stats.received += 1;
+        match &pdu.body {
+            PduBody::Lsp(lsp) => self.on_lsp(ifindex, source, from, *lsp),
+            PduBody::Csnp(csnp) => self.on_csnp(ifindex, csnp),
+            PduBody::Psnp(psnp) => self.on_psnp(ifindex, psnp),
+            PduBody::P2pHello(_) | PduBody::LanHello(_) => {}
+        }
+    }
+
+    /// What every step ends with: what is new is said first, then routes are looked at.
+    fn finish(&mut self) {
+        self.originate();
+        self.update_routes();
+        if self.is_border() {
+            // What routes brought from one level to the other.
+            self.originate();
+        }
+        if self.life == Life::Stopping && self.circuits.values().all(Circuit::is_quiet) {
+            self.say_goodbye();
+        }
+    }
+
+    fn on_shutdown(&mut self) {
+        if self.life != Life::Running {
+            return;
+        }
+        self.life = Life::Stopping;
+        self.timers.set(Timer::Stop, Some(self.now + STOP_WAIT));
+        self.purge_everything();
+    }
+
+    /// The last Hello names nobody, so that neighbours need not wait for the holding time.
+    fn say_goodbye(&mut self) {
+        if self.life != Life::Stopping {
+            return;
+        }
+        self.life = Life::Stopped;
+        self.timers.set(Timer::Stop, None);
+        let circuits: Vec<(IfIndex, CircuitKind)> =
+            self.circuits.iter().map(|(&index, circuit)| (index, circuit.config.kind)).collect();
+        for (ifindex, kind) in circuits {
+            match kind {
+                CircuitKind::PointToPoint => self.send_p2p_hello(ifindex),
+                CircuitKind::Broadcast => {
+                    for level in self.levels_of(ifindex) {
+                        let interval = Duration::from_secs(1);
+                        self.send_lan_hello(ifindex, level, interval);
+                    }
+                }
+                CircuitKind::Passive => {}
+            }
+            self.on_circuit(ifindex, None);
+        }
+    }
+
+    pub(crate) fn send(&mut self, ifindex: IfIndex, destination: Mac, bytes: Vec<u8>) {
+        self.stats.sent += 1;
+        self.out.push_back(Output::Send { ifindex, destination, bytes });
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.out.push_back(Output::Event(event));
     }
 }
 
@@ -105,6 +399,14 @@ impl Isis {
 #[derive(Debug, Clone, Copy)]
 pub struct State<'a> {
     isis: &'a Isis,
+}
+
+impl Isis {
+    /// What there is to see.
+    #[must_use]
+    pub fn state(&self) -> State<'_> {
+        State { isis: self }
+    }
 }
 
 impl<'a> State<'a> {
@@ -125,9 +427,117 @@ impl<'a> State<'a> {
         self.isis.circuits.iter().map(|(&ifindex, circuit)| (ifindex, circuit))
     }
 
+    /// Whether this system is the designated one of a LAN.
+    #[must_use]
+    pub fn is_designated(&self, ifindex: IfIndex, level: Level) -> bool {
+        self.isis.is_designated(ifindex, level)
+    }
+
     /// The adjacencies, by circuit.
     pub fn adjacencies(&self) -> impl Iterator<Item = &'a Adjacency> + use<'a> {
         self.isis.adjacencies.values()
+    }
+
+    /// Whether there is an adjacency, and every neighbour has told what it has and been heard out.
+    #[must_use]
+    pub fn in_step(&self) -> bool {
+        let mut up = self.adjacencies().filter(|a| a.state == AdjacencyState::Up).peekable();
+        up.peek().is_some()
+            && up.all(|adjacency| {
+                let circuit = self.isis.circuits.get(&adjacency.id.ifindex);
+                circuit.is_some_and(|circuit| circuit.is_in_step(adjacency.levels))
+            })
+    }
+
+    /// When an adjacency ends without a Hello.
+    #[must_use]
+    pub fn expires(&self, id: AdjacencyId) -> Option<Time> {
+        self.isis.timers.deadline(Timer::Holding(id))
+    }
+
+    /// A level's database, in the order of LSP IDs.
+    pub fn database(&self, level: Level) -> impl Iterator<Item = &'a StoredLsp> + use<'a> {
+        self.isis.levels[level].db.iter().map(|(_, stored)| stored)
+    }
+
+    /// How many LSPs a level's database holds.
+    #[must_use]
+    pub fn database_len(&self, level: Level) -> usize {
+        self.isis.levels[level].db.len()
+    }
+
+    /// The name that a system gives itself (RFC 5301).
+    #[must_use]
+    pub fn hostname(&self, system: SystemId) -> Option<&'a str> {
+        if system == self.isis.config.system_id {
+            return self.isis.config.hostname.as_deref();
+        }
+        let levels = &self.isis.levels;
+        levels.l2.routing.hostname(system).or_else(|| levels.l1.routing.hostname(system))
+    }
+
+    /// The routing table, by prefix.
+    pub fn routes(&self) -> impl Iterator<Item = (Prefix, &'a Route)> + use<'a> {
+        self.isis.routing.routes()
+    }
+
+    /// The route to exactly this prefix.
+    #[must_use]
+    pub fn route(&self, prefix: Prefix) -> Option<&'a Route> {
+        self.isis.routing.route(prefix)
+    }
+
+    /// How many routes there are.
+    #[must_use]
+    pub fn routes_len(&self) -> usize {
+        self.isis.routing.len()
+    }
+
+    /// The hosts that are advertised.
+    pub fn hosts(&self) -> impl Iterator<Item = (Prefix, HostRoute)> + use<'a> {
+        self.isis.hosts.iter().map(|(&prefix, &route)| (prefix, route))
+    }
+
+    /// The best that reachable others advertise for a prefix, watched or not.
+    #[must_use]
+    pub fn rival(&self, prefix: Prefix) -> Option<Rival> {
+        self.isis.rival(prefix)
+    }
+
+    /// The cost of the shortest path to a node, as of the last run of SPF.
+    #[must_use]
+    pub fn distance(&self, level: Level, topology: TopologyId, node: NodeId) -> Option<u32> {
+        self.isis.levels[level].routing.distance(topology, node)
+    }
+
+    /// What the last run of SPF did in a level's standard topology.
+    #[must_use]
+    pub fn last_run(&self, level: Level) -> SpfRun {
+        self.isis.levels[level].routing.last_run()
+    }
+
+    /// How many runs of SPF there were in a level's standard topology, by kind.
+    #[must_use]
+    pub fn spf_counts(&self, level: Level) -> SpfCounts {
+        self.isis.levels[level].routing.spf_counts()
+    }
+
+    /// Systems and LANs in the graph of a level's standard topology.
+    #[must_use]
+    pub fn nodes(&self, level: Level) -> usize {
+        self.isis.levels[level].routing.nodes()
+    }
+
+    /// The state of a level's SPF back-off.
+    #[must_use]
+    pub fn backoff(&self, level: Level) -> BackoffState {
+        self.isis.levels[level].backoff.state(self.isis.now)
+    }
+
+    /// When SPF runs next at a level, if it is going to.
+    #[must_use]
+    pub fn spf_due(&self, level: Level) -> Option<Time> {
+        self.isis.levels[level].backoff.deadline()
     }
 
     /// Counters since the start.

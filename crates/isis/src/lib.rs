@@ -6,15 +6,35 @@
 //! | [`config`] | settings of an instance and its circuits | |
 //! | [`io`] | inputs, outputs, events | |
 //! | [`level`] | [`PerLevel`] | |
-//! | [`circuit`] | circuits | 8 |
-//! | [`adjacency`] | adjacencies | 8 |
+//! | [`circuit`] | circuits, Hellos sent | 8.2.3, 8.4.3 |
+//! | [`adjacency`] | Hellos received, adjacencies, the three-way handshake of RFC 5303 | 8.2.4, 8.4.1 |
+//! | `liveness` | BFD (RFC 6213) | |
+//! | `designated` | LANs: election, pseudonodes | 8.4.4 |
+//! | [`database`] | the LSPs in the database and their ages | 7.3.16 |
+//! | `flood` | LSPs and sequence numbers PDUs received, purges | 7.3.14 to 7.3.17 |
+//! | `transmit` | what is sent over a circuit and how fast (RFC 9681) | 7.3.15 |
+//! | `fragment` | which fragment says what | 7.3.4 |
+//! | `originate` | LSPs of ours, and how often they may change | 7.3.5 to 7.3.9, 7.3.16.1 |
+//! | `routing` | graphs, SPF, the routing table | 7.2 |
+//!
+//! An LSP's life: it comes in (`flood`), is checked against the instance in the database, installed and flooded on before anything
+//! is computed from it; `routing` takes it apart and marks the prefixes it may affect; when its lifetime ends, or its originator
+//! purges it, its header is flooded once more, and leaves after a minute.
 
 pub mod adjacency;
 pub mod circuit;
 pub mod config;
+pub mod database;
+mod designated;
+mod flood;
+mod fragment;
 pub mod instance;
 pub mod io;
 pub mod level;
+mod liveness;
+mod originate;
+mod routing;
+mod transmit;
 
 pub use adjacency::{Adjacency, AdjacencyId, AdjacencyState, Cause};
 pub use circuit::Circuit;
@@ -22,6 +42,7 @@ pub use config::{
     AttachedConfig, Auth, BackoffConfig, CircuitConfig, CircuitKind, Config, GenerationConfig,
     Ipv6Topology, Leak, Padding,
 };
+pub use database::StoredLsp;
 pub use instance::{Isis, State, Stats, Timer};
 pub use io::{
     BfdState, CLAIM_STEP, Event, HostRoute, Input, Mismatch, Output, PathType, Rival, Route,

@@ -1,0 +1,239 @@
+//! What a level's database says, in the form that routes are computed from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bugle_spf::{Edge, FirstHop, NexthopSetId, NodeKey, NodeKind, NodeUpdate, SpfCounts, SpfRun};
+use bugle_types::{PackedMap, Prefix, SystemId};
+use bugle_wire::isis::{AreaAddress, Lsp, LspId, NodeId, TopologyId};
+
+use super::content::{Content, Says};
+use super::topology::Topology;
+use super::{node_id, node_key};
+use crate::database::fragments_of;
+
+/// One level.
+#[derive(Default)]
+pub(crate) struct LevelRouting {
+    root: Option<NodeKey>,
+    standard: Topology,
+    /// That of IPv6, where it has its own.
+    ipv6: Topology,
+    lsps: BTreeMap<LspId, Content>,
+    /// Those who advertise a prefix stand together, in their order, so that nothing depends on which LSP came first.
+    prefixes: PackedMap<(Prefix, LspId), Says>,
+}
+
+impl std::fmt::Debug for LevelRouting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LevelRouting").field("lsps", &self.lsps.len()).finish_non_exhaustive()
+    }
+}
+
+impl LevelRouting {
+    /// The links of this system.
+    pub(crate) fn set_root(&mut self, root: NodeKey, links: &[(TopologyId, Edge)]) {
+        self.root = Some(root);
+        for topology in [TopologyId::STANDARD, TopologyId::IPV6] {
+            let edges = links.iter().filter(|(of, _)| *of == topology);
+            let edges: Vec<Edge> = edges.map(|&(_, edge)| edge).collect();
+            self.topology_mut(topology).set_root(root, &edges);
+        }
+    }
+
+    /// An LSP changed; `None`: it is gone, or dead. The prefixes of which something else is said are added to `dirty`.
+    pub(super) fn set_lsp(
+        &mut self,
+        own: SystemId,
+        id: LspId,
+        lsp: Option<Lsp<'_>>,
+        ipv6: TopologyId,
+        dirty: &mut Vec<Prefix>,
+    ) {
+        let mut new = lsp.map(|lsp| Content::of(lsp, ipv6));
+        // Pseudonodes have no prefixes, and this system's give no routes.
+        if let Some(content) = &mut new
+            && (id.node.is_pseudonode() || id.node.system == own)
+        {
+            content.prefixes.clear();
+        }
+        let old = match &new {
+            Some(content) => self.lsps.insert(id, content.clone()),
+            None => self.lsps.remove(&id),
+        };
+        let empty = Content::default();
+        let (before, after) = (old.as_ref().unwrap_or(&empty), new.as_ref().unwrap_or(&empty));
+        for &(prefix, says) in &before.prefixes {
+            let now = after.prefixes.binary_search_by_key(&prefix, |(prefix, _)| *prefix);
+            let now = now.ok().and_then(|place| after.prefixes.get(place));
+            if now.is_none() {
+                self.prefixes.remove(&(prefix, id));
+            }
+            if now.is_none_or(|(_, now)| *now != says) {
+                dirty.push(prefix);
+            }
+        }
+        for &(prefix, says) in &after.prefixes {
+            if self.prefixes.insert((prefix, id), says).is_none() {
+                dirty.push(prefix);
+            }
+        }
+        let same = old.is_some() == new.is_some()
+            && (before.flags, &before.edges, &before.topologies)
+                == (after.flags, &after.edges, &after.topologies);
+        if !same && self.root != Some(node_key(id.node)) {
+            self.update_node(id.node);
+        }
+    }
+
+    /// Brings the graphs in line with what a node's LSPs say.
+    fn update_node(&mut self, node: NodeId) {
+        let key = node_key(node);
+        let kind = if node.is_pseudonode() { NodeKind::Network } else { NodeKind::Router };
+        let fragments: Vec<&Content> =
+            self.lsps.range(fragments_of(node)).map(|(_, content)| content).collect();
+        // Section 7.2.5: without fragment zero the others do not count.
+        let zero = self.lsps.get(&LspId { node, fragment: 0 });
+        let mut updates = Vec::new();
+        for topology in [TopologyId::STANDARD, TopologyId::IPV6] {
+            // RFC 5120 section 3: what pseudonodes say holds for every topology.
+            let of = if node.is_pseudonode() { TopologyId::STANDARD } else { topology };
+            let update = zero.and_then(|zero| zero.in_topology(of)).map(|(overloaded, _)| {
+                let edges = fragments.iter().flat_map(|content| &content.edges);
+                let edges: Vec<Edge> =
+                    edges.filter(|(in_, _)| *in_ == of).map(|&(_, edge)| edge).collect();
+                (overloaded && !node.is_pseudonode(), edges)
+            });
+            updates.push((topology, update));
+        }
+        for (topology, update) in updates {
+            let graph = self.topology_mut(topology);
+            match update {
+                Some((no_transit, edges)) => {
+                    graph.set(NodeUpdate { key, kind, no_transit, edges: &edges });
+                }
+                None => graph.unset(key, kind),
+            }
+        }
+    }
+
+    /// Whether a topology changed since this was last asked.
+    pub(super) fn take_change(&mut self) -> bool {
+        let standard = self.standard.take_change();
+        self.ipv6.take_change() || standard
+    }
+
+    /// Runs SPF in every topology. Returns the nodes that are reached otherwise than before.
+    pub(super) fn run(&mut self) -> Vec<NodeKey> {
+        let Some(root) = self.root else { return Vec::new() };
+        let mut changed = self.standard.run(root);
+        changed.extend(self.ipv6.run(root));
+        changed.sort_unstable();
+        changed.dedup();
+        changed
+    }
+
+    /// Who advertises a prefix, and how: those that can be reached, with distance and next hops.
+    pub(super) fn advertisers(
+        &self,
+        prefix: Prefix,
+        topology: TopologyId,
+    ) -> impl Iterator<Item = (SystemId, Says, u32, NexthopSetId)> {
+        let range = (prefix, LspId::MIN)..=(prefix, LspId::MAX);
+        let graph = self.topology(topology);
+        self.prefixes.range(range).filter_map(move |((_, id), &says)| {
+            let (distance, set) = graph.node(node_key(id.node))?;
+            Some((id.node.system, says, distance, set))
+        })
+    }
+
+    /// The prefixes that a node advertises.
+    pub(super) fn prefixes_of(&self, node: NodeKey) -> impl Iterator<Item = Prefix> {
+        let fragments = self.lsps.range(fragments_of(node_id(node)));
+        fragments.flat_map(|(_, content)| content.prefixes.iter().map(|(prefix, _)| *prefix))
+    }
+
+    /// Every prefix that is advertised, as often as it is.
+    pub(super) fn prefixes(&self) -> impl Iterator<Item = Prefix> {
+        self.prefixes.keys().map(|(prefix, _)| prefix)
+    }
+
+    /// The nodes that are reached by one of these first hops.
+    pub(super) fn nodes_through(&self, hops: &BTreeSet<FirstHop>) -> Vec<NodeKey> {
+        let zeros = self.lsps.keys().filter(|id| id.fragment == 0 && !id.node.is_pseudonode());
+        let nodes = zeros.map(|id| node_key(id.node));
+        nodes
+            .filter(|&node| {
+                self.standard.is_through(node, hops) || self.ipv6.is_through(node, hops)
+            })
+            .collect()
+    }
+
+    /// The nearest systems that lead out of the area (section 7.2.9.1): the distance, and the next hops to each.
+    pub(super) fn attached(&self, topology: TopologyId) -> Vec<(u32, NexthopSetId)> {
+        let mut nearest: Vec<(u32, NexthopSetId)> = Vec::new();
+        for (key, content) in self.systems() {
+            let attached = content.in_topology(topology).is_some_and(|(_, attached)| attached);
+            let Some((distance, set)) = self.topology(topology).node(key).filter(|_| attached)
+            else {
+                continue;
+            };
+            if Some(key) == self.root || nearest.first().is_some_and(|held| held.0 < distance) {
+                continue;
+            }
+            if nearest.first().is_some_and(|held| held.0 > distance) {
+                nearest.clear();
+            }
+            nearest.push((distance, set));
+        }
+        nearest
+    }
+
+    /// Whether a system of an area other than these can be reached (section 7.2.9.2).
+    pub(crate) fn reaches_other_areas(&self, topology: TopologyId, areas: &[AreaAddress]) -> bool {
+        self.systems().any(|(key, content)| {
+            Some(key) != self.root
+                && content.areas.iter().any(|area| !areas.contains(area))
+                && self.topology(topology).node(key).is_some()
+        })
+    }
+
+    /// The systems of the level, by their fragment zero.
+    fn systems(&self) -> impl Iterator<Item = (NodeKey, &Content)> {
+        let zeros = self.lsps.iter().filter(|(id, _)| id.fragment == 0 && !id.node.is_pseudonode());
+        zeros.map(|(id, content)| (node_key(id.node), content))
+    }
+
+    /// The name that a system gives itself (RFC 5301).
+    pub(crate) fn hostname(&self, system: SystemId) -> Option<&str> {
+        let mut fragments = self.lsps.range(fragments_of(NodeId::of_system(system)));
+        fragments.find_map(|(_, content)| content.hostname.as_deref())
+    }
+
+    /// The cost of the shortest path to a node, as of the last run.
+    pub(crate) fn distance(&self, topology: TopologyId, node: NodeId) -> Option<u32> {
+        self.topology(topology).node(node_key(node)).map(|(distance, _)| distance)
+    }
+
+    /// What the last run of SPF did in the standard topology.
+    pub(crate) fn last_run(&self) -> SpfRun {
+        self.standard.last_run()
+    }
+
+    /// How many runs there have been in the standard topology, by kind.
+    pub(crate) fn spf_counts(&self) -> SpfCounts {
+        self.standard.counts()
+    }
+
+    /// Systems and LANs in the standard topology.
+    pub(crate) fn nodes(&self) -> usize {
+        self.standard.len()
+    }
+
+    pub(super) fn topology(&self, topology: TopologyId) -> &Topology {
+        if topology.is_standard() { &self.standard } else { &self.ipv6 }
+    }
+
+    fn topology_mut(&mut self, topology: TopologyId) -> &mut Topology {
+        if topology.is_standard() { &mut self.standard } else { &mut self.ipv6 }
+    }
+}

@@ -1,0 +1,70 @@
+//! What others advertise for watched prefixes.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use bugle_types::{Prefix, SystemId};
+use bugle_wire::isis::{Level, PrefixFlags};
+
+use super::content::Says;
+use crate::instance::Isis;
+use crate::io::{Output, Rival};
+
+/// What is known of a watched prefix by whoever watches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Watch {
+    Untold,
+    Told(Option<Rival>),
+}
+
+impl Isis {
+    /// Starts or ends watching what others advertise for a prefix.
+    pub(crate) fn watch(&mut self, prefix: Prefix, on: bool) {
+        if on {
+            self.routing.watches.entry(prefix).or_insert(Watch::Untold);
+            self.routing.dirty.push(prefix);
+        } else {
+            self.routing.watches.remove(&prefix);
+        }
+    }
+
+    /// The best that reachable others advertise for a prefix.
+    pub(crate) fn rival(&self, prefix: Prefix) -> Option<Rival> {
+        let topology = self.topology_of(prefix);
+        let levels = Level::ALL.into_iter();
+        let others: Vec<(u32, SystemId)> = levels
+            .flat_map(|level| self.levels[level].routing.advertisers(prefix, topology))
+            .filter(|(_, says, _, _)| !self.is_echo(says))
+            .map(|(system, says, _, _)| (says.metric, system))
+            .collect();
+        let &(metric, system) =
+            others.iter().min_by_key(|&&(metric, system)| (metric, Reverse(system)))?;
+        let systems: BTreeSet<SystemId> = others.iter().map(|&(_, system)| system).collect();
+        Some(Rival { system, metric, count: systems.len() })
+    }
+
+    /// Whether an advertisement is our own, brought back from another level (RFC 7794 section 2).
+    fn is_echo(&self, says: &Says) -> bool {
+        let brought = says.down || says.flags.contains(PrefixFlags::READVERTISED);
+        brought && says.source.is_some() && says.source == self.config.router_id
+    }
+
+    /// Reports what others advertise for watched prefixes, where it changed.
+    pub(super) fn update_rivals(&mut self, dirty: &[Prefix]) {
+        let watches = &self.routing.watches;
+        let prefixes: Vec<Prefix> = if std::mem::take(&mut self.routing.watches_dirty) {
+            watches.keys().copied().collect()
+        } else {
+            dirty.iter().copied().filter(|prefix| watches.contains_key(prefix)).collect()
+        };
+        for prefix in prefixes {
+            let rival = self.rival(prefix);
+            if let Some(known) = self.routing.watches.get_mut(&prefix)
+                && *known != Watch::Told(rival)
+            {
+                *known = Watch::Told(rival);
+                self.out.push_back(Output::Rival(prefix, rival));
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The graph of one topology of a level, and the shortest paths in it (ISO 10589 section 7.2; RFC 5120 section 6).
+
+use std::collections::BTreeSet;
+
+use bugle_spf::{
+    Edge, FirstHop, Graph, NexthopSetId, NodeKey, NodeKind, NodeUpdate, Spf, SpfCounts, SpfRun,
+};
+
+/// One topology.
+#[derive(Default)]
+pub(super) struct Topology {
+    graph: Graph,
+    spf: Spf,
+    last_run: SpfRun,
+    /// The graph changed, and nobody has asked yet.
+    changed: bool,
+    /// Nodes that nothing is known of any more: removed after the next run, so that their place is not reused before it.
+    departed: Vec<NodeKey>,
+}
+
+impl Topology {
+    /// Replaces all that is known of a node.
+    pub(super) fn set(&mut self, update: NodeUpdate<'_>) {
+        self.departed.retain(|&departed| departed != update.key);
+        // A node that is new changes nothing by itself, unless it is the root.
+        let changes = self.graph.apply(update);
+        self.changed |= !changes.is_empty();
+    }
+
+    /// Nothing is known of a node any more: it loses its edges now, and its place after the next run.
+    pub(super) fn unset(&mut self, key: NodeKey, kind: NodeKind) {
+        if self.graph.node(key).is_some() {
+            self.set(NodeUpdate { key, kind, no_transit: false, edges: &[] });
+            self.departed.push(key);
+        }
+    }
+
+    /// The root's own links, which do not wait for its LSP.
+    pub(super) fn set_root(&mut self, key: NodeKey, edges: &[Edge]) {
+        let is_new = self.graph.node(key).is_none();
+        self.set(NodeUpdate { key, kind: NodeKind::Router, no_transit: false, edges });
+        self.changed |= is_new;
+    }
+
+    /// Whether the graph changed since this was last asked, or since the last run.
+    pub(super) fn take_change(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Runs SPF. Returns the nodes whose distance or next hops changed.
+    pub(super) fn run(&mut self, root: NodeKey) -> Vec<NodeKey> {
+        self.changed = false;
+        self.last_run = self.spf.update(&self.graph, root);
+        let changed = self.spf.changed().iter().map(|change| change.key).collect();
+        for node in std::mem::take(&mut self.departed) {
+            self.graph.remove(node);
+        }
+        changed
+    }
+
+    /// Distance and next hops of a node as of the last run.
+    pub(super) fn node(&self, key: NodeKey) -> Option<(u32, NexthopSetId)> {
+        let node = self.graph.node(key)?;
+        Some((self.spf.distance(node)?, self.spf.nexthops(node)))
+    }
+
+    pub(super) fn first_hops(&self, set: NexthopSetId) -> &[FirstHop] {
+        self.spf.first_hops(set)
+    }
+
+    /// Whether a node is reached by one of these first hops.
+    pub(super) fn is_through(&self, key: NodeKey, hops: &BTreeSet<FirstHop>) -> bool {
+        let set = self.node(key).map_or(NexthopSetId::EMPTY, |(_, set)| set);
+        self.first_hops(set).iter().any(|hop| hops.contains(hop))
+    }
+
+    pub(super) fn last_run(&self) -> SpfRun {
+        self.last_run
+    }
+
+    pub(super) fn counts(&self) -> SpfCounts {
+        self.spf.counts()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.graph.len()
+    }
+}
