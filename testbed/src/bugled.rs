@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use bugle_types::Mac;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::error::{LabError, Result};
@@ -35,11 +36,18 @@ impl Bugled {
     /// If they are not there, or the daemon does not answer within 10 s.
     pub fn start(lab: &Lab, node: &Node, config: &str) -> Result<Self> {
         tools::require(["bugled", "bugle"])?;
-        let socket = socket(node);
-        let text = format!("{config}\n[api]\nsocket = \"{}\"\n", socket.display());
-        node.write("bugled.toml", &text)?;
+        configure(node, config)?;
         let process = start(lab, node)?;
         Ok(Self { lab: lab.clone(), node: node.clone(), process, connection: Mutex::default() })
+    }
+
+    /// Has the daemon read this configuration instead (SIGHUP). Whether it takes it, its log says.
+    ///
+    /// # Errors
+    /// If the daemon has ended.
+    pub fn reload(&self, config: &str) -> Result<()> {
+        configure(&self.node, config)?;
+        self.process.signal(Signal::SIGHUP)
     }
 
     /// The API's socket.
@@ -163,6 +171,11 @@ fn answer(stream: &mut impl BufRead) -> io::Result<(String, String)> {
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
     Ok((status, String::from_utf8_lossy(&body).into_owned()))
+}
+
+fn configure(node: &Node, config: &str) -> Result<PathBuf> {
+    let text = format!("{config}\n[api]\nsocket = \"{}\"\n", socket(node).display());
+    node.write("bugled.toml", &text)
 }
 
 fn start(lab: &Lab, node: &Node) -> Result<Process> {

@@ -1,4 +1,4 @@
-//! FRR in a node: zebra and ospfd, run by hand.
+//! FRR in a node: zebra, ospfd and, if asked for, bfdd, run by hand.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -14,13 +14,14 @@ use crate::process::Process;
 use crate::router::{DAEMON, Neighbor};
 use crate::tools;
 
-/// zebra and ospfd of one node.
+/// zebra, ospfd and bfdd of one node.
 #[derive(Debug)]
 pub struct Frr {
     lab: Lab,
     node: Node,
     pub(crate) zebra: Process,
     pub(crate) ospfd: Process,
+    bfdd: Option<Process>,
 }
 
 impl Frr {
@@ -33,11 +34,15 @@ impl Frr {
         node.write("zebra.conf", &ospf.zebra())?;
         node.write("ospfd.conf", &ospf.ospfd())?;
         node.write("vtysh.conf", "")?;
+        if let Some(config) = ospf.bfdd() {
+            tools::require(["bfdd"])?;
+            node.write("bfdd.conf", &config)?;
+        }
         // The daemons give up root and then create their sockets here.
         let directory = node.directory().to_string_lossy().into_owned();
         tools::run("chown", &["-R", "frr:frr", &directory])?;
-        let (zebra, ospfd) = start_daemons(lab, node)?;
-        Ok(Self { lab: lab.clone(), node: node.clone(), zebra, ospfd })
+        let (zebra, bfdd, ospfd) = start_daemons(lab, node)?;
+        Ok(Self { lab: lab.clone(), node: node.clone(), zebra, ospfd, bfdd })
     }
 
     /// Runs a command of vtysh and returns what it prints.
@@ -90,12 +95,31 @@ impl Frr {
     /// If they have not ended within 10 s.
     pub fn stop(&mut self) -> Result<()> {
         self.ospfd.stop(DAEMON)?;
+        if let Some(bfdd) = &mut self.bfdd {
+            bfdd.stop(DAEMON)?;
+        }
         self.zebra.stop(DAEMON)
+    }
+
+    /// bfdd's process, if it runs.
+    pub fn bfdd(&mut self) -> Option<&mut Process> {
+        self.bfdd.as_mut()
+    }
+
+    /// Starts bfdd again after it was killed, and waits until it answers.
+    ///
+    /// # Errors
+    /// If it does not answer within 10 s.
+    pub fn restart_bfdd(&mut self) -> Result<()> {
+        self.bfdd = None;
+        self.bfdd = Some(start_bfdd(&self.lab, &self.node)?);
+        Ok(())
     }
 
     /// Kills both daemons without last words (SIGKILL); their routes stay in the kernel.
     pub fn kill(&mut self) {
         self.ospfd.kill();
+        self.bfdd = None;
         self.zebra.kill();
     }
 
@@ -105,18 +129,26 @@ impl Frr {
     /// If a daemon does not answer within 10 s.
     pub fn restart(&mut self) -> Result<()> {
         self.kill();
-        (self.zebra, self.ospfd) = start_daemons(&self.lab, &self.node)?;
+        (self.zebra, self.bfdd, self.ospfd) = start_daemons(&self.lab, &self.node)?;
         Ok(())
     }
 }
 
-fn start_daemons(lab: &Lab, node: &Node) -> Result<(Process, Process)> {
+fn start_daemons(lab: &Lab, node: &Node) -> Result<(Process, Option<Process>, Process)> {
     let mut zebra = start_daemon(node, "zebra")?;
     let zserv = node.directory().join("zserv.api");
     lab.wait_for_daemon(&mut zebra, || zserv.exists())?;
+    let has_bfd = node.directory().join("bfdd.conf").exists();
+    let bfdd = if has_bfd { Some(start_bfdd(lab, node)?) } else { None };
     let mut ospfd = start_daemon(node, "ospfd")?;
     lab.wait_for_daemon(&mut ospfd, || vtysh(node, "show ip ospf json").is_ok())?;
-    Ok((zebra, ospfd))
+    Ok((zebra, bfdd, ospfd))
+}
+
+fn start_bfdd(lab: &Lab, node: &Node) -> Result<Process> {
+    let mut bfdd = start_daemon(node, "bfdd")?;
+    lab.wait_for_daemon(&mut bfdd, || vtysh(node, "show bfd peers json").is_ok())?;
+    Ok(bfdd)
 }
 
 fn start_daemon(node: &Node, name: &str) -> Result<Process> {
@@ -127,7 +159,8 @@ fn start_daemon(node: &Node, name: &str) -> Result<Process> {
     if name == "zebra" {
         let _ = std::fs::remove_file(&zserv);
     }
-    let arguments = [
+    let control = path("bfdd.sock");
+    let mut arguments = vec![
         "-f",
         &config,
         "-i",
@@ -147,6 +180,9 @@ fn start_daemon(node: &Node, name: &str) -> Result<Process> {
         "--log-level",
         "informational",
     ];
+    if name == "bfdd" {
+        arguments.extend(["--bfdctl", &control]);
+    }
     node.spawn(name, &Path::new(tools::FRR).join(name), &arguments)
 }
 

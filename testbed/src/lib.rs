@@ -52,7 +52,7 @@ pub use fib::{Change, FibWatch, RouteEditor};
 pub use frr::Frr;
 pub use lab::{Lab, Lan, Link, Port};
 pub use node::Node;
-pub use ospf::{Interface, Network, Ospf, Tuning};
+pub use ospf::{Bfd, Interface, Network, Ospf, Tuning};
 pub use probe::{Outage, Probe, ProbeReport};
 pub use process::Process;
 pub use router::{Neighbor, Router};

@@ -57,6 +57,17 @@ pub struct Interface {
     pub priority: u8,
     /// Whether to accept a neighbour with a larger MTU.
     pub mtu_ignore: bool,
+    /// Whether the paths to the neighbours are watched by BFD, the same on all interfaces of a router.
+    pub bfd: Option<Bfd>,
+}
+
+/// How BFD runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bfd {
+    /// The interval in both directions in milliseconds.
+    pub millis: u32,
+    /// The detection multiplier.
+    pub multiplier: u8,
 }
 
 /// The kinds of network that labs use.
@@ -83,6 +94,7 @@ impl Interface {
             cost: 10,
             priority: 1,
             mtu_ignore: false,
+            bfd: None,
         }
     }
 
@@ -96,6 +108,12 @@ impl Interface {
     #[must_use]
     pub fn broadcast(name: &str) -> Self {
         Self::new(name, Network::Broadcast)
+    }
+
+    /// This interface with BFD.
+    #[must_use]
+    pub fn with_bfd(self, millis: u32, multiplier: u8) -> Self {
+        Self { bfd: Some(Bfd { millis, multiplier }), ..self }
     }
 
     /// [`Interface::new`] for a passive interface.
@@ -132,6 +150,20 @@ impl Ospf {
         text
     }
 
+    /// The configuration of FRR's bfdd, if it is needed.
+    #[must_use]
+    pub fn bfdd(&self) -> Option<String> {
+        let Bfd { millis, multiplier } = self.bfd()?;
+        Some(format!(
+            "bfd\n profile lab\n  detect-multiplier {multiplier}\n  receive-interval {millis}\n  transmit-interval {millis}\n \
+             exit\nexit\n"
+        ))
+    }
+
+    fn bfd(&self) -> Option<Bfd> {
+        self.interfaces.iter().find_map(|interface| interface.bfd)
+    }
+
     /// The configuration of BIRD.
     #[must_use]
     pub fn bird(&self) -> String {
@@ -143,6 +175,12 @@ impl Ospf {
              protocol ospf v2 {{\n tick 1;\n ipv4 {{ import all; export {export}; }};\n",
             self.router_id
         );
+        if let Some(Bfd { millis, multiplier }) = self.bfd() {
+            let at_end = text.find("protocol ospf").unwrap_or(text.len());
+            text.insert_str(at_end, &format!(
+                "protocol bfd {{ interface \"*\" {{ interval {millis} ms; multiplier {multiplier}; }}; }}\n"
+            ));
+        }
         let areas: BTreeSet<AreaId> =
             self.interfaces.iter().map(|interface| interface.area).collect();
         for area in areas {
@@ -159,10 +197,14 @@ impl Ospf {
     /// The `[vrf.default.ospf]` part of bugle's configuration, for a router that may be transit.
     #[must_use]
     pub fn bugle(&self) -> String {
-        let mut text = format!(
-            "router-id = \"{}\"\n[vrf.default.ospf]\nstub-router = false\n",
-            self.router_id
-        );
+        let mut text = format!("router-id = \"{}\"\n", self.router_id);
+        if let Some(Bfd { millis, multiplier }) = self.bfd() {
+            let _ = writeln!(
+                text,
+                "[bfd.lab]\ntx = \"{millis}ms\"\nrx = \"{millis}ms\"\nmultiplier = {multiplier}"
+            );
+        }
+        text.push_str("[vrf.default.ospf]\nstub-router = false\n");
         for interface in &self.interfaces {
             interface.bugle(&mut text);
         }
@@ -184,6 +226,9 @@ impl Interface {
         if self.mtu_ignore {
             text.push_str(" ip ospf mtu-ignore\n");
         }
+        if self.bfd.is_some() {
+            text.push_str(" ip ospf bfd\n ip ospf bfd profile lab\n");
+        }
         if tuning == Tuning::Tuned {
             text.push_str(" ip ospf retransmit-interval 1\n");
         }
@@ -202,6 +247,9 @@ impl Interface {
         });
         if tuning == Tuning::Tuned {
             text.push_str("retransmit 2; ");
+        }
+        if self.bfd.is_some() {
+            text.push_str("bfd yes; ");
         }
         text.push_str("};\n");
     }
@@ -226,6 +274,9 @@ impl Interface {
         let _ = writeln!(text, "hello = \"{}s\"\ndead = \"{}s\"", self.hello, self.dead);
         if self.mtu_ignore {
             text.push_str("mtu-ignore = true\n");
+        }
+        if self.bfd.is_some() {
+            text.push_str("bfd = \"lab\"\n");
         }
     }
 }

@@ -233,6 +233,8 @@ pub struct Neighbor {
     pub requested: u64,
     /// LSAs sent to it and not yet acknowledged.
     pub unacknowledged: u64,
+    /// The state of the BFD session with it; `null` if there is none.
+    pub bfd: Option<String>,
 }
 
 /// An entry of a link-state database.
@@ -323,17 +325,63 @@ pub struct Host {
     pub frozen_seconds: Option<u64>,
 }
 
-/// A BFD session. This release has none.
+/// A BFD session.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct BfdSession {
     /// The VRF.
     pub vrf: String,
-    /// The interface.
-    pub interface: String,
+    /// The interface; `null` over several hops.
+    pub interface: Option<String>,
     /// The neighbour's address.
     pub address: IpAddr,
-    /// The state of RFC 5880 section 6.2.
+    /// Our address.
+    pub local: IpAddr,
+    /// The state of RFC 5880 section 6.2: `AdminDown`, `Down`, `Init` or `Up`.
     pub state: String,
+    /// The neighbour's state as it said last.
+    pub remote_state: String,
+    /// Why our state changed last, in the words of RFC 5880 section 4.1.
+    pub diagnostic: String,
+    /// Why the neighbour's did.
+    pub remote_diagnostic: String,
+    /// Who relies on it, like `ospf`.
+    pub clients: Vec<String>,
+    /// Our name for the session, in hexadecimal.
+    pub discriminator: String,
+    /// The neighbour's name for it; `null` if it is not known.
+    pub remote_discriminator: Option<String>,
+    /// Between our packets, jitter aside; `null` while none are sent by the clock.
+    pub tx_us: Option<u64>,
+    /// After so long a silence the session goes down; `null` while there is nothing to be heard.
+    pub detection_us: Option<u64>,
+    /// How many of our packets in a row the neighbour must miss.
+    pub multiplier: u8,
+    /// The same of the neighbour's packets.
+    pub remote_multiplier: u8,
+    /// Since the last packet; `null` if none came.
+    pub last_packet_us: Option<u64>,
+    /// Between echo packets; `null` while none are sent.
+    pub echo_us: Option<u64>,
+    /// What the last echo packet took to come back.
+    pub echo_round_trip_us: Option<u64>,
+    /// How packets are authenticated; `null`: not at all.
+    pub auth: Option<String>,
+    /// Packets taken.
+    pub received: u64,
+    /// Packets sent.
+    pub sent: u64,
+    /// Packets of this session that were discarded.
+    pub discarded: u64,
+    /// How often it came up.
+    pub ups: u64,
+    /// How often it left `Up`.
+    pub downs: u64,
+    /// Whether BFD runs before everything else on this machine.
+    pub realtime: bool,
+    /// How often BFD was not scheduled in time, 1 ms or more late: of all sessions.
+    pub stalls: u64,
+    /// The longest that it was late.
+    pub longest_stall_us: u64,
 }
 
 /// Route computation of one instance.

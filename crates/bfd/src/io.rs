@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bugle_types::{IfIndex, Time, VrfId};
 use bugle_wire::bfd::{Datagram, Diagnostic, Discriminator, Malformed, State};
+use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
 use crate::machine::Cause;
@@ -68,7 +69,7 @@ pub struct Arrival<'a> {
 }
 
 /// What a session watches: the path between two systems.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Path {
     /// The VRF.
     pub vrf: VrfId,
@@ -90,7 +91,7 @@ impl fmt::Display for Path {
 }
 
 /// One hop or several.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Hop {
     /// One hop, on this interface (RFC 5881).
     Single(IfIndex),
@@ -99,7 +100,7 @@ pub enum Hop {
 }
 
 /// Who asks for sessions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Client {
     /// OSPF.
     Ospf,
@@ -176,7 +177,7 @@ pub struct Endpoint {
 pub const TTL: u8 = 255;
 
 /// Something worth telling. Logs, metrics and the API are adapters over events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A session changed its state.
     Changed(Change),
@@ -208,7 +209,7 @@ pub enum Event {
 }
 
 /// A change of a session's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The session.
     pub session: Discriminator,
@@ -246,7 +247,7 @@ impl Change {
 }
 
 /// Why a packet is discarded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Discard {
     /// It ends inside the mandatory section.
     Truncated,

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use bugle_wire::bfd::{Diagnostic, State};
+use serde::{Deserialize, Serialize};
 
 /// What can change the state of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Cause {
     /// A packet in which the remote system is in this state.
     Received(State),

@@ -23,7 +23,7 @@ pub(crate) fn reply(reply: &Reply, output: &mut impl Write) -> io::Result<()> {
         Reply::Database(entries) => rows(output, &DATABASE, entries.iter().map(database_entry)),
         Reply::Routes(routes) => rows(output, &ROUTE, routes.iter().map(route)),
         Reply::Hosts(hosts) => rows(output, &HOST, hosts.iter().map(host)),
-        Reply::Bfd(sessions) => rows(output, &BFD, sessions.iter().map(bfd_session)),
+        Reply::Bfd(sessions) => bfd(sessions, output),
         Reply::Spf(instances) => rows(output, &SPF, instances.iter().map(spf)),
         Reply::Events(events) => events.iter().try_for_each(|event| self::event(event, output)),
     }
@@ -149,10 +149,10 @@ fn interfaces(interfaces: &[Interface], output: &mut impl Write) -> io::Result<(
     Ok(())
 }
 
-const NEIGHBOR: [&str; 8] =
-    ["VRF", "INTERFACE", "ROUTER ID", "ADDRESS", "STATE", "SINCE", "PRIORITY", "UNACKED"];
+const NEIGHBOR: [&str; 9] =
+    ["VRF", "INTERFACE", "ROUTER ID", "ADDRESS", "STATE", "SINCE", "PRIORITY", "UNACKED", "BFD"];
 
-fn neighbor(neighbor: &Neighbor) -> [String; 8] {
+fn neighbor(neighbor: &Neighbor) -> [String; 9] {
     [
         neighbor.vrf.clone(),
         neighbor.interface.clone(),
@@ -162,6 +162,7 @@ fn neighbor(neighbor: &Neighbor) -> [String; 8] {
         ago(neighbor.since_seconds),
         neighbor.priority.to_string(),
         neighbor.unacknowledged.to_string(),
+        or_none(neighbor.bfd.as_ref()),
     ]
 }
 
@@ -228,14 +229,49 @@ fn host(host: &Host) -> [String; 9] {
     ]
 }
 
-const BFD: [&str; 4] = ["VRF", "INTERFACE", "ADDRESS", "STATE"];
+const BFD: [&str; 9] = [
+    "VRF",
+    "INTERFACE",
+    "ADDRESS",
+    "STATE",
+    "DIAGNOSTIC",
+    "TX",
+    "DETECTION",
+    "LAST PACKET",
+    "DOWNS",
+];
 
-fn bfd_session(session: &BfdSession) -> [String; 4] {
+fn bfd(sessions: &[BfdSession], output: &mut impl Write) -> io::Result<()> {
+    rows(output, &BFD, sessions.iter().map(bfd_session))?;
+    let Some(session) = sessions.first() else { return Ok(()) };
+    if !session.realtime {
+        writeln!(output, "BFD runs without real-time priority")?;
+    }
+    if session.stalls > 0 {
+        let longest = Duration::from_micros(session.longest_stall_us);
+        writeln!(output, "not scheduled in time: {} times, at most {longest:?}", session.stalls)?;
+    }
+    Ok(())
+}
+
+fn bfd_session(session: &BfdSession) -> [String; 9] {
+    let duration = |micros: Option<u64>| {
+        or_none(micros.map(|micros| format!("{:?}", Duration::from_micros(micros))))
+    };
+    let remote = match session.remote_diagnostic.as_str() {
+        "none" => String::new(),
+        said => format!(" (neighbour: {said})"),
+    };
     [
         session.vrf.clone(),
-        session.interface.clone(),
+        or_none(session.interface.as_ref()),
         session.address.to_string(),
         session.state.clone(),
+        format!("{}{remote}", session.diagnostic),
+        duration(session.tx_us),
+        duration(session.detection_us),
+        duration(session.last_packet_us),
+        session.downs.to_string(),
     ]
 }
 

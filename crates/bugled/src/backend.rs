@@ -13,8 +13,9 @@ use bugle_types::Time;
 use tokio::sync::{Mutex, broadcast};
 
 use crate::journal::Journal;
+use crate::sessions::{Names, Seen};
 use crate::wall::Wall;
-use crate::{explain, look, metrics};
+use crate::{explain, look, metrics, sessions};
 
 /// The running daemon, as the API sees it.
 #[derive(Debug)]
@@ -43,6 +44,11 @@ impl Daemon {
             .map_err(|Stopped| Refusal::Stopping)
     }
 
+    /// Looks at BFD; `None` if there has been no session yet.
+    async fn sessions(&self) -> Result<Option<Seen>, Refusal> {
+        self.handle.bfd(Seen::at).await.map_err(|Stopped| Refusal::Stopping)
+    }
+
     async fn change(&self, change: HostChange) -> Result<(), Refusal> {
         let done = self.handle.change_host(change).await.map_err(|Stopped| Refusal::Stopping)?;
         done.map_err(refusal)
@@ -61,6 +67,18 @@ impl Backend for Daemon {
                 return Ok(Reply::Events(self.journal.latest(Some(&vrf))));
             }
             return Ok(Reply::Events(self.journal.latest(None)));
+        }
+        if topic == Topic::Bfd {
+            let asked = vrf.clone();
+            let look = self.look(move |speaker, _| {
+                let known = asked.is_none_or(|vrf| speaker.state().vrf(&vrf).is_some());
+                known.then(|| Names::of(speaker))
+            });
+            let unknown = || Refusal::UnknownVrf(vrf.clone().unwrap_or_default());
+            let names = look.await?.ok_or_else(unknown)?;
+            let seen = self.sessions().await?;
+            let described = seen.map(|seen| sessions::describe(&seen, &names, vrf.as_deref()));
+            return Ok(Reply::Bfd(described.unwrap_or_default()));
         }
         let seen = self.look(move |speaker, now| look::at(speaker, now, topic, vrf)).await??;
         Ok(seen.describe())
@@ -85,6 +103,7 @@ impl Backend for Daemon {
 
     async fn metrics(&self) -> Result<Vec<Metric>, Refusal> {
         let mut all = self.look(metrics::of_speaker).await?;
+        all.extend(self.sessions().await?.iter().flat_map(sessions::metrics));
         all.extend(metrics::of_driver(self.handle.counters()));
         all.extend(metrics::of_journal(&self.journal));
         Ok(all)

@@ -16,7 +16,7 @@ use crate::backend::{Daemon, FrontDesk};
 use crate::capabilities;
 use crate::journal::Journal;
 use crate::supervisor::Supervisor;
-use crate::wall::{Wall, seed};
+use crate::wall::{Wall, secret, seed};
 
 /// Why the daemon cannot run, or no longer.
 #[derive(Debug, Error)]
@@ -76,7 +76,7 @@ async fn serve(file: &Path, config: Config) -> Result<(), RunError> {
         }
     };
     let _untold = keep_routes_untold(&config);
-    let (driver, handle) = Driver::open(speaker, clock)?;
+    let (driver, handle) = Driver::open(speaker, clock, secret()?)?;
     let driver = driver.with_desk(Box::new(FrontDesk(desk)))?;
     let journal = Arc::new(Journal::new(wall));
     let events = handle.events();

@@ -70,9 +70,9 @@ pub(crate) fn at(
         Topic::Hosts => Reply::Hosts(
             vrfs.flat_map(|vrf| vrf.hosts().map(|view| host(vrf, &view, now))).collect(),
         ),
-        Topic::Bfd => Reply::Bfd(Vec::new()),
         Topic::Spf => Reply::Spf(vrfs.filter_map(|vrf| spf(vrf, now)).collect()),
-        // Events are the journal's.
+        // BFD has a thread of its own, and events are the journal's.
+        Topic::Bfd => Reply::Bfd(Vec::new()),
         Topic::Events => Reply::Events(Vec::new()),
     };
     Ok(Seen::Described(reply))
@@ -164,6 +164,7 @@ fn neighbors(state: State<'_>, vrf: &VrfState<'_>, now: Time) -> Vec<Neighbor> {
         backup_designated_router: set(neighbor.bdr),
         requested: count(neighbor.request_count()),
         unacknowledged: count(neighbor.retransmit_count()),
+        bfd: vrf.bfd_state(neighbor.id.ifindex, neighbor.address).map(|state| state.to_string()),
     });
     described.collect()
 }
@@ -359,6 +360,6 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn micros(duration: Duration) -> u64 {
+pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

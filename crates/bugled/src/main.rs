@@ -12,6 +12,7 @@
 //! | `supervisor` | signals, reloads, the watchdog |
 //! | `backend` | the API's questions, put to the loop |
 //! | `look` | what is copied out of the speaker on the loop's thread, and turned into answers elsewhere |
+//! | `sessions` | the same for BFD, which has a thread of its own |
 //! | `explain` | why packets to an address go where they go |
 //! | `metrics` | what is counted |
 //! | `journal` | the latest events |
@@ -26,6 +27,7 @@ mod explain;
 mod journal;
 mod look;
 mod metrics;
+mod sessions;
 mod startup;
 mod supervisor;
 mod systemd;

@@ -10,7 +10,8 @@ use bugle_types::Time;
 
 use crate::journal::Journal;
 
-type Sample = (Vec<(&'static str, String)>, u64);
+/// A value with its labels.
+pub(crate) type Sample = (Vec<(&'static str, String)>, u64);
 
 /// What the speaker knows.
 pub(crate) fn of_speaker(speaker: &Speaker, now: Time) -> Vec<Metric> {
@@ -153,15 +154,15 @@ fn hosts<'a>(vrfs: impl Iterator<Item = VrfState<'a>>) -> Vec<Sample> {
     samples.collect()
 }
 
-fn gauge(name: &'static str, help: &'static str, samples: Vec<Sample>) -> Metric {
+pub(crate) fn gauge(name: &'static str, help: &'static str, samples: Vec<Sample>) -> Metric {
     Metric { name, help, counter: false, samples }
 }
 
-fn counter(name: &'static str, help: &'static str, samples: Vec<Sample>) -> Metric {
+pub(crate) fn counter(name: &'static str, help: &'static str, samples: Vec<Sample>) -> Metric {
     Metric { name, help, counter: true, samples }
 }
 
-fn single(value: u64) -> Vec<Sample> {
+pub(crate) fn single(value: u64) -> Vec<Sample> {
     vec![(Vec::new(), value)]
 }
 

@@ -1,5 +1,7 @@
 //! The loop's time as UTC.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bugle_host::Clock;
@@ -27,6 +29,13 @@ impl Wall {
 pub(crate) fn seed() -> u64 {
     let nanos = u64::try_from(utc().as_nanos()).unwrap_or_default();
     nanos ^ u64::from(std::process::id()).rotate_right(16)
+}
+
+/// A number that nobody can guess.
+pub(crate) fn secret() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
 }
 
 #[expect(

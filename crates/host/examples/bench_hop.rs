@@ -136,7 +136,7 @@ fn start(router_id: &str, hosts: &str) -> Outcome<Handle<Speaker>> {
         "router-id = \"{router_id}\"\n[[vrf.default.ospf.interface]]\nname = \"eth0\"\narea = \"0.0.0.0\"\ntype = \"point-to-point\"\n{hosts}"
     );
     let clock = Clock::start();
-    let (driver, handle) = Driver::open(Speaker::new(1, clock.now()), clock)?;
+    let (driver, handle) = Driver::open(Speaker::new(1, clock.now()), clock, 1)?;
     drop(driver.start()?);
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(handle.configure(Config::parse(&config)?))?;

@@ -1,6 +1,6 @@
 //! The one place where bugle reads a clock.
 
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bugle_types::Time;
 
@@ -22,5 +22,13 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Time {
         Time::ZERO + self.epoch.elapsed()
+    }
+
+    /// The time now, and what the wall clock says now: since the Unix epoch. It is what the kernel stamps packets with.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the driver's clock")]
+    pub(crate) fn both(&self) -> (Time, Duration) {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        (self.now(), wall)
     }
 }

@@ -17,6 +17,10 @@ pub struct Counters {
     pub send_errors: Counter,
     /// Times that a socket could not be opened or join a group.
     pub socket_errors: Counter,
+    /// BFD packets that the kernel did not take.
+    pub bfd_send_errors: Counter,
+    /// Attempts to receive BFD packets that failed.
+    pub bfd_receive_errors: Counter,
     /// Changes asked of the kernel's forwarding table.
     pub fib_changes: Counter,
     /// Changes that the kernel refused.

@@ -2,17 +2,18 @@
 
 mod isis;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bugle_inject::{Monitor, MonitorEvent, NetlinkError};
-use bugle_speaker::{Event, HostChange, Input, Output};
+use bugle_speaker::{Event, HostChange, Input, Output, Repair, RepairStep, What};
 use bugle_types::{IfIndex, Time};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::bfd::{Bfd, News, Order};
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::desk::Desk;
@@ -67,6 +68,7 @@ pub struct Driver<E> {
     /// When to list interfaces again after that failed.
     resync_at: Option<Time>,
     forwarding: Forwarding,
+    bfd: Bfd,
     ports: BTreeMap<IfIndex, Port>,
     circuits: BTreeMap<IfIndex, isis::Circuit>,
     /// Reused for each packet.
@@ -76,6 +78,8 @@ pub struct Driver<E> {
     events: broadcast::Sender<Event>,
     /// Replies and events of this turn.
     later: Vec<Output>,
+    /// Repairs that are done when so many changes to the kernel's table have been made since the start.
+    installing: VecDeque<(u64, Event)>,
     desk: Option<Box<dyn Desk>>,
     /// Who asked for a change to the hosts that is not answered yet, by request.
     askers: BTreeMap<u64, Asker>,
@@ -108,16 +112,18 @@ enum Trouble {
     Receive(IfIndex, Option<i32>),
     Forwarding,
     Monitor,
+    Bfd,
     Told { kind: &'static str, interface: Option<String> },
 }
 
 impl<E: Engine + 'static> Driver<E> {
-    /// Opens what the loop needs, in the network namespace of the calling thread.
+    /// Opens what the loop needs, in the network namespace of the calling thread. What BFD sends must not be guessed from outside:
+    /// it comes from `seed`.
     ///
     /// # Errors
     ///
     /// If the kernel's netlink or epoll cannot be used.
-    pub fn open(engine: E, clock: Clock) -> Result<(Self, Handle<E>), DriverError> {
+    pub fn open(engine: E, clock: Clock, seed: u64) -> Result<(Self, Handle<E>), DriverError> {
         let poller = Poller::new().map_err(DriverError::Wait)?;
         let forwarding = Forwarding::open(poller.waker())?;
         let monitor = Monitor::open(forwarding.port())?;
@@ -125,6 +131,8 @@ impl<E: Engine + 'static> Driver<E> {
         let (sender, commands) = mpsc::channel(COMMAND_BACKLOG);
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
         let counters = Arc::new(Counters::default());
+        let bfd = Bfd::new(clock, seed, Arc::clone(&counters)).map_err(DriverError::Wait)?;
+        poller.add(&bfd, Token::Bfd).map_err(DriverError::Wait)?;
         let handle = Handle::new(sender, poller.waker(), events.clone(), Arc::clone(&counters));
         let driver = Self {
             engine,
@@ -133,6 +141,7 @@ impl<E: Engine + 'static> Driver<E> {
             monitor,
             resync_at: None,
             forwarding,
+            bfd,
             ports: BTreeMap::new(),
             circuits: BTreeMap::new(),
             buffer: vec![0; LARGEST_PACKET].into(),
@@ -140,6 +149,7 @@ impl<E: Engine + 'static> Driver<E> {
             commands,
             events,
             later: Vec::new(),
+            installing: VecDeque::new(),
             desk: None,
             askers: BTreeMap::new(),
             last_request: 0,
@@ -203,13 +213,17 @@ impl<E: Engine + 'static> Driver<E> {
     /// Everything that can be done now, in order of urgency, each for a bounded time.
     fn turn(&mut self, ready: &Tokens) {
         let mut woken = false;
+        // A path that has failed comes before all that goes on elsewhere.
+        if ready.iter().any(|token| token == Token::Bfd) {
+            self.read_bfd();
+        }
         for token in ready.iter() {
             match token {
                 Token::Ospf(ifindex) => self.receive(ifindex),
                 Token::Isis(ifindex) => self.receive_isis(ifindex),
                 Token::Monitor => self.read_monitor(),
                 Token::Desk => self.serve_desk(),
-                Token::Timer => {}
+                Token::Timer | Token::Bfd => {}
                 Token::Woken => woken = true,
             }
         }
@@ -253,7 +267,7 @@ impl<E: Engine + 'static> Driver<E> {
 
     fn is_stopped(&self, now: Time) -> bool {
         let Some(stop_at) = self.stop_at else { return false };
-        if self.engine.is_quiet() && self.forwarding.is_idle() {
+        if self.engine.is_quiet() && self.forwarding.is_idle() && self.bfd.is_idle() {
             return true;
         }
         if now >= stop_at {
@@ -274,7 +288,8 @@ impl<E: Engine + 'static> Driver<E> {
     fn drain(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             match output {
-                Output::Reply { .. } | Output::Event(_) => self.later.push(output),
+                Output::Event(event) => self.date(event),
+                Output::Reply { .. } => self.later.push(output),
                 Output::OpenOspf(_)
                 | Output::CloseOspf(_)
                 | Output::AllDRouters { .. }
@@ -283,12 +298,47 @@ impl<E: Engine + 'static> Driver<E> {
                 | Output::CloseIsis(_)
                 | Output::SendIsis { .. }
                 | Output::Fib(_)
-                | Output::ReadFib(_) => self.carry_out(output),
+                | Output::ReadFib(_)
+                | Output::RequestBfd { .. }
+                | Output::ReleaseBfd { .. } => self.carry_out(output),
             }
         }
     }
 
+    /// Keeps an event for later. A step of a repair is dated when it has been done, and not when it was asked for.
+    fn date(&mut self, mut event: Event) {
+        if let What::Repair(Repair { step, .. }) = event.what {
+            match step {
+                RepairStep::Detected => {}
+                RepairStep::Diverted => {
+                    self.run_forwarding();
+                    event.time = self.clock.now();
+                }
+                RepairStep::AdjacencyDown | RepairStep::Flooded | RepairStep::Computed => {
+                    event.time = self.clock.now();
+                }
+                RepairStep::Installed => {
+                    self.installing.push_back((self.counters.fib_changes.value(), event));
+                    return;
+                }
+            }
+        }
+        self.later.push(Output::Event(event));
+    }
+
+    /// Dates what was waiting for changes to the kernel that have been made.
+    fn date_installed(&mut self) {
+        let made = self.counters.fib_changes.value().saturating_sub(self.forwarding.waiting());
+        while self.installing.front().is_some_and(|(asked, _)| *asked <= made)
+            && let Some((_, mut event)) = self.installing.pop_front()
+        {
+            event.time = self.clock.now();
+            self.later.push(Output::Event(event));
+        }
+    }
+
     fn carry_out_later(&mut self) {
+        self.date_installed();
         let mut later = std::mem::take(&mut self.later);
         for output in later.drain(..) {
             self.carry_out(output);
@@ -317,6 +367,10 @@ impl<E: Engine + 'static> Driver<E> {
                 self.forwarding.change(op);
             }
             Output::ReadFib(tables) => self.forwarding.read(tables),
+            Output::RequestBfd { client, path, settings, device } => {
+                self.order_bfd(Order::Request { client, path, settings, device });
+            }
+            Output::ReleaseBfd { client, path } => self.order_bfd(Order::Release { client, path }),
             Output::Reply { request, result } => {
                 match (self.askers.remove(&request), &mut self.desk) {
                     (Some(Asker::Desk(ticket)), Some(desk)) => desk.answer(ticket, result),
@@ -336,6 +390,7 @@ impl<E: Engine + 'static> Driver<E> {
             Command::Read(look) => look(&self.engine, self.clock.now()),
             Command::Configure(config) => self.handle(Input::Config(config)),
             Command::Host { change, reply } => self.change_host(change, Asker::Handle(reply)),
+            Command::Bfd(look) => self.order_bfd(Order::Look(look)),
             Command::Stop if self.stop_at.is_some() => {}
             Command::Stop => {
                 self.stop_at = Some(self.clock.now() + STOP_WITHIN);
@@ -359,6 +414,27 @@ impl<E: Engine + 'static> Driver<E> {
         let request = self.last_request;
         self.askers.insert(request, asker);
         self.handle(Input::Host { request, change });
+    }
+
+    fn order_bfd(&mut self, order: Order) {
+        if let Err(error) = self.bfd.order(order) {
+            self.warn(Trouble::Bfd, || format!("there is no thread to be had for BFD: {error}"));
+        }
+    }
+
+    /// Tells the engine what happened to BFD sessions.
+    fn read_bfd(&mut self) {
+        while let Some(news) = self.bfd.poll_news() {
+            match news {
+                News::Event(at, event) => self.handle(Input::Bfd { at, event }),
+                News::Trouble(text) => tracing::warn!("{text}"),
+                News::Realtime(Ok(())) => tracing::info!("BFD runs with real-time priority"),
+                News::Realtime(Err(why)) => tracing::info!(
+                    "BFD runs without real-time priority ({why}): a busy machine may take its sessions down; permit \
+                     CAP_SYS_NICE, or raise LimitRTPRIO"
+                ),
+            }
+        }
     }
 
     /// Takes packets from an interface's socket.

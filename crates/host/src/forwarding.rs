@@ -117,6 +117,12 @@ impl Forwarding {
         self.injector.pending()
     }
 
+    /// How many changes have been asked for and not been made, those behind a read included.
+    pub(crate) fn waiting(&self) -> u64 {
+        let behind = self.waiting.iter().filter(|request| matches!(request, Request::Change(_)));
+        u64::try_from(self.pending() + behind.count()).unwrap_or(u64::MAX)
+    }
+
     /// Whether everything asked for is done.
     pub(crate) fn is_idle(&self) -> bool {
         self.injector.pending() == 0 && matches!(self.read, Read::None)

@@ -7,6 +7,7 @@ use bugle_speaker::{Event, HostChange, HostRefusal};
 use bugle_types::Time;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::bfd::{Look as BfdLook, View};
 use crate::counters::Counters;
 use crate::poller::Waker;
 
@@ -30,6 +31,7 @@ pub(crate) enum Command<E> {
     Read(Look<E>),
     Configure(Box<Config>),
     Host { change: HostChange, reply: oneshot::Sender<HostReply> },
+    Bfd(BfdLook),
     Stop,
 }
 
@@ -65,6 +67,25 @@ impl<E: 'static> Handle<E> {
         };
         self.send(Command::Read(Box::new(read))).await?;
         receiver.await.map_err(|_| Stopped)
+    }
+
+    /// Looks at the BFD sessions, on the thread that they run on: copy there, and format elsewhere. `None` if there has been no
+    /// session yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the loop has ended.
+    pub async fn bfd<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&View<'_>) -> T + Send + 'static,
+    ) -> Result<Option<T>, Stopped> {
+        let (sender, receiver) = oneshot::channel();
+        let look = move |view: &View<'_>| {
+            // Whoever asked may have gone.
+            let _ = sender.send(look(view));
+        };
+        self.send(Command::Bfd(Box::new(look))).await?;
+        Ok(receiver.await.ok())
     }
 
     /// Has the speaker use this configuration from now on.

@@ -8,6 +8,7 @@
 //! | [`desk`] | [`Desk`]: changes to the hosts that are asked for on the loop's own thread |
 //! | [`engine`] | [`Engine`]: what the driver needs of the speaker |
 //! | [`record`] | [`Recorded`]: a speaker, and a file of what it was told |
+//! | [`bfd`] | BFD, on a thread of its own; [`BfdView`]: what there is to see of it |
 //! | [`counters`] | [`Counters`]: what went through the sockets, and what went wrong |
 //! | [`clock`] | [`Clock`]: the one place where bugle reads a clock |
 //! | [`ospf`], `ipv4` | [`OspfSocket`]: the raw socket of an OSPF interface |
@@ -17,6 +18,7 @@
 //! | `poller` | waiting for sockets, for other threads, and for a time |
 //! | `limiter` | log messages at a bounded rate |
 
+pub mod bfd;
 pub mod clock;
 pub mod counters;
 pub mod desk;
@@ -32,6 +34,7 @@ mod poller;
 pub mod record;
 mod socket;
 
+pub use bfd::View as BfdView;
 pub use clock::Clock;
 pub use counters::Counters;
 pub use desk::Desk;

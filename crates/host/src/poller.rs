@@ -1,7 +1,7 @@
 //! Waiting for sockets, for other threads, and for a time.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub(crate) enum Token {
     Monitor,
     /// The desk for changes to the hosts.
     Desk,
+    /// The thread that BFD runs on.
+    Bfd,
     /// The time has come.
     Timer,
     /// Another thread called [`Waker::wake`].
@@ -45,9 +47,25 @@ pub(crate) struct Poller {
 pub(crate) struct Waker(Arc<EventFd>);
 
 impl Waker {
+    pub(crate) fn new() -> io::Result<Self> {
+        let event = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        Ok(Self(Arc::new(event)))
+    }
+
+    /// Forgets the wakings so far.
+    pub(crate) fn clear(&self) {
+        let _ = self.0.read();
+    }
+
     pub(crate) fn wake(&self) {
         // It fails only when so many wakings are unread that one more makes no difference.
         let _ = self.0.write(1);
+    }
+}
+
+impl AsFd for Waker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
@@ -56,10 +74,9 @@ impl Poller {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
-        let event = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
-        let poller = Self { epoll, timer, armed: None, waker: Waker(Arc::new(event)) };
+        let poller = Self { epoll, timer, armed: None, waker: Waker::new()? };
         poller.add(&poller.timer, Token::Timer)?;
-        poller.add(&*poller.waker.0, Token::Woken)?;
+        poller.add(&poller.waker, Token::Woken)?;
         Ok(poller)
     }
 
@@ -95,10 +112,8 @@ impl Poller {
             match token {
                 // It stays ready until it is set anew.
                 Token::Timer => self.set_deadline(None, Time::ZERO)?,
-                Token::Woken => {
-                    let _ = self.waker.0.read();
-                }
-                Token::Ospf(_) | Token::Isis(_) | Token::Monitor | Token::Desk => {}
+                Token::Woken => self.waker.clear(),
+                Token::Ospf(_) | Token::Isis(_) | Token::Monitor | Token::Desk | Token::Bfd => {}
             }
         }
         Ok(tokens)
@@ -140,7 +155,8 @@ impl Token {
     const WOKEN: u64 = 3 << 32;
     const DESK: u64 = 4 << 32;
     /// Above an interface's number.
-    const ISIS: u32 = 5;
+    const ISIS: u32 = 6;
+    const BFD: u64 = 5 << 32;
 
     fn encode(self) -> u64 {
         match self {
@@ -150,6 +166,7 @@ impl Token {
             Self::Timer => Self::TIMER,
             Self::Woken => Self::WOKEN,
             Self::Desk => Self::DESK,
+            Self::Bfd => Self::BFD,
         }
     }
 
@@ -160,6 +177,7 @@ impl Token {
             Self::MONITOR => Self::Monitor,
             Self::TIMER => Self::Timer,
             Self::DESK => Self::Desk,
+            Self::BFD => Self::Bfd,
             Self::WOKEN => Self::Woken,
             _ if u32::from(kind) == Self::ISIS => Self::Isis(ifindex),
             _ => Self::Ospf(ifindex),
@@ -181,6 +199,7 @@ mod tests {
             Token::Isis(IfIndex(u32::MAX)),
             Token::Monitor,
             Token::Desk,
+            Token::Bfd,
             Token::Timer,
             Token::Woken,
         ] {

@@ -164,6 +164,12 @@ impl Ospf {
             }
             Input::Interface(..) => {}
             Input::Packet { ifindex, src, dst, bytes } => self.on_packet(ifindex, src, dst, bytes),
+            Input::Unreachable { ifindex, address } => {
+                let found = self.neighbors_on(ifindex).find(|n| n.address == address);
+                if let Some(id) = found.map(|neighbor| neighbor.id) {
+                    self.neighbor_event(id, NeighborEvent::LlDown);
+                }
+            }
             Input::Host(address, route) => self.on_host(address, route),
             Input::Watch(address, on) => self.routing.watch(address, on),
             Input::Shutdown => {

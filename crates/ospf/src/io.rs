@@ -32,6 +32,13 @@ pub enum Input<'a> {
         /// The OSPF packet.
         bytes: &'a [u8],
     },
+    /// A lower layer says that a neighbour cannot be reached any more (LLDown, RFC 2328 section 10.2).
+    Unreachable {
+        /// The interface.
+        ifindex: IfIndex,
+        /// The neighbour's address.
+        address: Ipv4Addr,
+    },
     /// Advertise a host as an AS-external-LSA for its /32, or stop doing so.
     Host(Ipv4Addr, Option<ExternalRoute>),
     /// Report what others advertise for this /32, now and whenever it changes; or stop.

@@ -224,6 +224,8 @@ impl Machine {
             | Output::OpenIsis { .. }
             | Output::CloseIsis(_)
             | Output::SendIsis { .. } => return,
+            // Without an answer: OSPF goes on as where the neighbours have no BFD.
+            Output::RequestBfd { .. } | Output::ReleaseBfd { .. } => return,
             Output::SendOspf { ifindex, src, dst, mut bytes } => {
                 self.note(at, ifindex, &bytes);
                 // Room for a whole packet was reserved; many are short, and a flood keeps many of them on their way.
@@ -252,9 +254,13 @@ impl Machine {
                     self.busy += self.work.spf_node * nodes;
                     Effect::SpfRun
                 }
-                What::Ospf(_) | What::Isis(_) | What::Rib(_) | What::Host(_) | What::Notice(_) => {
-                    return;
-                }
+                What::Ospf(_)
+                | What::Isis(_)
+                | What::Rib(_)
+                | What::Host(_)
+                | What::Bfd(_)
+                | What::Repair(_)
+                | What::Notice(_) => return,
             },
         };
         self.effects.push((at, effect));

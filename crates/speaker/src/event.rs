@@ -1,12 +1,15 @@
 //! What is worth telling, in words.
 
 use std::fmt;
+use std::net::IpAddr;
 
+use bugle_bfd as bfd;
 use bugle_isis::Event as IsisEvent;
 use bugle_mobility::Event as HostEvent;
 use bugle_ospf::Event as OspfEvent;
 use bugle_rib::Event as RibEvent;
 use bugle_types::Time;
+use bugle_wire::bfd::{Diagnostic, State};
 
 /// Something that happened. Logs, the API and `bugle watch` are adapters over these.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,8 +35,69 @@ pub enum What {
     Rib(RibEvent),
     /// To a host.
     Host(HostEvent),
+    /// To a BFD session.
+    Bfd(bfd::Event),
+    /// A failure is being repaired.
+    Repair(Repair),
     /// To the configuration or the machine; a sentence.
     Notice(String),
+}
+
+/// A step of the repair of a failure. The driver dates each step when it has been done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Repair {
+    /// What failed.
+    pub of: Failure,
+    /// What was done.
+    pub step: RepairStep,
+}
+
+/// What failed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Failure {
+    /// The path to a neighbour.
+    Path(IpAddr),
+    /// The link of the interface.
+    Link,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(neighbor) => write!(f, "failure of the path to {neighbor}"),
+            Self::Link => f.write_str("failure of the link"),
+        }
+    }
+}
+
+/// The steps of a repair in their order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum RepairStep {
+    /// It was found out.
+    Detected,
+    /// What the kernel had prepared for the case is in use.
+    Diverted,
+    /// The adjacency is no more.
+    AdjacencyDown,
+    /// The neighbours were told.
+    Flooded,
+    /// Routes were computed anew.
+    Computed,
+    /// The kernel has them.
+    Installed,
+}
+
+impl fmt::Display for RepairStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Detected => "detected",
+            Self::Diverted => "traffic diverted as far as prepared",
+            Self::AdjacencyDown => "adjacency down",
+            Self::Flooded => "flooded to the neighbours",
+            Self::Computed => "routes computed",
+            Self::Installed => "routes installed",
+        })
+    }
 }
 
 impl What {
@@ -69,6 +133,13 @@ impl What {
                 RibEvent::TableTaken { .. } => "table-taken",
             },
             Self::Host(event) => host_kind(event),
+            Self::Bfd(event) => match event {
+                bfd::Event::Changed(_) => "bfd-state",
+                bfd::Event::Joined { .. } => "bfd-joined",
+                bfd::Event::Discarded { .. } => "bfd-discarded",
+                bfd::Event::Stalled { .. } => "bfd-stalled",
+            },
+            Self::Repair(_) => "repair",
             Self::Notice(_) => "notice",
         }
     }
@@ -86,6 +157,7 @@ impl What {
                 )
                 | Self::Rib(RibEvent::Failed { .. } | RibEvent::TableTaken { .. })
                 | Self::Notice(_)
+                | Self::Bfd(bfd::Event::Discarded { .. } | bfd::Event::Stalled { .. })
                 | Self::Host(
                     HostEvent::Frozen { .. } | HostEvent::Tie { .. } | HostEvent::Refused { .. }
                 )
@@ -103,6 +175,8 @@ impl fmt::Display for Event {
             What::Isis(event) => isis(f, event),
             What::Rib(event) => rib(f, event),
             What::Host(event) => host(f, event),
+            What::Bfd(event) => bfd(f, event),
+            What::Repair(Repair { of, step }) => write!(f, "{of}: {step}"),
             What::Notice(text) => f.write_str(text),
         }
     }
@@ -242,5 +316,35 @@ fn host(f: &mut fmt::Formatter<'_>, event: &HostEvent) -> fmt::Result {
         }
         HostEvent::Unfrozen { address } => write!(f, "host {address} can be claimed again"),
         HostEvent::Refused { address, reason } => write!(f, "claim of {address} refused: {reason}"),
+    }
+}
+
+fn bfd(f: &mut fmt::Formatter<'_>, event: &bfd::Event) -> fmt::Result {
+    match event {
+        bfd::Event::Changed(change) => {
+            let bfd::Change { path, from, to, cause, diagnostic, detection_time, .. } = change;
+            write!(f, "BFD to {} {from} -> {to}: {cause}", path.remote)?;
+            if *from != State::Up {
+                return Ok(());
+            }
+            write!(f, " ({diagnostic}, detection time {detection_time:?}")?;
+            if change.remote_diagnostic != Diagnostic::NONE {
+                write!(f, ", neighbour says {}", change.remote_diagnostic)?;
+            }
+            if let Some(last) = change.last_received {
+                write!(f, ", last packet at {last}")?;
+            }
+            f.write_str(")")
+        }
+        bfd::Event::Joined { client, path, state } => {
+            write!(f, "{client} watches {} by BFD, which is {state}", path.remote)
+        }
+        bfd::Event::Discarded { reason, source, count } => {
+            let source = source.map_or_else(|| "ourselves".to_owned(), |ip| ip.to_string());
+            write!(f, "BFD packets from {source} discarded: {} ({count} so far)", reason.name())
+        }
+        bfd::Event::Stalled { late, count } => {
+            write!(f, "BFD was not scheduled in time: {late:?} late ({count} times so far)")
+        }
     }
 }

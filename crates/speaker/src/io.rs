@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use bugle_bfd as bfd;
 use bugle_mobility::Refused;
 use bugle_rib::fib::{FibOp, FibSnapshot};
-use bugle_types::{Address, IfIndex, Link, Mac, TableId};
+use bugle_types::{Address, IfIndex, Link, Mac, TableId, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
@@ -63,6 +64,13 @@ pub enum Input<'a> {
     },
     /// The kernel deleted something of ours that we did not delete, or somebody else did.
     FibDisturbed,
+    /// Something happened to a BFD session.
+    Bfd {
+        /// When: BFD runs on its own, and may be ahead.
+        at: Time,
+        /// What.
+        event: bfd::Event,
+    },
     /// Somebody asks for a change to the hosts; [`Output::Reply`] answers with the same number.
     Host {
         /// Names the request.
@@ -164,6 +172,24 @@ pub enum Output {
     /// Read what the kernel holds of ours in these tables, after every change submitted so far has been carried out, and
     /// answer with [`Input::Fib`].
     ReadFib(Vec<TableId>),
+    /// A client wants a BFD session, or wants it differently; its events come as [`Input::Bfd`].
+    RequestBfd {
+        /// Who.
+        client: bfd::Client,
+        /// Between which systems.
+        path: bfd::Path,
+        /// How.
+        settings: Box<bfd::Settings>,
+        /// The device of the path's VRF, if it has one.
+        device: Option<IfIndex>,
+    },
+    /// A client has no use for a BFD session any more.
+    ReleaseBfd {
+        /// Who.
+        client: bfd::Client,
+        /// Between which systems.
+        path: bfd::Path,
+    },
     /// The answer to [`Input::Host`].
     Reply {
         /// The request's number.

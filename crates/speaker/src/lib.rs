@@ -8,9 +8,11 @@
 //! | [`config`] | [`Config`]: the configuration file, parsed and checked |
 //! | [`record`] | [`Recorder`](record::Recorder), [`Replay`](record::Replay): what a speaker was told, as text, and again |
 //! | [`state`] | [`State`]: what there is to see |
-//! | `vrf` | one VRF: its instances, its hosts, what passes between them; `vrf::isis`: what is IS-IS's own |
+//! | `bfd` | the BFD sessions that a VRF asks for |
+//! | `vrf` | one VRF: its instances, its hosts, what passes between them; `vrf::isis`: what is IS-IS's own; `vrf::repair`: what BFD finds, and what is done about it |
 //! | `ports` | which interfaces a protocol runs on |
 
+mod bfd;
 pub mod config;
 pub mod event;
 pub mod io;
@@ -21,7 +23,7 @@ pub mod state;
 mod vrf;
 
 pub use config::Config;
-pub use event::{Event, What};
+pub use event::{Event, Failure, Repair, RepairStep, What};
 pub use io::{HostChange, HostRefusal, Input, Output};
 pub use speaker::{Speaker, Timer};
 pub use state::{State, VrfState};

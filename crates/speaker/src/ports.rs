@@ -62,6 +62,12 @@ impl Machine {
         vrf.table.or_else(|| self.by_name(name.as_str())?.vrf_table)
     }
 
+    /// The device of a VRF, if it has one.
+    pub(crate) fn vrf_device(&self, name: &VrfName) -> Option<IfIndex> {
+        let device = self.by_name(name.as_str())?;
+        (!name.is_default() && device.vrf_table.is_some()).then_some(device.ifindex)
+    }
+
     /// Whether an interface belongs to a VRF: to its VRF device where there is one; else it belongs to whichever VRF's
     /// patterns name it.
     pub(crate) fn belongs(&self, link: &Link, name: &VrfName) -> bool {

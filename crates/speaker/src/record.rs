@@ -8,6 +8,7 @@
 use std::fmt::{self, Write};
 use std::net::Ipv4Addr;
 
+use bugle_bfd as bfd;
 use bugle_rib::fib::{FibOp, FibSnapshot};
 use bugle_types::{Address, IfIndex, Link, Mac, Time};
 use serde::{Deserialize, Serialize, Serializer};
@@ -54,6 +55,7 @@ enum Told {
     Fib(FibSnapshot),
     FibFailed { op: FibOp, reason: String },
     FibDisturbed,
+    Bfd { at: Time, event: bfd::Event },
     Host { request: u64, change: HostChange },
     Shutdown,
 }
@@ -78,6 +80,7 @@ impl Told {
             Self::Fib(snapshot) => Input::Fib(snapshot),
             Self::FibFailed { op, reason } => Input::FibFailed { op, reason },
             Self::FibDisturbed => Input::FibDisturbed,
+            Self::Bfd { at, event } => Input::Bfd { at, event },
             Self::Host { request, change } => Input::Host { request, change },
             Self::Shutdown => Input::Shutdown,
         };

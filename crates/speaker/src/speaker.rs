@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use bugle_bfd as bfd;
 use bugle_isis as isis;
 use bugle_mobility as mobility;
 use bugle_ospf as ospf;
@@ -12,7 +13,7 @@ use bugle_rib::{self as rib, Protocol, Rib};
 use bugle_types::{Address, IfIndex, Link, Rng, RouterId, TableId, Time, VrfId};
 
 use crate::config::{self, Config, VrfName};
-use crate::event::{Event, What};
+use crate::event::{Event, RepairStep, What};
 use crate::io::{HostChange, HostRefusal, Input, Output};
 use crate::ports::Machine;
 use crate::vrf::{Context, Identity, Vrf};
@@ -32,6 +33,8 @@ pub enum Timer {
     Isis(VrfId, isis::Timer),
     /// A host's.
     Host(VrfId),
+    /// A BFD session whose neighbour has not come back is given up.
+    Bfd(VrfId),
     /// The databases have had time enough to be in step before hosts are claimed.
     Settled(VrfId),
     /// The forwarding table is to be read.
@@ -132,6 +135,7 @@ impl Speaker {
                 self.rib.handle(self.now, rib::Input::Failed { op, reason });
             }
             Input::FibDisturbed => self.rib.handle(self.now, rib::Input::Disturbed),
+            Input::Bfd { at, event } => self.on_bfd(at, event),
             Input::Host { request, change } if self.is_ready() || self.stopping => {
                 self.on_host_change(request, change);
             }
@@ -163,6 +167,7 @@ impl Speaker {
                 ospf.map(|(time, timer)| (time, Timer::Ospf(vrf.id, timer))),
                 vrf.mobility.deadline().map(|(time, _)| (time, Timer::Host(vrf.id))),
                 vrf.settle.map(|time| (time, Timer::Settled(vrf.id))),
+                vrf.bfd.deadline().map(|time| (time, Timer::Bfd(vrf.id))),
             ]
         });
         let rib = self.rib.deadline().map(|(time, _)| (time, Timer::ReadFib));
@@ -180,8 +185,10 @@ impl Speaker {
     }
 
     fn on_tick(&mut self) {
-        let now = self.now;
-        for vrf in self.vrfs.values_mut() {
+        let Self { now, machine, vrfs, rib, out, .. } = self;
+        let now = *now;
+        for (name, vrf) in vrfs {
+            vrf.tick_bfd(&mut Context { now, name, machine, rib, out });
             if let Some(ospf) = &mut vrf.ospf
                 && ospf.deadline().is_some_and(|(time, _)| time <= now)
             {
@@ -196,7 +203,7 @@ impl Speaker {
                 vrf.mobility.handle(now, mobility::Input::Tick);
             }
             if vrf.settle.is_some_and(|time| time <= now) {
-                vrf.settled(now, &self.machine);
+                vrf.settled(now, machine);
             }
         }
         self.rib.handle(now, rib::Input::Tick);
@@ -299,6 +306,30 @@ impl Speaker {
         self.apply();
     }
 
+    /// BFD has something to tell. What fails is repaired in this order: the forwarding table goes round the path as far as
+    /// that is prepared, then the adjacency ends, the neighbours are told, and routes are computed anew.
+    fn on_bfd(&mut self, at: Time, event: bfd::Event) {
+        let path = match &event {
+            bfd::Event::Changed(change) => Some(change.path),
+            bfd::Event::Joined { path, .. } => Some(*path),
+            bfd::Event::Discarded { .. } | bfd::Event::Stalled { .. } => None,
+        };
+        let interface = path.and_then(|path| match path.hop {
+            bfd::Hop::Single(ifindex) => Some(self.machine.name(ifindex)),
+            bfd::Hop::Multi(_) => None,
+        });
+        let Self { now, config, machine, vrfs, rib, out, asked, .. } = self;
+        let concerned = vrfs.iter_mut().find(|(_, vrf)| Some(vrf.id) == path.map(|path| path.vrf));
+        let vrf = concerned.as_ref().map(|(name, _)| name.to_string());
+        let what = What::Bfd(event);
+        out.push_back(Output::Event(Event { time: at, vrf, interface, what }));
+        let (Some((name, vrf)), bfd::Event::Changed(change)) = (concerned, event) else { return };
+        if vrf.on_bfd(&mut Context { now: *now, name, machine, rib, out }, at, &change) {
+            pump_rib(*now, config.fib.enabled, rib, asked, out);
+            vrf.end_adjacency(&mut Context { now: *now, name, machine, rib, out }, change.path);
+        }
+    }
+
     /// Tells the hosts of every VRF about an interface.
     fn tell_port(&mut self, ifindex: IfIndex) {
         let Some(link) = self.machine.links.get(&ifindex) else { return };
@@ -354,6 +385,7 @@ impl Speaker {
         let mut taken: BTreeMap<IfIndex, &VrfName> = BTreeMap::new();
         let Self { now, config, machine, vrfs, rib, out, rng, .. } = self;
         let identity = Identity { router_id, hostname: config.hostname.as_deref() };
+        let profiles = &config.bfd;
         for (name, config) in &config.vrfs {
             let Some(vrf) = vrfs.get_mut(name) else { continue };
             let mut interfaces = machine.ospf_interfaces(name, config);
@@ -364,6 +396,12 @@ impl Speaker {
             vrf.configure(&mut cx, identity, config, &infrastructure, rng);
             vrf.set_interfaces(&mut cx, interfaces);
             vrf.set_circuits(&mut cx, circuits);
+            let wanted = vrf.interfaces.iter().filter_map(|(&ifindex, interface)| {
+                let block = config.ospf.as_ref()?.interface(&interface.name)?;
+                Some((ifindex, profiles.get(block.bfd.as_ref()?)?.profile()?))
+            });
+            let wanted = wanted.collect();
+            vrf.set_bfd(&mut cx, &wanted, machine.vrf_device(name));
         }
         for (request, change) in std::mem::take(&mut self.early) {
             self.on_host_change(request, change);
@@ -484,6 +522,10 @@ impl Speaker {
                 any |= vrf.pump_hosts(&mut Context { now: *now, name, machine, rib, out });
             }
             any |= pump_rib(*now, config.fib.enabled, rib, asked, out);
+            for (name, vrf) in vrfs.iter_mut().filter(|(_, vrf)| vrf.is_computed()) {
+                let cx = &mut Context { now: *now, name, machine, rib, out };
+                vrf.repaired(cx, RepairStep::Installed);
+            }
             if !any {
                 break;
             }

@@ -1,12 +1,12 @@
 //! What there is to see: a borrowed view for show commands, the API and metrics.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use bugle_isis as isis;
 use bugle_mobility as mobility;
 use bugle_ospf as ospf;
 use bugle_rib::{Counters, SelectedRoute};
-use bugle_types::{IfIndex, Prefix, RouterId, TableId, Time};
+use bugle_types::{IfIndex, Prefix, RouterId, TableId, Time, VrfId};
 
 use crate::config::{Config, VrfName};
 use crate::speaker::Speaker;
@@ -105,6 +105,22 @@ impl<'a> VrfState<'a> {
     #[must_use]
     pub fn isis(&self) -> Option<isis::State<'a>> {
         self.vrf.isis.as_ref().map(isis::Isis::state)
+    }
+
+    /// The state of the BFD session that watches the path to a neighbour of OSPF; `None` if none does.
+    #[must_use]
+    pub fn bfd_state(
+        &self,
+        ifindex: IfIndex,
+        neighbor: Ipv4Addr,
+    ) -> Option<bugle_wire::bfd::State> {
+        self.vrf.bfd.state(crate::bfd::path(self.vrf.id, ifindex, neighbor))
+    }
+
+    /// Its number, by which BFD knows it.
+    #[must_use]
+    pub fn id(&self) -> VrfId {
+        self.vrf.id
     }
 
     /// When OSPF next computes routes, if it is going to.

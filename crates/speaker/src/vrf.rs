@@ -1,6 +1,7 @@
 //! One VRF: its protocol instances, its hosts, and what passes between them.
 
 mod isis;
+mod repair;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -13,9 +14,11 @@ use bugle_ospf::{self as ospf, ExternalRoute, InterfaceConfig, Ospf};
 use bugle_rib::fib::{FibSnapshot, RouteTarget};
 use bugle_rib::{self as rib, Protocol, Rib, RouteChange};
 use bugle_types::{IfIndex, Mac, Nexthop, Prefix, Rng, RouterId, TableId, Time, VrfId};
+use bugle_wire::ospf::LsaType;
 
+use crate::bfd::Sessions;
 use crate::config::{self, Advertise, MetricType, VrfName};
-use crate::event::{Event, What};
+use crate::event::{Event, Repair, RepairStep, What};
 use crate::io::Output;
 use crate::ports::Machine;
 
@@ -34,7 +37,7 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn tell(&mut self, interface: Option<String>, what: What) {
+    pub(crate) fn tell(&mut self, interface: Option<String>, what: What) {
         let vrf = Some(self.name.to_string());
         self.out.push_back(Output::Event(Event { time: self.now, vrf, interface, what }));
     }
@@ -76,6 +79,9 @@ pub(crate) struct Vrf {
     unanswered: BTreeSet<Prefix>,
     /// Who has had routes to offer.
     routed: Routed,
+    pub(crate) bfd: Sessions,
+    /// The failure that is being repaired, on which interface, and how far that has got.
+    repair: Option<(Option<String>, Repair)>,
 }
 
 /// The protocols that have had routes to offer.
@@ -106,6 +112,8 @@ impl Vrf {
             settle: Some(now + SETTLE),
             unanswered: BTreeSet::new(),
             routed: Routed::default(),
+            bfd: Sessions::default(),
+            repair: None,
         }
     }
 
@@ -200,6 +208,7 @@ impl Vrf {
         while let Some(output) = ospf.poll_output() {
             self.on_ospf_output(cx, output);
         }
+        self.set_bfd(cx, &BTreeMap::new(), None);
         for (ifindex, config) in std::mem::take(&mut self.interfaces) {
             if speaks(&config) {
                 cx.out.push_back(Output::CloseOspf(ifindex));
@@ -356,10 +365,15 @@ impl Vrf {
 
     /// Carries OSPF's outputs to where they belong. Whether there were any.
     fn pump_ospf(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut any = false;
+        let (mut any, mut flooded) = (false, false);
         while let Some(output) = self.ospf.as_mut().and_then(Ospf::poll_output) {
             any = true;
+            flooded |= matches!(&output, ospf::Output::Event(ospf::Event::Originated { key, .. })
+                if key.ls_type == LsaType::ROUTER);
             self.on_ospf_output(cx, output);
+        }
+        if flooded {
+            self.repaired(cx, RepairStep::Flooded);
         }
         any
     }
@@ -417,6 +431,7 @@ impl Vrf {
                 }
             }
             ospf::Output::Event(event) => {
+                self.on_ospf_event(cx, &event);
                 let interface = match &event {
                     ospf::Event::InterfaceState { ifindex, .. }
                     | ospf::Event::DesignatedRouter { ifindex, .. }

@@ -27,6 +27,7 @@ use std::num::{NonZeroU8, NonZeroU32};
 use std::ops::Deref;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::error::DecodeError;
@@ -318,7 +319,7 @@ impl fmt::Display for AuthType {
 }
 
 /// The states of a session (section 4.1).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum State {
     /// Held down by the administrator, which says nothing about the path.
     AdminDown,
@@ -360,7 +361,10 @@ impl fmt::Display for State {
 }
 
 /// Why a session changed its state (section 4.1).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct Diagnostic(pub u8);
 
 impl Diagnostic {
@@ -422,7 +426,8 @@ impl Flags {
 }
 
 /// A system's name for a session, never zero.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Discriminator(NonZeroU32);
 
 impl Discriminator {

@@ -112,6 +112,7 @@ fn neighbor() -> Neighbor {
         backup_designated_router: None,
         requested: 0,
         unacknowledged: 0,
+        bfd: None,
     }
 }
 

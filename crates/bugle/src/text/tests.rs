@@ -112,6 +112,7 @@ fn neighbors_database_and_spf_are_tables() {
         backup_designated_router: None,
         requested: 0,
         unacknowledged: 0,
+        bfd: Some("Up".to_owned()),
     }])));
     insta::assert_snapshot!(shown(&Reply::Database(vec![DatabaseEntry {
         vrf: "default".to_owned(),

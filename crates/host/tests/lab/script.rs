@@ -33,6 +33,7 @@ pub(crate) enum Told {
     Fib(FibSnapshot),
     FibFailed { op: FibOp, reason: String },
     FibDisturbed,
+    Bfd(bugle_bfd::Event),
     Host(u64),
     Shutdown,
 }
@@ -76,6 +77,7 @@ impl Engine for Scripted {
             Input::Fib(snapshot) => Told::Fib(snapshot),
             Input::FibFailed { op, reason } => Told::FibFailed { op, reason },
             Input::FibDisturbed => Told::FibDisturbed,
+            Input::Bfd { event, .. } => Told::Bfd(event),
             Input::Host { request, .. } => {
                 let result = Err(HostRefusal::UnknownVrf("not this one".to_owned()));
                 self.script.0.lock().unwrap().outputs.push_back(Output::Reply { request, result });
@@ -121,7 +123,7 @@ impl Actor {
         let (sender, told) = channel();
         let engine = Scripted { script: script.clone(), told: sender };
         let (handle, end) = namespace.run(move || {
-            let (driver, handle) = Driver::open(engine, Clock::start()).unwrap();
+            let (driver, handle) = Driver::open(engine, Clock::start(), 1).unwrap();
             (handle, driver.start().unwrap())
         });
         Self { script, handle, end, told }

@@ -19,7 +19,7 @@ impl Router {
         let clock = Clock::start();
         let speaker = Speaker::new(1, clock.now());
         let (handle, end) = namespace.run(move || {
-            let (driver, handle) = Driver::open(speaker, clock).unwrap();
+            let (driver, handle) = Driver::open(speaker, clock, 1).unwrap();
             (handle, driver.start().unwrap())
         });
         block_on(handle.configure(config)).unwrap();

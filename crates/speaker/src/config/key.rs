@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use bugle_bfd::config::AuthenticationError;
 use bugle_wire::isis::{Algorithm, Key, KeyError};
 use serde::{Deserialize, Serialize};
 
@@ -39,19 +40,26 @@ impl KeyFile {
         read: &mut impl FnMut(&Path) -> Result<Vec<u8>, E>,
     ) -> Result<(), KeyFileError<E>> {
         let path = self.path.clone();
-        let mut secret = match read(&self.path) {
-            Ok(secret) => secret,
-            Err(source) => return Err(KeyFileError::Unreadable { path, source }),
-        };
-        while secret.last().is_some_and(|last| matches!(last, b'\n' | b'\r')) {
-            secret.pop();
-        }
+        let secret = read_secret(&path, read)?;
         if let Err(source) = Key::new(self.algorithm, self.id, &secret) {
             return Err(KeyFileError::NoKey { path, source });
         }
         self.secret = Some(Secret(secret));
         Ok(())
     }
+}
+
+/// What a key file holds, without the line ends behind it.
+pub(super) fn read_secret<E>(
+    path: &Path,
+    read: &mut impl FnMut(&Path) -> Result<Vec<u8>, E>,
+) -> Result<Vec<u8>, KeyFileError<E>> {
+    let unreadable = |source| KeyFileError::Unreadable { path: path.to_owned(), source };
+    let mut secret = read(path).map_err(unreadable)?;
+    while secret.last().is_some_and(|last| matches!(last, b'\n' | b'\r')) {
+        secret.pop();
+    }
+    Ok(secret)
 }
 
 /// What a key file holds.
@@ -82,5 +90,13 @@ pub enum KeyFileError<E> {
         path: PathBuf,
         /// Why.
         source: KeyError,
+    },
+    /// The file can be read, but holds no key for BFD of its type.
+    #[error("key file {}: {source}", path.display())]
+    NoBfdKey {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: AuthenticationError,
     },
 }

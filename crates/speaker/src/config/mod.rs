@@ -4,18 +4,21 @@
 //! |---|---|
 //! | this one | [`Config`] and its parts: every key, its unit and its default |
 //! | [`error`] | [`ConfigErrors`]: everything wrong with a file, each with its line |
+//! | [`bfd`] | [`BfdProfile`]: `[bfd.NAME]` |
 //! | [`isis`] | [`Isis`] and its parts |
 //! | [`key`] | [`KeyFile`]: keys for authentication, and where they are kept |
-//! | `parse`, `parse_isis` | from the TOML tree to [`Config`], and what contradicts what |
+//! | `parse`, `parse_bfd`, `parse_isis` | from the TOML tree to [`Config`], and what contradicts what |
 //! | `reader` | typed access to a spanned TOML tree that collects problems instead of stopping |
 //!
 //! Two properties hold for any text: [`Config::parse`] never panics, and it reports every problem it can see, not the
 //! first. A key is known because `parse` asks for it, so no list of keys can fall behind.
 
+pub mod bfd;
 pub mod error;
 pub mod isis;
 pub mod key;
 mod parse;
+mod parse_bfd;
 mod parse_isis;
 mod reader;
 #[cfg(test)]
@@ -32,6 +35,7 @@ use bugle_ospf::BackoffConfig;
 use bugle_types::{AreaId, Mac, NamePattern, ParseError, Prefix, RouterId, TableId};
 use serde::{Deserialize, Serialize};
 
+pub use bfd::{BfdAuth, BfdKey, BfdProfile};
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use isis::{Attached, HelloPadding, Isis, IsisInterface, LspDelay, Net};
 pub use key::{KeyFile, KeyFileError};
@@ -49,6 +53,8 @@ pub struct Config {
     pub fib: Fib,
     /// `[record]`: the flight recorder. Default: off.
     pub record: Option<Record>,
+    /// `[bfd.NAME]`: profiles of BFD sessions, by the names under which interfaces refer to them.
+    pub bfd: BTreeMap<String, BfdProfile>,
     /// `[vrf.NAME]`: one entry for each VRF. The default VRF is always present and always first.
     pub vrfs: BTreeMap<VrfName, Vrf>,
 }
@@ -70,6 +76,9 @@ impl Config {
         &mut self,
         mut read: impl FnMut(&Path) -> Result<Vec<u8>, E>,
     ) -> Result<(), KeyFileError<E>> {
+        for key in self.bfd.values_mut().flat_map(|profile| &mut profile.auth) {
+            key.load(&mut read)?;
+        }
         for isis in self.vrfs.values_mut().filter_map(|vrf| vrf.isis.as_mut()) {
             let hellos = isis.interfaces.iter_mut().flat_map(|interface| &mut interface.auth);
             for key in hellos.chain(&mut isis.area_auth).chain(&mut isis.domain_auth) {
@@ -89,6 +98,7 @@ impl Default for Config {
             api: Api::default(),
             fib: Fib::default(),
             record: None,
+            bfd: BTreeMap::new(),
             vrfs: BTreeMap::from([(VrfName::default(), Vrf::default())]),
         }
     }
@@ -305,6 +315,8 @@ pub struct OspfInterface {
     pub retransmit: Duration,
     /// `mtu-ignore`: form adjacencies with neighbours that announce a larger MTU. Default: `false`.
     pub mtu_ignore: bool,
+    /// `bfd`: watch the paths to neighbours by BFD, as the profile `[bfd.NAME]` of this name says. Default: not.
+    pub bfd: Option<String>,
 }
 
 impl OspfInterface {
@@ -321,6 +333,7 @@ impl OspfInterface {
             priority: 1,
             retransmit: Duration::from_millis(1050),
             mtu_ignore: false,
+            bfd: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use bugle_types::{AreaId, Mac, NamePattern, RouterId, TableId};
 use toml::de::DeTable;
 
 use super::error::{ConfigErrors, Problem};
+use super::parse_bfd::{Profiles, profile_name, profiles};
 use super::parse_isis::isis;
 use super::reader::{Place, Problems, Table, Value, show_duration};
 use super::{
@@ -54,10 +55,12 @@ pub(super) fn file(mut table: Table<'_>) -> Config {
     table.read("api", &mut config.api, |value| value.table().map(api));
     table.read("fib", &mut config.fib, |value| value.table().map(fib));
     table.read("record", &mut config.record, |value| value.table().map(record));
-    if let Some(named) = table.value("vrf").and_then(|value| value.table()) {
-        config.vrfs.append(&mut vrfs(named, config.router_id));
+    if let Some(named) = table.value("bfd").and_then(|value| value.table()) {
+        config.bfd = profiles(named);
     }
-    table.later("bfd", "BFD comes in a later release; remove the table");
+    if let Some(named) = table.value("vrf").and_then(|value| value.table()) {
+        config.vrfs.append(&mut vrfs(named, config.router_id, &config.bfd));
+    }
     table.finish();
     config
 }
@@ -119,21 +122,14 @@ fn fib(mut table: Table<'_>) -> Fib {
 
 fn record(mut table: Table<'_>) -> Option<Record> {
     let expected = "an absolute path like \"/var/lib/bugle/record\"";
-    let file = table.required("file", expected, |value| {
-        let path = PathBuf::from(value.string(expected)?);
-        if !path.is_absolute() {
-            value.bad(expected, &path.to_string_lossy());
-            return None;
-        }
-        Some(path)
-    });
+    let file = table.required("file", expected, |value| value.absolute_path(expected));
     let mut limit = Record::DEFAULT_LIMIT;
     table.read("limit", &mut limit, |value| value.integer(1..=1 << 20));
     table.finish();
     file.map(|(file, _)| Record { file, limit })
 }
 
-fn vrfs(table: Table<'_>, router_id: Option<RouterId>) -> BTreeMap<VrfName, Vrf> {
+fn vrfs(table: Table<'_>, router_id: Option<RouterId>, bfd: &Profiles) -> BTreeMap<VrfName, Vrf> {
     let problems = table.problems();
     let mut vrfs = BTreeMap::new();
     let mut tables: BTreeMap<TableId, Place> = BTreeMap::new();
@@ -144,7 +140,7 @@ fn vrfs(table: Table<'_>, router_id: Option<RouterId>) -> BTreeMap<VrfName, Vrf>
             problems.report(&place, Problem::BadValue { expected, found: text.to_owned() });
             continue;
         };
-        let (vrf, table_place) = vrf(table, &name, router_id);
+        let (vrf, table_place) = vrf(table, &name, router_id, bfd);
         if let (Some(id), Some(place)) = (vrf.table, table_place) {
             if let Some(other) = tables.get(&id) {
                 let message = format!("table {} already belongs to another VRF", id.0);
@@ -158,7 +154,12 @@ fn vrfs(table: Table<'_>, router_id: Option<RouterId>) -> BTreeMap<VrfName, Vrf>
 }
 
 /// A VRF, and where its table is given.
-fn vrf(mut table: Table<'_>, name: &VrfName, router_id: Option<RouterId>) -> (Vrf, Option<Place>) {
+fn vrf(
+    mut table: Table<'_>,
+    name: &VrfName,
+    router_id: Option<RouterId>,
+    bfd: &Profiles,
+) -> (Vrf, Option<Place>) {
     let mut vrf = Vrf::default();
     let table_place = table.read("table", &mut vrf.table, |value| {
         let id = value.integer(1..=u32::MAX)?;
@@ -175,7 +176,7 @@ fn vrf(mut table: Table<'_>, name: &VrfName, router_id: Option<RouterId>) -> (Vr
         }
         !name.is_default()
     });
-    table.read("ospf", &mut vrf.ospf, |value| value.table().map(ospf).map(Some));
+    table.read("ospf", &mut vrf.ospf, |value| Some(Some(ospf(value.table()?, bfd))));
     // A table with a mistake still says that IS-IS is meant to run.
     let has_isis = table.has("isis");
     table.read("isis", &mut vrf.isis, |value| isis(value.table()?).map(Some));
@@ -223,7 +224,7 @@ fn ports_are_not_routers<'a>(
     }
 }
 
-fn ospf(mut table: Table<'_>) -> Ospf {
+fn ospf(mut table: Table<'_>, bfd: &Profiles) -> Ospf {
     let mut ospf = Ospf::default();
     table.read("stub-router", &mut ospf.stub_router, Value::boolean);
     table.read("max-ecmp", &mut ospf.max_ecmp, |value| value.integer(1..=64));
@@ -232,7 +233,7 @@ fn ospf(mut table: Table<'_>) -> Ospf {
     table.read("lsa-min-arrival", &mut ospf.lsa_min_arrival, |v| v.duration(throttle.clone()));
     table.read("spf-delay", &mut ospf.spf_delay, |value| value.table().map(spf_delay));
     if let Some(value) = table.value("interface") {
-        ospf.interfaces = interfaces(value.tables());
+        ospf.interfaces = interfaces(value.tables(), bfd);
     }
     table.finish();
     ospf
@@ -273,14 +274,14 @@ fn wrong_order(table: &Table<'_>, low: (&str, Duration), rule: &str, high: (&str
     table.problems().report(table.place(), Problem::Contradiction(message));
 }
 
-fn interfaces(tables: Vec<Table<'_>>) -> Vec<OspfInterface> {
+fn interfaces(tables: Vec<Table<'_>>, bfd: &Profiles) -> Vec<OspfInterface> {
     let mut names: BTreeMap<NamePattern, Place> = BTreeMap::new();
     let mut first_area: Option<(AreaId, Place)> = None;
     let mut interfaces = Vec::new();
     for table in tables {
         let problems = table.problems();
         let table_place = table.place().clone();
-        let Some((interface, name_place, area_place)) = interface(table) else { continue };
+        let Some((interface, name_place, area_place)) = interface(table, bfd) else { continue };
         if let Some(other) = names.get(&interface.name) {
             let message = format!("another interface block is called {} too", interface.name);
             problems.contradiction(&name_place, &message, other);
@@ -305,7 +306,10 @@ fn interfaces(tables: Vec<Table<'_>>) -> Vec<OspfInterface> {
 }
 
 /// An interface block, with where its name and its area are given.
-fn interface(mut table: Table<'_>) -> Option<(OspfInterface, Place, Option<Place>)> {
+fn interface(
+    mut table: Table<'_>,
+    bfd: &Profiles,
+) -> Option<(OspfInterface, Place, Option<Place>)> {
     let name = table.required("name", PATTERN, |value| value.parsed(PATTERN));
     // A block without a usable name is read all the same, for the sake of its other problems.
     let (pattern, name_place) = match name {
@@ -323,7 +327,7 @@ fn interface(mut table: Table<'_>) -> Option<(OspfInterface, Place, Option<Place
     let retransmit = Duration::from_millis(50)..=HOUR;
     table.read("retransmit", &mut interface.retransmit, |value| value.duration(retransmit));
     table.read("mtu-ignore", &mut interface.mtu_ignore, Value::boolean);
-    table.later("bfd", "BFD comes in a later release; remove the key and rely on dead");
+    table.read("bfd", &mut interface.bfd, |value| profile_name(value, bfd).map(Some));
     table.later("auth", "authentication comes in a later release; remove the key");
     table.finish();
     pattern.map(|_| (interface, name_place, area_place))

@@ -1,7 +1,6 @@
 //! `[vrf.NAME.isis]`, from the TOML tree.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bugle_types::NamePattern;
@@ -180,14 +179,7 @@ fn key(mut table: Table<'_>) -> Option<KeyFile> {
     let mut id = 1;
     let id_place = table.read("key-id", &mut id, |value| value.integer(0..=u16::MAX));
     let expected = "an absolute path like \"/etc/bugle/isis.key\"";
-    let path = table.required("key-file", expected, |value| {
-        let path = PathBuf::from(value.string(expected)?);
-        if !path.is_absolute() {
-            value.bad(expected, &path.to_string_lossy());
-            return None;
-        }
-        Some(path)
-    });
+    let path = table.required("key-file", expected, |value| value.absolute_path(expected));
     let algorithm = algorithm.map(|(algorithm, _)| algorithm);
     if let (Some(place), Some(Algorithm::Cleartext | Algorithm::HmacMd5)) = (id_place, algorithm) {
         let message = "only the HMACs of RFC 5310 (hmac-sha-...) say which key they were made with";

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -306,6 +307,16 @@ impl<'a> Value<'a> {
                 None
             }
         }
+    }
+
+    /// An absolute path; `expected` has an example.
+    pub(super) fn absolute_path(&self, expected: &'static str) -> Option<PathBuf> {
+        let path = PathBuf::from(self.string(expected)?);
+        if !path.is_absolute() {
+            self.bad(expected, &path.to_string_lossy());
+            return None;
+        }
+        Some(path)
     }
 
     /// One of a few words.

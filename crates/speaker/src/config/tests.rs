@@ -1,5 +1,7 @@
 use std::net::Ipv4Addr;
 
+use bugle_bfd::{EchoProfile, Profile};
+use bugle_wire::bfd::Interval;
 use bugle_wire::isis::{Algorithm, CircuitType};
 use proptest::prelude::*;
 
@@ -16,6 +18,18 @@ http = "127.0.0.1:9180"
 [fib]
 enabled = true
 retain = false
+[bfd.fast]
+tx = "10ms"
+rx = "20ms"
+multiplier = 5
+passive = true
+shutdown = false
+echo-tx = "50ms"
+echo-rx = "100ms"
+auth = [
+    { type = "keyed-sha1", key-id = 7, key-file = "/etc/bugle/bfd-7.key" },
+    { type = "keyed-sha1", key-file = "/etc/bugle/bfd-1.key" },
+]
 [vrf.default.ospf]
 stub-router = true
 max-ecmp = 8
@@ -37,6 +51,7 @@ dead = "4s"
 priority = 0
 retransmit = "1050ms"
 mtu-ignore = true
+bfd = "fast"
 [vrf.default.isis]
 net = ["49.0001.0000.0000.0001.00", "49.0002.0000.0000.0001.00"]
 level = "1-2"
@@ -134,6 +149,7 @@ fn the_example_means_what_it_says() {
             dead: Duration::from_secs(4),
             priority: 0,
             mtu_ignore: true,
+            bfd: Some("fast".to_owned()),
             ..OspfInterface::new("eth*".parse().unwrap())
         }]
     );
@@ -324,6 +340,52 @@ fn keys_come_from_files_and_go_nowhere_else() {
     assert_ne!(config, refused);
     let written = serde_json::to_string(&config).unwrap() + &format!("{config:?}");
     assert!(!written.contains("tromBone") && !written.contains("116, 114, 111"), "{written}");
+}
+
+#[test]
+fn profiles_of_bfd_are_named_and_checked() {
+    let config = Config::parse(EXAMPLE).unwrap();
+    let fast = &config.bfd["fast"];
+    let profile = Profile::new(Duration::from_millis(10), Duration::from_millis(20), 5).unwrap();
+    let mut plain = fast.clone();
+    plain.auth.clear();
+    assert_eq!(
+        plain.profile(),
+        Some(Profile {
+            passive: true,
+            echo: EchoProfile { tx: Interval(50_000), rx: Interval(100_000) },
+            ..profile
+        })
+    );
+    let text = "[bfd.a]\ntx = '500us'\nmultiplier = 0\n\
+                auth = [{ type = 'keyed-md5', key-file = '/a' }, { type = 'keyed-sha1', key-file = 'b' }]\n\
+                [[vrf.default.ospf.interface]]\nname = 'eth0'\nbfd = 'b'\n";
+    let errors = Config::parse(text).unwrap_err().to_string();
+    for line in [
+        "line 2, column 6: bfd.a.tx: 500us is out of range: it must be 1ms to 3600s",
+        "line 3, column 14: bfd.a.multiplier: 0 is out of range: it must be 1 to 255",
+        "bfd.a.auth.type: the keys of a profile are of one type",
+        "bfd.a.auth: another key has the id 1 too (line 4)",
+        "bfd.a.auth.key-file: expected an absolute path",
+        "line 7, column 7: vrf.default.ospf.interface.bfd: expected the NAME of a [bfd.NAME] (\"a\"), found \"b\"",
+    ] {
+        assert!(errors.contains(line), "{line} is missing from\n{errors}");
+    }
+}
+
+#[test]
+fn keys_of_bfd_are_not_shown_and_replays_do_without() {
+    let text = "[bfd.a]\nauth = { type = 'simple-password', key-file = '/k' }";
+    let mut config = Config::parse(text).unwrap();
+    let error = config.load_keys(|_| Ok::<_, &str>(vec![b'x'; 17])).unwrap_err().to_string();
+    assert_eq!(error, "key file /k: key id 1: give simple-password a key of 1 to 16 bytes");
+    config.load_keys(|_| Ok::<_, &str>(b"tromBone\n".to_vec())).unwrap();
+    let written = serde_json::to_string(&config).unwrap();
+    let debug = format!("{config:?}{:?}", config.bfd["a"].profile());
+    assert!(!written.contains("tromBone") && !debug.contains("tromBone"), "{written}{debug}");
+    // What a session is asked for looks the same in a replay.
+    let again: Config = serde_json::from_str(&written).unwrap();
+    assert_eq!(format!("{again:?}{:?}", again.bfd["a"].profile()), debug);
 }
 
 #[test]

@@ -343,6 +343,8 @@ impl World {
             Output::OpenOspf(ifindex) => assert!(machine.sockets.insert(ifindex)),
             Output::CloseOspf(ifindex) => assert!(machine.sockets.remove(&ifindex)),
             Output::AllDRouters { .. }
+            | Output::RequestBfd { .. }
+            | Output::ReleaseBfd { .. }
             | Output::OpenIsis { .. }
             | Output::CloseIsis(_)
             | Output::SendIsis { .. } => {}

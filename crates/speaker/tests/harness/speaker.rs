@@ -111,6 +111,8 @@ impl Bench<'_> {
                 | Output::SendIsis { .. }
                 | Output::AllDRouters { .. }
                 | Output::SendOspf { .. }
+                | Output::RequestBfd { .. }
+                | Output::ReleaseBfd { .. }
                 | Output::Reply { .. }
                 | Output::Event(_) => {}
             }

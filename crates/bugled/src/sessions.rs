@@ -1,0 +1,137 @@
+//! What is copied out of BFD on its thread, and turned into answers elsewhere.
+
+use std::collections::BTreeMap;
+
+use bugle_api::model::{BfdSession, Metric};
+use bugle_bfd::config::Authentication;
+use bugle_bfd::{Discard, Hop, Session, Stats};
+use bugle_host::BfdView;
+use bugle_speaker::Speaker;
+use bugle_types::{IfIndex, Time, VrfId};
+use bugle_wire::bfd::{Interval, State};
+
+use crate::look::micros;
+use crate::metrics::{Sample, counter, gauge, single};
+
+/// All there was to see of BFD.
+pub(crate) struct Seen {
+    sessions: Vec<Session>,
+    stats: Stats,
+    now: Time,
+    realtime: bool,
+}
+
+impl Seen {
+    /// Copies it.
+    pub(crate) fn at(view: &BfdView<'_>) -> Self {
+        Self {
+            sessions: view.sessions.sessions().cloned().collect(),
+            stats: *view.sessions.stats(),
+            now: view.now,
+            realtime: view.realtime.is_ok(),
+        }
+    }
+}
+
+/// What BFD knows by number only.
+pub(crate) struct Names {
+    vrfs: BTreeMap<VrfId, String>,
+    interfaces: BTreeMap<IfIndex, String>,
+}
+
+impl Names {
+    /// The names of VRFs and of the interfaces that OSPF runs on.
+    pub(crate) fn of(speaker: &Speaker) -> Self {
+        let state = speaker.state();
+        let vrfs = state.vrfs().map(|vrf| (vrf.id(), vrf.name().to_string())).collect();
+        let ospf = state.vrfs().filter_map(|vrf| vrf.ospf());
+        let interfaces = ospf.flat_map(|ospf| {
+            ospf.interfaces().map(|(ifindex, i)| (ifindex, i.config.name.clone()))
+        });
+        Self { interfaces: interfaces.collect(), vrfs }
+    }
+
+    fn vrf(&self, id: VrfId) -> String {
+        self.vrfs.get(&id).cloned().unwrap_or_default()
+    }
+
+    fn interface(&self, ifindex: IfIndex) -> String {
+        let named = self.interfaces.get(&ifindex);
+        named.cloned().unwrap_or_else(|| format!("#{}", ifindex.0))
+    }
+}
+
+/// The sessions of a VRF, or of all.
+pub(crate) fn describe(seen: &Seen, names: &Names, vrf: Option<&str>) -> Vec<BfdSession> {
+    let described = seen.sessions.iter().map(|session| describe_one(session, seen, names));
+    described.filter(|session| vrf.is_none_or(|vrf| session.vrf == vrf)).collect()
+}
+
+fn describe_one(session: &Session, seen: &Seen, names: &Names) -> BfdSession {
+    let Seen { stats, now, realtime, .. } = seen;
+    let (path, remote, counts) = (session.path(), session.remote(), session.stats());
+    let interval = |interval: Interval| micros(interval.as_duration());
+    let profile = &session.settings().profile;
+    BfdSession {
+        vrf: names.vrf(path.vrf),
+        interface: match path.hop {
+            Hop::Single(ifindex) => Some(names.interface(ifindex)),
+            Hop::Multi(_) => None,
+        },
+        address: path.remote,
+        local: session.settings().local,
+        state: session.state().to_string(),
+        remote_state: remote.state.to_string(),
+        diagnostic: session.diagnostic().to_string(),
+        remote_diagnostic: remote.diagnostic.to_string(),
+        clients: session.clients().map(|client| client.to_string()).collect(),
+        discriminator: session.id().to_string(),
+        remote_discriminator: remote.discriminator.map(|name| name.to_string()),
+        tx_us: session.transmit_interval().map(interval),
+        detection_us: remote.discriminator.map(|_| micros(session.detection_time())),
+        multiplier: profile.multiplier.get(),
+        remote_multiplier: remote.detect_mult.get(),
+        last_packet_us: session.last_received().map(|last| micros(now.since(last))),
+        echo_us: session.echo_interval().map(interval),
+        echo_round_trip_us: session.echo_round_trip().map(micros),
+        auth: profile.auth.as_deref().map(Authentication::kind).map(|kind| kind.to_string()),
+        received: counts.received,
+        sent: counts.sent,
+        discarded: counts.discarded,
+        ups: counts.ups,
+        downs: counts.downs,
+        realtime: *realtime,
+        stalls: stats.stalls,
+        longest_stall_us: micros(stats.longest_stall),
+    }
+}
+
+/// What BFD counts.
+pub(crate) fn metrics(seen: &Seen) -> Vec<Metric> {
+    let Stats { received, sent, echoes_received, echoes_sent, stalls, longest_stall, .. } =
+        seen.stats;
+    let states = State::ALL.map(|state| {
+        let count = seen.sessions.iter().filter(|session| session.state() == state).count();
+        (vec![("state", state.to_string())], u64::try_from(count).unwrap_or(u64::MAX))
+    });
+    let discards = Discard::ALL.map(|reason| -> Sample {
+        (vec![("reason", reason.name().to_owned())], seen.stats.discarded(reason))
+    });
+    let downs = seen.sessions.iter().map(|session| session.stats().downs).sum();
+    vec![
+        gauge("bfd_sessions", "BFD sessions by state", states.into()),
+        counter("bfd_session_downs", "Times that sessions which exist left Up", single(downs)),
+        counter("bfd_packets_received", "Control packets taken", single(received)),
+        counter("bfd_packets_sent", "Control packets sent", single(sent)),
+        counter("bfd_echoes_received", "Echo packets that came back", single(echoes_received)),
+        counter("bfd_echoes_sent", "Echo packets sent", single(echoes_sent)),
+        counter("bfd_discards", "Packets discarded by reason", discards.into()),
+        counter("bfd_stalls", "Times that BFD was not scheduled in time", single(stalls)),
+        gauge(
+            "bfd_longest_stall_microseconds",
+            "The longest that BFD was late",
+            single(micros(longest_stall)),
+        ),
+        gauge("bfd_realtime", "Whether BFD has real-time priority", single(seen.realtime.into())),
+    ]
+}

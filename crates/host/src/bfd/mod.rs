@@ -1,0 +1,178 @@
+//! BFD on a thread of its own: neither a long calculation nor a flood of requests may keep a session's packets waiting.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | this one | [`Bfd`]: how the driver's loop speaks to the thread; [`View`]: what there is to see of it |
+//! | `turn` | what the thread does: one turn after another |
+//! | `receive` | the sockets that packets come in by, one for each port |
+//! | `send` | the sockets that packets go out by, one for each session |
+//!
+//! The thread is started with the first session. It has real-time priority where that is permitted, allocates nothing once its
+//! sessions are up, and never waits for another thread.
+
+mod receive;
+mod send;
+mod turn;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use bugle_bfd as bfd;
+use bugle_types::{IfIndex, Rng, Time};
+
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::poller::Waker;
+use turn::Turns;
+
+/// Orders, and news, that can wait for the other thread. Both empty the queue whenever they wake up.
+const BACKLOG: usize = 4_096;
+
+/// The driver's end of the thread.
+pub(crate) struct Bfd {
+    clock: Clock,
+    rng: Rng,
+    counters: Arc<Counters>,
+    /// Wakes the driver's loop.
+    told: Waker,
+    thread: Option<Thread>,
+}
+
+/// A thread that runs.
+struct Thread {
+    orders: SyncSender<Order>,
+    ordered: u64,
+    news: Receiver<News>,
+    waker: Waker,
+    progress: Arc<Progress>,
+}
+
+/// What the thread lets the driver know without being asked.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Orders carried out.
+    obeyed: AtomicU64,
+    sessions: AtomicUsize,
+}
+
+/// What the thread tells. It writes no log itself: whoever reads that may be slow.
+pub(crate) enum News {
+    /// Something happened to a session, at this time.
+    Event(Time, bfd::Event),
+    /// Something is not as it should be.
+    Trouble(String),
+    /// Whether the thread has real-time priority; if not, why.
+    Realtime(Result<(), String>),
+}
+
+/// What the thread is told.
+pub(crate) enum Order {
+    /// A client wants a session, or wants it differently.
+    Request {
+        client: bfd::Client,
+        path: bfd::Path,
+        settings: Box<bfd::Settings>,
+        /// The device of the path's VRF, where it has one.
+        device: Option<IfIndex>,
+    },
+    /// A client has no use for a session any more.
+    Release { client: bfd::Client, path: bfd::Path },
+    /// Somebody wants to look.
+    Look(Look),
+}
+
+/// A look at the sessions.
+pub(crate) type Look = Box<dyn FnOnce(&View<'_>) + Send>;
+
+/// What there is to see of BFD.
+#[derive(Debug)]
+pub struct View<'a> {
+    /// The sessions.
+    pub sessions: bfd::State<'a>,
+    /// The time now.
+    pub now: Time,
+    /// Whether the thread runs before all others; if not, why.
+    pub realtime: Result<(), &'a str>,
+}
+
+impl Bfd {
+    /// Without a thread so far. Discriminators and the like come from the seed.
+    pub(crate) fn new(clock: Clock, seed: u64, counters: Arc<Counters>) -> io::Result<Self> {
+        let rng = Rng::new(seed);
+        Ok(Self { clock, rng, counters, told: Waker::new()?, thread: None })
+    }
+
+    /// Gives the thread an order. Without a thread one is started, if there is to be a session.
+    pub(crate) fn order(&mut self, order: Order) -> io::Result<()> {
+        if self.thread.is_none() {
+            if !matches!(order, Order::Request { .. }) {
+                return Ok(());
+            }
+            self.thread = Some(self.start()?);
+        }
+        let Some(thread) = &mut self.thread else { return Ok(()) };
+        thread.ordered += 1;
+        // It does not end before this does.
+        let _ = thread.orders.send(order);
+        thread.waker.wake();
+        Ok(())
+    }
+
+    /// What the thread has to tell. The loop waits for the descriptor of this to become readable, and then asks until there is
+    /// nothing more.
+    pub(crate) fn poll_news(&self) -> Option<News> {
+        let thread = self.thread.as_ref()?;
+        thread.news.try_recv().ok().or_else(|| {
+            // What is told from now on wakes the loop again; what was told before the last look is still there.
+            self.told.clear();
+            thread.news.try_recv().ok()
+        })
+    }
+
+    /// Whether every order has been carried out, and no session is left.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.thread.as_ref().is_none_or(|thread| {
+            thread.progress.obeyed.load(Ordering::Acquire) == thread.ordered
+                && thread.progress.sessions.load(Ordering::Acquire) == 0
+        })
+    }
+
+    fn start(&mut self) -> io::Result<Thread> {
+        let waker = Waker::new()?;
+        let (orders, to_obey) = sync_channel(BACKLOG);
+        let (to_tell, news) = sync_channel(BACKLOG);
+        let progress = Arc::new(Progress::default());
+        let ends = turn::Ends {
+            clock: self.clock,
+            seed: self.rng.next_u64(),
+            counters: Arc::clone(&self.counters),
+            orders: to_obey,
+            news: to_tell,
+            wake: waker.clone(),
+            told: self.told.clone(),
+            progress: Arc::clone(&progress),
+        };
+        let run = move || Turns::new(ends).run();
+        std::thread::Builder::new().name("bugle-bfd".to_owned()).spawn(run)?;
+        Ok(Thread { orders, ordered: 0, news, waker, progress })
+    }
+}
+
+impl AsFd for Bfd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.told.as_fd()
+    }
+}
+
+impl Drop for Bfd {
+    /// The thread ends when nobody can order anything any more.
+    fn drop(&mut self) {
+        if let Some(Thread { orders, waker, .. }) = self.thread.take() {
+            drop(orders);
+            waker.wake();
+        }
+    }
+}

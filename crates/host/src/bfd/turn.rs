@@ -1,0 +1,374 @@
+//! What the thread does, one turn after another, and how it waits between two.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver as Queue, SyncSender, TryRecvError, TrySendError};
+use std::time::Duration;
+
+use bugle_bfd::{self as bfd, Arrival, Endpoint, Hop, Input, Output};
+use bugle_types::{IfIndex, Time, VrfId};
+use bugle_wire::bfd::Discriminator;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+use smallvec::SmallVec;
+use thread_priority::{
+    RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
+
+use super::receive::{Incoming, Port, Purpose, Receiver};
+use super::send::Sender;
+use super::{News, Order, Progress, View};
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::limiter::Limiter;
+use crate::poller::Waker;
+
+/// Before everything that has no real-time priority, and after what the administrator thinks more urgent.
+const PRIORITY: u8 = 50;
+/// How late timers of a thread without real-time priority may be, in nanoseconds; the kernel's default is 50 us.
+const TIMER_SLACK: u64 = 1_000;
+/// Where packets keep coming, they are left to gather for so long: waking up costs more than a packet. What they say is as old
+/// as the kernel says, so no session lives longer or shorter for it.
+const GATHER: Duration = Duration::from_millis(1);
+/// Packets in a [`WINDOW`] from which on they are left to gather.
+const MANY: u32 = 80;
+const WINDOW: Duration = Duration::from_millis(100);
+/// How long to wait before a port that another program has is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// Orders taken before packets have their turn.
+const ORDERS_PER_TURN: usize = 64;
+
+/// The ends of everything that leads to other threads.
+pub(super) struct Ends {
+    pub(super) clock: Clock,
+    pub(super) seed: u64,
+    pub(super) counters: Arc<Counters>,
+    pub(super) orders: Queue<Order>,
+    pub(super) news: SyncSender<News>,
+    /// Wakes this thread.
+    pub(super) wake: Waker,
+    /// Wakes the loop.
+    pub(super) told: Waker,
+    pub(super) progress: Arc<Progress>,
+}
+
+/// The thread's state.
+pub(super) struct Turns {
+    ends: Ends,
+    bfd: bfd::Bfd,
+    receivers: Vec<Receiver>,
+    senders: BTreeMap<Discriminator, Sender>,
+    /// The devices of those VRFs that have sessions.
+    devices: BTreeMap<VrfId, IfIndex>,
+    /// Which VRF an interface with sessions is in.
+    vrfs: BTreeMap<IfIndex, VrfId>,
+    /// When to try again what could not be opened.
+    retry_at: Option<Time>,
+    /// When packets were counted last, and how many have come since.
+    window: (Time, u32),
+    gathering: bool,
+    realtime: Result<(), String>,
+    /// What the loop is to hear at the end of the turn.
+    untold: Vec<News>,
+    limiter: Limiter<Trouble>,
+    ended: bool,
+}
+
+/// A kind of trouble that is logged at a bounded rate.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Trouble {
+    Open(Purpose),
+    Receive(Purpose),
+    Send(Discriminator),
+    Wait,
+}
+
+impl Turns {
+    pub(super) fn new(ends: Ends) -> Self {
+        let bfd = bfd::Bfd::new(ends.seed);
+        let window = (ends.clock.now(), 0);
+        Self {
+            ends,
+            bfd,
+            receivers: Vec::new(),
+            senders: BTreeMap::new(),
+            devices: BTreeMap::new(),
+            vrfs: BTreeMap::new(),
+            retry_at: None,
+            window,
+            gathering: false,
+            realtime: Ok(()),
+            untold: Vec::new(),
+            limiter: Limiter::new(),
+            ended: false,
+        }
+    }
+
+    /// Takes turns until nobody is left to give orders.
+    pub(super) fn run(mut self) {
+        self.realtime = become_realtime();
+        self.untold.push(News::Realtime(self.realtime.clone()));
+        while !self.ended {
+            self.turn();
+            self.wait();
+        }
+    }
+
+    /// The order is the engine's contract: what the kernel received comes before the judgement about silence.
+    fn turn(&mut self) {
+        let drained = self.receive();
+        self.obey();
+        let now = self.ends.clock.now();
+        if self.bfd.deadline().is_some_and(|(deadline, _)| deadline <= now) {
+            self.bfd.handle(now, Input::Tick { drained });
+            self.carry_out();
+        }
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.fit_receivers();
+        }
+        self.tell();
+    }
+
+    /// Hands in every packet there is. Everything that came before the time returned has been.
+    fn receive(&mut self) -> Time {
+        let Self { ends, bfd, receivers, vrfs, devices, limiter, window, untold, .. } = self;
+        let mut drained = ends.clock.now();
+        for receiver in receivers {
+            let Purpose { port, device, .. } = receiver.purpose;
+            let result = receiver.drain(&ends.clock, |incoming| {
+                window.1 += 1;
+                let vrf = match port {
+                    Port::SingleHop => vrfs.get(&incoming.ifindex).copied(),
+                    Port::Multihop => {
+                        let found = devices.iter().find(|(_, of_vrf)| Some(**of_vrf) == device);
+                        found.map(|(vrf, _)| *vrf)
+                    }
+                };
+                let arrival = arrival(port, vrf.unwrap_or_default(), &incoming);
+                bfd.handle(ends.clock.now(), Input::Control(arrival));
+            });
+            match result {
+                Ok(until) => drained = drained.min(until),
+                Err(error) => {
+                    ends.counters.bfd_receive_errors.add_one();
+                    let now = ends.clock.now();
+                    if limiter.admit(Trouble::Receive(receiver.purpose), now).is_some() {
+                        untold.push(News::Trouble(format!("cannot receive BFD packets: {error}")));
+                    }
+                    drained = Time::ZERO;
+                }
+            }
+        }
+        self.carry_out();
+        drained
+    }
+
+    fn obey(&mut self) {
+        for _ in 0..ORDERS_PER_TURN {
+            let order = match self.ends.orders.try_recv() {
+                Ok(order) => order,
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.ended = true;
+                    return;
+                }
+            };
+            let now = self.ends.clock.now();
+            match order {
+                Order::Request { client, path, settings, device } => {
+                    match device {
+                        Some(device) => self.devices.insert(path.vrf, device),
+                        None => self.devices.remove(&path.vrf),
+                    };
+                    self.bfd.handle(now, Input::Request { client, path, settings: *settings });
+                }
+                Order::Release { client, path } => {
+                    self.bfd.handle(now, Input::Release { client, path });
+                }
+                Order::Look(look) => {
+                    let realtime = self.realtime.as_ref().copied().map_err(String::as_str);
+                    look(&View { sessions: self.bfd.state(), now, realtime });
+                }
+            }
+            self.carry_out();
+            self.ends.progress.sessions.store(self.senders.len(), Ordering::Release);
+            self.ends.progress.obeyed.fetch_add(1, Ordering::Release);
+        }
+        // There may be more.
+        self.ends.wake.wake();
+    }
+
+    /// Does what the engine asks for.
+    fn carry_out(&mut self) {
+        while let Some(output) = self.bfd.poll_output() {
+            match output {
+                Output::Open(endpoint) => self.open(endpoint),
+                Output::Close(session) => {
+                    self.senders.remove(&session);
+                    self.fit_receivers();
+                    self.ends.progress.sessions.store(self.senders.len(), Ordering::Release);
+                }
+                Output::Send { session, packet } => self.send(session, &packet),
+                Output::Echo { .. } => {}
+                Output::Event(event) => {
+                    self.untold.push(News::Event(self.ends.clock.now(), event));
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, endpoint: Endpoint) {
+        let device = self.devices.get(&endpoint.path.vrf).copied();
+        self.senders.insert(endpoint.session, Sender::new(endpoint, device));
+        self.fit_receivers();
+    }
+
+    fn send(&mut self, session: Discriminator, packet: &[u8]) {
+        let Some(sender) = self.senders.get_mut(&session) else { return };
+        let Err(error) = sender.send(packet) else { return };
+        let path = sender.endpoint.path;
+        self.ends.counters.bfd_send_errors.add_one();
+        self.warn(Trouble::Send(session), || format!("cannot send to {path} by BFD: {error}"));
+    }
+
+    /// Opens the sockets that the sessions need, and closes the others.
+    fn fit_receivers(&mut self) {
+        let (now, devices) = (self.ends.clock.now(), &self.devices);
+        let paths = || self.senders.values().map(|sender| sender.endpoint.path);
+        let single = |path: bfd::Path| match path.hop {
+            Hop::Single(ifindex) => Some((ifindex, path.vrf)),
+            Hop::Multi(_) => None,
+        };
+        self.vrfs = paths().filter_map(single).collect();
+        let wanted: BTreeSet<Purpose> = paths()
+            .map(|path| Purpose {
+                port: match path.hop {
+                    Hop::Single(_) => Port::SingleHop,
+                    Hop::Multi(_) => Port::Multihop,
+                },
+                ipv6: path.remote.is_ipv6(),
+                device: devices.get(&path.vrf).copied(),
+            })
+            .collect();
+        self.receivers.retain(|receiver| wanted.contains(&receiver.purpose));
+        self.retry_at = None;
+        for purpose in wanted {
+            if self.receivers.iter().any(|receiver| receiver.purpose == purpose) {
+                continue;
+            }
+            match Receiver::open(purpose, now) {
+                Ok(receiver) => self.receivers.push(receiver),
+                Err(error) => {
+                    self.retry_at = Some(now + RETRY);
+                    self.warn(Trouble::Open(purpose), || refusal(purpose, &error));
+                }
+            }
+        }
+    }
+
+    /// Passes on what happened.
+    fn tell(&mut self) {
+        if self.untold.is_empty() {
+            return;
+        }
+        let mut untold = std::mem::take(&mut self.untold).into_iter();
+        for news in untold.by_ref() {
+            match self.ends.news.try_send(news) {
+                Ok(()) => {}
+                // The loop takes its time. It gets to hear of it later, in order.
+                Err(TrySendError::Full(news)) => {
+                    self.untold.push(news);
+                    break;
+                }
+                Err(TrySendError::Disconnected(_)) => self.ended = true,
+            }
+        }
+        self.untold.extend(untold);
+        self.ends.told.wake();
+    }
+
+    /// Waits for packets, for orders, and for the next deadline.
+    fn wait(&mut self) {
+        let now = self.ends.clock.now();
+        let due = self.bfd.deadline().map(|(deadline, _)| deadline);
+        let later = (!self.untold.is_empty()).then(|| now + GATHER);
+        let due = [due, self.retry_at, later].into_iter().flatten().min();
+        if now.since(self.window.0) >= WINDOW {
+            self.gathering = self.window.1 >= MANY;
+            self.window = (now, 0);
+        }
+        let due = if self.gathering {
+            let gathered = now + GATHER;
+            Some(due.map_or(gathered, |due| due.min(gathered)))
+        } else {
+            due
+        };
+        let mut fds: SmallVec<[PollFd<'_>; 8]> = SmallVec::new();
+        fds.push(PollFd::new(self.ends.wake.as_fd(), PollFlags::POLLIN));
+        if !self.gathering {
+            let sockets = self.receivers.iter().map(AsFd::as_fd);
+            fds.extend(sockets.map(|socket| PollFd::new(socket, PollFlags::POLLIN)));
+        }
+        let timeout = due.map(|due| TimeSpec::from_duration(due.since(now)));
+        let result = ppoll(&mut fds, timeout, None);
+        let woken = fds.first().is_some_and(|fd| fd.any().unwrap_or(true));
+        drop(fds);
+        if woken {
+            self.ends.wake.clear();
+        }
+        if let Err(error) = result
+            && error != Errno::EINTR
+        {
+            self.warn(Trouble::Wait, || format!("BFD cannot wait: {error}"));
+        }
+    }
+
+    fn warn(&mut self, trouble: Trouble, text: impl FnOnce() -> String) {
+        if self.limiter.admit(trouble, self.ends.clock.now()).is_some() {
+            self.untold.push(News::Trouble(text()));
+        }
+    }
+}
+
+/// A packet as the engine takes it.
+fn arrival<'a>(port: Port, vrf: VrfId, incoming: &Incoming<'a>) -> Arrival<'a> {
+    let Incoming { received, source, ifindex, destination, ttl, bytes } = *incoming;
+    let hop = match port {
+        Port::SingleHop => Hop::Single(ifindex),
+        Port::Multihop => Hop::Multi(destination),
+    };
+    // What the kernel did not say cannot be what it must be.
+    Arrival { received, vrf, hop, source, ttl: ttl.unwrap_or(0), bytes }
+}
+
+fn refusal(purpose: Purpose, error: &io::Error) -> String {
+    let port = match purpose.port {
+        Port::SingleHop => bugle_wire::bfd::CONTROL_PORT,
+        Port::Multihop => bugle_wire::bfd::MULTIHOP_PORT,
+    };
+    let hint = if error.kind() == io::ErrorKind::AddrInUse {
+        "; stop the other program that speaks BFD here"
+    } else {
+        ""
+    };
+    format!("cannot receive BFD packets on UDP port {port}: {error}{hint}")
+}
+
+/// Has the calling thread run before all others, if that is permitted; else at least be woken at the time that it asks for.
+fn become_realtime() -> Result<(), String> {
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
+    let priority = ThreadPriority::Crossplatform(PRIORITY.try_into()?);
+    set_thread_priority_and_policy(thread_native_id(), priority, policy).map_err(|error| {
+        // It does without.
+        let _ = nix::sys::prctl::set_timerslack(TIMER_SLACK);
+        match error {
+            thread_priority::Error::OS(errno) => Errno::from_raw(errno).desc().to_owned(),
+            error => format!("{error:?}"),
+        }
+    })
+}
