@@ -127,7 +127,7 @@ mod cli {
         let outcome = bugle(["--socket", socket, "show", "bfd"]).await;
         assert_eq!(
             (outcome.status, outcome.output.as_str()),
-            (0, "VRF  INTERFACE  ADDRESS  STATE\n")
+            (0, "VRF  INTERFACE  ADDRESS  STATE  DIAGNOSTIC  TX  DETECTION  LAST PACKET  DOWNS\n")
         );
         let outcome = bugle(["show", "bfd", "--json", "--socket", socket]).await;
         assert_eq!((outcome.status, outcome.output.as_str()), (0, "[]\n"));

@@ -212,6 +212,8 @@ impl Lab {
                 | Output::CloseIsis(_)
                 | Output::SendIsis { .. }
                 | Output::AllDRouters { .. }
+                | Output::RequestBfd { .. }
+                | Output::ReleaseBfd { .. }
                 | Output::Fib(_)
                 | Output::Reply { .. }
                 | Output::Event(_) => {}
