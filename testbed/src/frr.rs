@@ -101,6 +101,11 @@ impl Frr {
         self.zebra.stop(DAEMON)
     }
 
+    /// ospfd's process.
+    pub fn ospfd(&mut self) -> &mut Process {
+        &mut self.ospfd
+    }
+
     /// bfdd's process, if it runs.
     pub fn bfdd(&mut self) -> Option<&mut Process> {
         self.bfdd.as_mut()

@@ -323,6 +323,37 @@ impl Lan {
         self.switch.ip(&format!("link set p{} nomaster", position + 1)).map(drop)
     }
 
+    /// Lets nothing through to the node at `position`, while everybody still hears it.
+    ///
+    /// # Errors
+    /// If there is no such port, or no other.
+    pub fn deafen(&self, position: usize) -> Result<()> {
+        let missing =
+            || LabError::Unexpected { what: "a port".into(), found: position.to_string() };
+        let port = self.ports.get(position).ok_or_else(missing)?;
+        let (deaf, other) = (format!("p{}", position + 1), if position == 0 { "p2" } else { "p1" });
+        let off = [
+            "link",
+            "set",
+            "dev",
+            &deaf,
+            "flood",
+            "off",
+            "mcast_flood",
+            "off",
+            "bcast_flood",
+            "off",
+        ];
+        self.switch.run("bridge", &off)?;
+        let link: serde_json::Value =
+            tools::json("ip link", &port.node.ip(&format!("-j link show {}", port.interface))?)?;
+        let mac = link[0]["address"].as_str().unwrap_or_default();
+        // As if it were somewhere else.
+        self.switch
+            .run("bridge", &["fdb", "replace", mac, "dev", other, "master", "static", "sticky"])
+            .map(drop)
+    }
+
     /// Undoes [`Lan::cut`].
     ///
     /// # Errors

@@ -4,12 +4,14 @@
 mod support;
 
 use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 
 use bugle_testbed::contender::{BUGLE_HOSTS, Make};
-use bugle_testbed::{Bugled, Frr, Interface, Lab, Lan, Node, Ospf, Result};
+use bugle_testbed::{Bugled, Frr, Interface, Lab, Lan, Node, Ospf, Result, RouteEditor, tools};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use support::{SOON, full, router, wait_for_entry};
+use support::{SOON, TAP, VM, bugle, full, router, wait_for_entry, wait_for_gateways};
 
 /// `eth0` as a point-to-point link with BFD at three times this.
 fn eth0(millis: u32) -> Vec<Interface> {
@@ -37,7 +39,7 @@ impl Pair {
     }
 
     fn bugle(&self, millis: u32) -> Result<Bugled> {
-        Bugled::start(&self.lab, &self.ours, &Self::config(millis))
+        bugle(&self.lab, &self.ours, 1, eth0(millis))
     }
 
     fn theirs(millis: u32) -> Ospf {
@@ -46,6 +48,19 @@ impl Pair {
 
     fn remote(&self) -> Ipv4Addr {
         self.lan.ports[1].address
+    }
+
+    /// What bugle holds of the kernel: routes, nexthop objects, sockets; and its sessions.
+    fn possessions(&self, bugled: &Bugled) -> Result<Vec<usize>> {
+        let lines = |text: String| text.lines().count();
+        let sockets = self.ours.run("ss", &["-H", "-u", "-a", "-n"])?;
+        let sessions = bugled.show("show bfd")?.as_array().map_or(0, Vec::len);
+        Ok(vec![
+            lines(self.ours.ip("route show proto 182")?),
+            lines(self.ours.ip("nexthop show")?),
+            lines(sockets),
+            sessions,
+        ])
     }
 
     /// Waits for a session of which this holds.
@@ -106,5 +121,179 @@ fn a_silent_failure_is_found_out_by_bfd_with_bird() -> Result<()> {
     pair.lan.cut(1)?;
     pair.lab.wait_for(SOON, "the adjacency to end", || full(&bugled) == 0)?;
     pair.lan.mend(1)?;
+    pair.wait_up(&bugled)?;
+    // The neighbour comes up first.
+    let passive = Pair::config(50).replace("multiplier", "passive = true\nmultiplier");
+    bugled.reload(&passive)?;
+    pair.lan.cut(1)?;
+    pair.lab.wait_for(SOON, "the adjacency to end", || full(&bugled) == 0)?;
+    pair.lan.mend(1)?;
     pair.wait_up(&bugled)
+}
+
+#[test]
+fn timers_are_changed_by_either_end_while_the_session_stays_up() -> Result<()> {
+    let Some(pair) = Pair::new("bfdtimers")? else { return Ok(()) };
+    let frr = Frr::start(&pair.lab, &pair.theirs, &Pair::theirs(50))?;
+    let bugled = pair.bugle(50)?;
+    pair.wait_up(&bugled)?;
+    let agreed = |tx: u64, detection: u64| {
+        pair.wait(&bugled, "new timers", move |session| {
+            session["tx_us"] == tx && session["detection_us"] == detection
+        })
+    };
+    agreed(50_000, 150_000)?;
+    bugled.reload(&Pair::config(80))?;
+    agreed(80_000, 240_000)?;
+    frr.vtysh("configure terminal\nbfd\nprofile lab\ntransmit-interval 200\ndetect-multiplier 5")?;
+    agreed(80_000, 1_000_000)?;
+    bugled.reload(&Pair::config(10))?;
+    agreed(50_000, 1_000_000)?;
+    // A profile that shuts sessions down takes no adjacency with it, here or there.
+    bugled.reload(&Pair::config(10).replace("multiplier", "shutdown = true\nmultiplier"))?;
+    pair.wait(&bugled, "an end", |session| session["state"] == "AdminDown")?;
+    bugled.reload(&Pair::config(50))?;
+    pair.wait_up(&bugled)?;
+    frr.vtysh("configure terminal\nbfd\nprofile lab\nshutdown")?;
+    pair.wait(&bugled, "their end", |session| {
+        session["remote_state"] == "AdminDown"
+            && session["diagnostic"] == "neighbor signaled session down"
+    })?;
+    frr.vtysh("configure terminal\nbfd\nprofile lab\nno shutdown")?;
+    pair.wait_up(&bugled)?;
+    let told = events(&bugled, "neighbor-state").join("\n");
+    assert!(!told.contains("-> Down"), "{told}");
+    Ok(())
+}
+
+#[test]
+fn a_session_comes_back_after_bfdd_was_killed() -> Result<()> {
+    let Some(pair) = Pair::new("bfddkill")? else { return Ok(()) };
+    let mut frr = Frr::start(&pair.lab, &pair.theirs, &Pair::theirs(50))?;
+    let bugled = pair.bugle(50)?;
+    pair.wait_up(&bugled)?;
+    if let Some(bfdd) = frr.bfdd() {
+        bfdd.kill();
+    }
+    pair.wait(&bugled, "the end of the session", |session| {
+        session["state"] == "Down" && session["diagnostic"] == "control detection time expired"
+    })?;
+    frr.restart_bfdd()?;
+    pair.wait_up(&bugled)
+}
+
+#[test]
+fn a_neighbor_that_answers_bfd_only_is_given_up_by_its_hellos() -> Result<()> {
+    let Some(pair) = Pair::new("bfdonly")? else { return Ok(()) };
+    let mut frr = Frr::start(&pair.lab, &pair.theirs, &Pair::theirs(50))?;
+    let bugled = pair.bugle(50)?;
+    pair.wait_up(&bugled)?;
+    frr.ospfd().signal(Signal::SIGSTOP)?;
+    pair.lab.wait_for(SOON, "the adjacency to end", || full(&bugled) == 0)?;
+    let told = events(&bugled, "neighbor-state").join("\n");
+    assert!(told.contains("InactivityTimer") && !told.contains("LLDown"), "{told}");
+    frr.ospfd().signal(Signal::SIGCONT)?;
+    pair.wait_up(&bugled)
+}
+
+#[test]
+fn loss_in_one_direction_is_a_failure() -> Result<()> {
+    for (name, deaf) in [("bfddeafus", 0), ("bfddeafthem", 1)] {
+        let Some(pair) = Pair::new(name)? else { return Ok(()) };
+        let _frr = Frr::start(&pair.lab, &pair.theirs, &Pair::theirs(50))?;
+        let bugled = pair.bugle(50)?;
+        pair.wait_up(&bugled)?;
+        pair.lan.deafen(deaf)?;
+        pair.lab.wait_for(SOON, "the adjacency to end", || full(&bugled) == 0)?;
+        let told = events(&bugled, "neighbor-state").join("\n");
+        assert!(told.contains("LLDown"), "{told}");
+    }
+    Ok(())
+}
+
+#[test]
+fn nothing_is_left_over_when_paths_flap_and_interfaces_are_renamed() -> Result<()> {
+    let Some(mut pair) = Pair::new("bfdflaps")? else { return Ok(()) };
+    VM.place(&pair.lab, &pair.theirs, TAP)?;
+    RouteEditor::new(&pair.theirs, TAP)?.add(VM.address)?;
+    let _frr = Frr::start(&pair.lab, &pair.theirs, &Pair::theirs(20))?;
+    let config = Pair::config(20).replace("\"eth0\"", "\"???0\"");
+    let mut bugled = Bugled::start(&pair.lab, &pair.ours, &config)?;
+    pair.wait_up(&bugled)?;
+    wait_for_gateways(&pair.lab, &pair.ours, VM.address, &[pair.remote()])?;
+    let before = pair.possessions(&bugled)?;
+    for _ in 0..FLAPS {
+        pair.lan.cut(1)?;
+        pair.lab.wait_for(SOON, "the adjacency to end", || full(&bugled) == 0)?;
+        pair.lan.mend(1)?;
+        pair.wait_up(&bugled)?;
+    }
+    pair.lan.ports[0].rename("upl0")?;
+    pair.wait_up(&bugled)?;
+    wait_for_gateways(&pair.lab, &pair.ours, VM.address, &[pair.remote()])?;
+    pair.wait(&bugled, "the new name", |session| session["interface"] == "upl0")?;
+    let mut after = Vec::new();
+    let what = format!("what there was before: {before:?}");
+    pair.lab.wait_for(SOON, &what, || {
+        after = pair.possessions(&bugled).unwrap_or_default();
+        after == before
+    })?;
+    bugled.process().stop(SOON)?;
+    assert_eq!(pair.ours.ip("nexthop show")?, "");
+    assert_eq!(pair.ours.ip("route show proto 182")?, "");
+    Ok(())
+}
+
+/// Paths flap so often in a test.
+const FLAPS: usize = 4;
+
+#[test]
+fn a_session_of_three_times_10_ms_survives_busy_loops_floods_of_requests_and_of_changes()
+-> Result<()> {
+    let Some(pair) = Pair::new("bfdbusy")? else { return Ok(()) };
+    // Changes of a second link have both ends compute routes.
+    let second = pair.lab.link(&pair.ours, &pair.theirs)?;
+    let interfaces = |eth0: Vec<Interface>| -> Vec<Interface> {
+        eth0.into_iter().chain([Interface::point_to_point("eth1")]).collect()
+    };
+    let config = |number| router(number, interfaces(eth0(10))).bugle() + BUGLE_HOSTS;
+    let _theirs = Bugled::start(&pair.lab, &pair.theirs, &config(2))?;
+    let bugled = Bugled::start(&pair.lab, &pair.ours, &config(1))?;
+    pair.lab.wait_for(SOON, "two adjacencies", || full(&bugled) == 2)?;
+    pair.wait(&bugled, "a session that is Up", |session| session["state"] == "Up")?;
+    let session = |bugled: &Bugled| bugled.show("show bfd").map(|all| all[0].clone());
+    if session(&bugled)?["realtime"] != true {
+        println!("skipped: BFD is not permitted real-time priority");
+        return Ok(());
+    }
+    let shell = tools::find("sh")?;
+    let mut loops = Vec::new();
+    for number in 0..16 {
+        let name = format!("loop{number}");
+        loops.push(pair.ours.spawn(&name, &shell, &["-c", "while :; do :; done"])?);
+    }
+    let end = Instant::now() + storm();
+    while Instant::now() < end {
+        second.b.down()?;
+        for _ in 0..5 {
+            bugled.show("show database")?;
+        }
+        second.b.up()?;
+        bugled.show("show routes")?;
+    }
+    drop(loops);
+    let session = session(&bugled)?;
+    assert_eq!(
+        (&session["state"], &session["downs"]),
+        (&Value::from("Up"), &Value::from(0)),
+        "{session}"
+    );
+    println!("{session}");
+    Ok(())
+}
+
+/// How long a storm lasts: a few seconds, or as many as `BUGLE_STORM_SECONDS` says.
+fn storm() -> Duration {
+    let seconds = std::env::var("BUGLE_STORM_SECONDS").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(4))
 }

@@ -32,7 +32,7 @@ pub enum Input<'a> {
         /// The OSPF packet.
         bytes: &'a [u8],
     },
-    /// A lower layer says that a neighbour cannot be reached any more (LLDown, RFC 2328 section 10.2).
+    /// A lower layer says that a neighbour cannot be reached any more (`LLDown`, RFC 2328 section 10.2).
     Unreachable {
         /// The interface.
         ifindex: IfIndex,

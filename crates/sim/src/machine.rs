@@ -219,13 +219,14 @@ impl Machine {
                 return;
             }
             // Everybody on a LAN gets every packet, and the engine tells what is for it.
+            // There is no BFD here: OSPF goes on as with neighbours that have none.
             Output::AllDRouters { .. }
+            | Output::RequestBfd { .. }
+            | Output::ReleaseBfd { .. }
             | Output::Reply { result: Ok(()), .. }
             | Output::OpenIsis { .. }
             | Output::CloseIsis(_)
             | Output::SendIsis { .. } => return,
-            // Without an answer: OSPF goes on as where the neighbours have no BFD.
-            Output::RequestBfd { .. } | Output::ReleaseBfd { .. } => return,
             Output::SendOspf { ifindex, src, dst, mut bytes } => {
                 self.note(at, ifindex, &bytes);
                 // Room for a whole packet was reserved; many are short, and a flood keeps many of them on their way.

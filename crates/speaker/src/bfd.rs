@@ -19,7 +19,7 @@ use crate::io::Output;
 pub(crate) struct Sessions {
     /// How the interfaces that want sessions want them.
     wanted: BTreeMap<IfIndex, bfd::Settings>,
-    sessions: BTreeMap<Path, Session>,
+    by_path: BTreeMap<Path, Session>,
     /// The VRF's device, if it has one.
     device: Option<IfIndex>,
 }
@@ -57,7 +57,7 @@ impl Sessions {
         (self.wanted, self.device) = (wanted, device);
         let mut ended = Vec::new();
         let wanted = &self.wanted;
-        self.sessions.retain(|&path, session| {
+        self.by_path.retain(|&path, session| {
             let Some(settings) = interface(path).and_then(|ifindex| wanted.get(&ifindex)) else {
                 order(release(path));
                 ended.extend(session.failed.then_some(path));
@@ -89,12 +89,12 @@ impl Sessions {
             // forming (RFC 5882 section 4.1).
             return to == NeighborState::Full && self.forgive(path);
         }
-        let Some(session) = self.sessions.get_mut(&path) else { return false };
+        let Some(session) = self.by_path.get_mut(&path) else { return false };
         match cause {
             // The interface is gone, or nothing has been heard for as long already.
             NeighborEvent::KillNbr | NeighborEvent::InactivityTimer => {
                 let failed = session.failed;
-                self.sessions.remove(&path);
+                self.by_path.remove(&path);
                 order(release(path));
                 failed
             }
@@ -119,19 +119,19 @@ impl Sessions {
         let Some(settings) = interface(path).and_then(|ifindex| self.wanted.get(&ifindex)) else {
             return;
         };
-        if let Some(session) = self.sessions.get_mut(&path) {
+        if let Some(session) = self.by_path.get_mut(&path) {
             session.until = None;
             return;
         }
         let settings = settings.clone();
         order(request(path, &settings, self.device));
         let session = Session { settings, state: State::Down, failed: false, until: None };
-        self.sessions.insert(path, session);
+        self.by_path.insert(path, session);
     }
 
     /// A session changed its state.
     pub(crate) fn on_change(&mut self, change: &bfd::Change) -> Verdict {
-        let Some(session) = self.sessions.get_mut(&change.path) else { return Verdict::Nothing };
+        let Some(session) = self.by_path.get_mut(&change.path) else { return Verdict::Nothing };
         session.state = change.to;
         if change.is_failure_for(Client::Ospf) {
             session.failed = true;
@@ -145,13 +145,13 @@ impl Sessions {
 
     /// When a session is to be given up.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        self.sessions.values().filter_map(|session| session.until).min()
+        self.by_path.values().filter_map(|session| session.until).min()
     }
 
     /// Gives up the sessions of neighbours that have not come back. Their paths are returned, which may be used again.
     pub(crate) fn on_tick(&mut self, now: Time, mut order: impl FnMut(Output)) -> Vec<Path> {
         let mut ended = Vec::new();
-        self.sessions.retain(|&path, session| {
+        self.by_path.retain(|&path, session| {
             let keep = session.until.is_none_or(|until| until > now);
             if !keep {
                 order(release(path));
@@ -164,11 +164,11 @@ impl Sessions {
 
     /// The state of the session to a neighbour, if there is one.
     pub(crate) fn state(&self, path: Path) -> Option<State> {
-        self.sessions.get(&path).map(|session| session.state)
+        self.by_path.get(&path).map(|session| session.state)
     }
 
     fn forgive(&mut self, path: Path) -> bool {
-        self.sessions.get_mut(&path).is_some_and(|session| std::mem::take(&mut session.failed))
+        self.by_path.get_mut(&path).is_some_and(|session| std::mem::take(&mut session.failed))
     }
 }
 

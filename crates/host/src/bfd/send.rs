@@ -79,7 +79,7 @@ fn open(endpoint: &Endpoint, device: Option<IfIndex>) -> io::Result<Socket> {
         socket.bind_device_by_index_v4(Some(interface))?;
     }
     let scope = interface.map_or(0, |interface| interface.0);
-    let beyond = source_port.checked_sub(FIRST_PORT).unwrap_or_default();
+    let beyond = source_port.saturating_sub(FIRST_PORT);
     let ports = (0..PORTS).map(|step| FIRST_PORT + (beyond.wrapping_add(step) & 0x3FFF));
     for port in ports {
         match socket.bind(&address(local, port, scope).into()) {

@@ -368,7 +368,10 @@ fn become_realtime() -> Result<(), String> {
         let _ = nix::sys::prctl::set_timerslack(TIMER_SLACK);
         match error {
             thread_priority::Error::OS(errno) => Errno::from_raw(errno).desc().to_owned(),
-            error => format!("{error:?}"),
+            thread_priority::Error::Priority(why) | thread_priority::Error::Ffi(why) => {
+                why.to_owned()
+            }
+            thread_priority::Error::PriorityNotInRange(range) => format!("it must be {range:?}"),
         }
     })
 }

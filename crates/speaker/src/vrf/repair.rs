@@ -28,7 +28,7 @@ impl Vrf {
         let restored =
             self.bfd.configure(settings.collect(), device, |output| cx.out.push_back(output));
         for path in restored {
-            self.set_reachable(cx, path, true);
+            set_reachable(cx, path, true);
         }
         let states = self.ospf.iter().flat_map(|ospf| ospf.state().neighbors());
         for neighbor in states.filter(|n| n.state >= NeighborState::TwoWay) {
@@ -42,14 +42,14 @@ impl Vrf {
         match self.bfd.on_change(change) {
             Verdict::Nothing => false,
             Verdict::Restored => {
-                self.set_reachable(cx, change.path, true);
+                set_reachable(cx, change.path, true);
                 false
             }
             Verdict::Failed => {
                 if let bfd::Hop::Single(ifindex) = change.path.hop {
                     self.begin_repair(cx, ifindex, Failure::Path(change.path.remote), at);
                 }
-                self.set_reachable(cx, change.path, false);
+                set_reachable(cx, change.path, false);
                 true
             }
         }
@@ -68,14 +68,8 @@ impl Vrf {
     /// Gives up sessions whose time has come.
     pub(crate) fn tick_bfd(&mut self, cx: &mut Context<'_>) {
         for path in self.bfd.on_tick(cx.now, |output| cx.out.push_back(output)) {
-            self.set_reachable(cx, path, true);
+            set_reachable(cx, path, true);
         }
-    }
-
-    fn set_reachable(&self, cx: &mut Context<'_>, path: bfd::Path, reachable: bool) {
-        let bfd::Hop::Single(ifindex) = path.hop else { return };
-        let address = path.remote;
-        cx.rib.handle(cx.now, rib::Input::Reachable { ifindex, address, reachable });
     }
 
     /// A failure was found out at this time: the steps of its repair are told.
@@ -125,7 +119,7 @@ impl Vrf {
                     out.push_back(output);
                 });
                 if restored {
-                    self.set_reachable(cx, path, true);
+                    set_reachable(cx, path, true);
                 }
                 if to == NeighborState::Down {
                     self.repaired(cx, RepairStep::AdjacencyDown);
@@ -140,4 +134,11 @@ impl Vrf {
             | ospf::Event::SelfOriginatedReceived { .. } => {}
         }
     }
+}
+
+/// Traffic may, or may not, be sent along a path.
+fn set_reachable(cx: &mut Context<'_>, path: bfd::Path, reachable: bool) {
+    let bfd::Hop::Single(ifindex) = path.hop else { return };
+    let address = path.remote;
+    cx.rib.handle(cx.now, rib::Input::Reachable { ifindex, address, reachable });
 }
