@@ -124,11 +124,6 @@ impl Table {
         count
     }
 
-    /// The object of an offer.
-    pub(crate) fn set(&self, prefix: Prefix, protocol: Protocol) -> Option<SetId> {
-        self.routes.get(&(prefix, protocol)).map(|offer| offer.set)
-    }
-
     /// The object of an offer that is in the kernel.
     pub(crate) fn installed_on(
         &self,
@@ -140,11 +135,12 @@ impl Table {
         offer.epoch(shadow).map(|_| offer.set)
     }
 
-    /// Leads offers to other objects of the same paths: those that do not go with their object when it turns.
+    /// Leads offers to other objects of the same paths: those that do not go with their object when it turns. They are asked
+    /// for in order.
     pub(crate) fn leave(
         &mut self,
         shadow: &mut Shadow,
-        stays: impl Fn(SetId, Protocol, Prefix) -> bool,
+        mut stays: impl FnMut(SetId, Protocol, Prefix) -> bool,
     ) {
         for ((prefix, protocol), offer) in self.routes.iter_mut() {
             if !stays(offer.set, protocol, prefix) {
@@ -170,10 +166,10 @@ impl Table {
         &mut self,
         shadow: &Shadow,
         protocol: Protocol,
-        movers: &[(Prefix, &Path)],
+        movers: &[Prefix],
     ) -> Vec<(Prefix, Held)> {
         let mut taken = Vec::new();
-        for (prefix, _) in movers {
+        for prefix in movers {
             let Some(offer) = self.routes.get_mut(&(*prefix, protocol)) else { continue };
             if offer.epoch(shadow).is_some() {
                 let second = offer.spare_epoch(shadow);

@@ -35,55 +35,65 @@ impl Rib {
         if changes.len() < FEWEST {
             return;
         }
-        let turns = self.turns(vrf, protocol, changes);
+        let (turns, sets) = self.turns(vrf, protocol, changes);
         if turns.is_empty() {
             return;
         }
         // Who goes along, in the order of the table.
-        let mut movers: Vec<(Prefix, &Path)> = changes
+        let mut movers: Vec<Prefix> = changes
             .iter()
-            .filter_map(|(prefix, route)| {
-                let route = route.as_ref()?;
-                let set = self.tables.get(&vrf)?.set(*prefix, protocol)?;
-                let path = turns.get(&set)?;
-                path.is(&route.nexthops, route.backup).then_some((*prefix, path))
+            .zip(sets)
+            .filter_map(|((prefix, route), set)| {
+                let (route, path) = (route.as_ref()?, turns.get(&set?)?);
+                path.is(&route.nexthops, route.backup).then_some(*prefix)
             })
             .collect();
-        movers.sort_unstable_by_key(|(prefix, _)| *prefix);
-        movers.dedup_by_key(|(prefix, _)| *prefix);
-        let goes = |at: VrfId, by: Protocol, prefix: Prefix| {
-            (at, by) == (vrf, protocol)
-                && movers.binary_search_by_key(&prefix, |(mover, _)| *mover).is_ok()
-        };
+        movers.sort_unstable();
+        movers.dedup();
 
         for set in turns.keys() {
             self.shadow.retire(*set);
         }
         for (at, table) in &mut self.tables {
+            let mut rest = movers.iter().peekable();
             table.leave(&mut self.shadow, |set, by, prefix| {
-                turns.contains_key(&set) && !goes(*at, by, prefix)
+                if !turns.contains_key(&set) {
+                    return false;
+                }
+                while rest.next_if(|mover| **mover < prefix).is_some() {}
+                (*at, by) != (vrf, protocol) || rest.peek() != Some(&&prefix)
             });
         }
         let Some(table) = self.tables.get_mut(&vrf) else { return };
-        let spares = table.take_spares(&self.shadow, protocol, &movers);
+        let has_spare = |(set, path): (&SetId, &Path)| {
+            path.spare().is_some() || self.shadow.spare(*set).is_some()
+        };
+        let spares = if turns.iter().any(has_spare) {
+            table.take_spares(&self.shadow, protocol, &movers)
+        } else {
+            Vec::new()
+        };
         for (set, path) in &turns {
             self.shadow.turn(*set, path);
         }
         table.replace_spares(&mut self.shadow, protocol, spares);
     }
 
-    /// The objects to turn, and to which path.
+    /// The objects to turn, and to which path; and for each change, the object that it leaves, if its route is in the kernel.
     fn turns(
         &self,
         vrf: VrfId,
         protocol: Protocol,
         changes: &[RouteChange],
-    ) -> BTreeMap<SetId, Path> {
-        let Some(table) = self.tables.get(&vrf) else { return BTreeMap::new() };
+    ) -> (BTreeMap<SetId, Path>, Vec<Option<SetId>>) {
+        let Some(table) = self.tables.get(&vrf) else { return Default::default() };
+        let sets: Vec<Option<SetId>> = changes
+            .iter()
+            .map(|(prefix, _)| table.installed_on(*prefix, protocol, &self.shadow))
+            .collect();
         let mut votes: BTreeMap<SetId, Vote> = BTreeMap::new();
-        for (prefix, route) in changes {
-            let Some(set) = table.installed_on(*prefix, protocol, &self.shadow) else { continue };
-            let Some(route) = route else { continue };
+        for ((_, route), set) in changes.iter().zip(&sets) {
+            let (Some(set), Some(route)) = (*set, route) else { continue };
             let vote = votes.entry(set).or_insert_with(|| Vote {
                 path: Path::new(&route.nexthops, route.backup),
                 lead: 0,
@@ -98,7 +108,7 @@ impl Rib {
                 *vote = Vote { path: Path::new(&route.nexthops, route.backup), lead: 1, voters: 1 };
             }
         }
-        votes
+        let turns = votes
             .into_iter()
             .filter(|(set, vote)| {
                 vote.voters >= FEWEST
@@ -107,6 +117,7 @@ impl Rib {
                     && self.shadow.can_turn(*set, &vote.path)
             })
             .map(|(set, vote)| (set, vote.path))
-            .collect()
+            .collect();
+        (turns, sets)
     }
 }
