@@ -354,6 +354,22 @@ impl Lan {
             .map(drop)
     }
 
+    /// Pulls the plug of the node at `position`: it loses its carrier, and nobody else does.
+    ///
+    /// # Errors
+    /// If there is no such port.
+    pub fn unplug(&self, position: usize) -> Result<()> {
+        self.switch.ip(&format!("link set p{} down", position + 1)).map(drop)
+    }
+
+    /// Undoes [`Lan::unplug`].
+    ///
+    /// # Errors
+    /// If there is no such port.
+    pub fn plug(&self, position: usize) -> Result<()> {
+        self.switch.ip(&format!("link set p{} up", position + 1)).map(drop)
+    }
+
     /// Undoes [`Lan::cut`].
     ///
     /// # Errors

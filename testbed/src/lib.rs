@@ -13,6 +13,7 @@
 //! | [`contender`] | [`Make`](contender::Make), who takes part in a comparison |
 //! | [`moves`] | [`MoveLab`](moves::MoveLab), a machine that moves between two hypervisors |
 //! | [`chain`] | [`Chain`](chain::Chain), routers in a row, with hosts at one end |
+//! | [`failover`] | [`FailoverLab`](failover::FailoverLab), a link that fails, and many prefixes behind it |
 //! | [`area`] | [`Area`], a generated OSPF area of any size |
 //! | [`synthetic`] | [`Synthetic`], an OSPF neighbour that serves such an area |
 //! | [`summary`] | what many measurements say, and tables |
@@ -28,6 +29,7 @@ pub mod bugled;
 pub mod chain;
 pub mod contender;
 pub mod error;
+pub mod failover;
 pub mod fib;
 pub mod frr;
 mod guard;

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::{setsockopt, sockopt};
+
 use crate::error::{LabError, Result};
 use crate::node::Node;
 
@@ -44,6 +46,17 @@ pub struct Arrival {
     pub receiver: usize,
 }
 
+/// What the packets to one of many targets suffered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Interruption {
+    /// When the first packet lost was sent.
+    pub began: Option<Instant>,
+    /// When the first packet was sent from which on none was lost.
+    pub ended: Option<Instant>,
+    /// How many were lost.
+    pub lost: usize,
+}
+
 /// What a stream suffered from an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outage {
@@ -71,15 +84,33 @@ impl Probe {
             let stop = Arc::clone(&stop);
             listening.push(thread::spawn(move || receive(&socket, &stop)));
         }
-        let socket = client
-            .enter(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))?
-            .map_err(LabError::io(format!("opening a socket in {}", client.name())))?;
-        let period = Duration::from_secs(1) / rate.max(1);
-        let sender = {
-            let stop = Arc::clone(&stop);
-            thread::spawn(move || send(&socket, target, period, &stop))
-        };
+        let sender = start_sender(client, vec![target], rate, &stop)?;
         Ok(Self { stop, sender, receivers: listening })
+    }
+
+    /// Sends `rate` packets a second from `client` to each of `targets` in turn, all of which are addresses of `receiver`. What became
+    /// of them says [`ProbeReport::interruptions`].
+    ///
+    /// # Errors
+    /// If a socket is refused.
+    pub fn fan(client: &Node, targets: &[Ipv4Addr], rate: u32, receiver: &Node) -> Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let socket = receiver
+            .enter(|| {
+                let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT))?;
+                // A receiver that is not scheduled for a while must not lose what the network did not.
+                setsockopt(&socket, sockopt::RcvBufForce, &(16 << 20))?;
+                socket.set_read_timeout(Some(LINGER))?;
+                io::Result::Ok(socket)
+            })?
+            .map_err(LabError::io(format!("listening in {}", receiver.name())))?;
+        let listening = {
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || receive(&socket, &stop))
+        };
+        let each = rate.saturating_mul(u32::try_from(targets.len()).unwrap_or(u32::MAX));
+        let sender = start_sender(client, targets.to_vec(), each, &stop)?;
+        Ok(Self { stop, sender, receivers: vec![listening] })
     }
 
     /// Ends the stream and tells what became of it.
@@ -142,6 +173,32 @@ impl ProbeReport {
         Outage { duration, lost }
     }
 
+    /// For each of so many targets, from when until when packets to it were lost: when the first one lost was sent, and the first
+    /// one behind the last lost. Half of a pair is missing where nothing was lost, or the last packet was.
+    #[must_use]
+    pub fn interruptions(&self, targets: usize) -> Vec<Interruption> {
+        let receptions = self.receptions();
+        let fate = |target: usize| {
+            let packets = self.sent.iter().zip(&receptions).skip(target).step_by(targets.max(1));
+            packets.map(|(sent, receptions)| (*sent, *receptions > 0))
+        };
+        (0..targets)
+            .map(|target| {
+                let mut interruption = Interruption::default();
+                for (sent, arrived) in fate(target) {
+                    if !arrived {
+                        interruption.lost += 1;
+                        interruption.began = interruption.began.or(Some(sent));
+                        interruption.ended = None;
+                    } else if interruption.began.is_some() && interruption.ended.is_none() {
+                        interruption.ended = Some(sent);
+                    }
+                }
+                interruption
+            })
+            .collect()
+    }
+
     /// How often each packet was received.
     fn receptions(&self) -> Vec<usize> {
         let mut receptions = vec![0_usize; self.sent.len()];
@@ -158,18 +215,38 @@ fn index(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
+fn start_sender(
+    client: &Node,
+    targets: Vec<Ipv4Addr>,
+    rate: u32,
+    stop: &Arc<AtomicBool>,
+) -> Result<JoinHandle<Vec<Instant>>> {
+    let socket = client
+        .enter(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))?
+        .map_err(LabError::io(format!("opening a socket in {}", client.name())))?;
+    let period = Duration::from_secs(1) / rate.max(1);
+    let stop = Arc::clone(stop);
+    Ok(thread::spawn(move || send(&socket, &targets, period, &stop)))
+}
+
 /// The sender's thread. A packet that is late goes at once; the schedule stays.
-fn send(socket: &UdpSocket, target: Ipv4Addr, period: Duration, stop: &AtomicBool) -> Vec<Instant> {
+fn send(
+    socket: &UdpSocket,
+    targets: &[Ipv4Addr],
+    period: Duration,
+    stop: &AtomicBool,
+) -> Vec<Instant> {
     let mut sent = Vec::new();
     let mut due = Instant::now();
-    let mut number = 0_u64;
-    while !stop.load(Ordering::Relaxed) {
+    for (number, target) in (0_u64..).zip(targets.iter().cycle()) {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
         thread::sleep(due.saturating_duration_since(Instant::now()));
         due += period;
         sent.push(Instant::now());
         // A packet that this node already refuses to send is lost like any other.
-        let _ = socket.send_to(&number.to_be_bytes(), (target, PORT));
-        number += 1;
+        let _ = socket.send_to(&number.to_be_bytes(), (*target, PORT));
     }
     sent
 }
@@ -230,6 +307,15 @@ mod tests {
         let (start, report) = report(&[&[0], &[1], &[]]);
         assert_eq!(report.outage(start, 1), Outage { duration: None, lost: 2 });
         assert_eq!(report.lost(), 1);
+    }
+
+    #[test]
+    fn each_target_has_an_interruption_of_its_own() {
+        let (start, report) = report(&[&[0], &[], &[0], &[], &[0], &[0], &[], &[0]]);
+        let at = |number| Some(start + Duration::from_millis(number));
+        let [even, odd] = report.interruptions(2)[..] else { panic!("two targets") };
+        assert_eq!(even, Interruption { began: at(6), ended: None, lost: 1 });
+        assert_eq!(odd, Interruption { began: at(1), ended: at(5), lost: 2 });
     }
 
     #[test]

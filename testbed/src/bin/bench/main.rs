@@ -6,10 +6,12 @@
 //! | `load` | many external routes from a neighbour, until all are in the kernel; memory and processor time |
 //! | `chain` | a host route through a chain of routers |
 //! | `spf` | a change of topology, in processor time |
+//! | `failover` | a link that fails, until traffic to the last of many prefixes has another way |
 //! | `idle` | what a router costs that has nothing to do |
 #![expect(clippy::disallowed_methods, reason = "a benchmark runs in real time")]
 
 mod chain;
+mod failover;
 mod host;
 mod idle;
 mod load;
@@ -66,6 +68,15 @@ enum Benchmark {
         #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..))]
         count: u32,
     },
+    /// A link that fails, until traffic to the last of many prefixes has another way.
+    Failover {
+        /// How many prefixes; 100, 10,000 and 100,000 one after the other if not given.
+        #[arg(long, value_parser = value_parser!(u32).range(2..=1_000_000))]
+        prefixes: Option<u32>,
+        /// How many failures of each kind.
+        #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..))]
+        count: u32,
+    },
     /// What a router with two adjacencies costs that has nothing to do.
     Idle {
         /// For how long.
@@ -79,6 +90,9 @@ const LOADS: [u32; 2] = [10_000, 100_000];
 
 /// Routers of an area.
 const SIZES: [u32; 3] = [1_000, 5_000, 10_000];
+
+/// The numbers of prefixes behind a link that fails.
+const FAILOVERS: [u32; 3] = [100, 10_000, 100_000];
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
@@ -113,12 +127,21 @@ fn run(arguments: &Arguments) -> Result<()> {
             spf::run(&makes, &[routers], count)
         }
         Some(Benchmark::Spf { routers: None, count }) => spf::run(&makes, &SIZES, count),
+        Some(Benchmark::Failover { prefixes: Some(prefixes), count }) => {
+            failover::run(&makes, &[prefixes], count);
+            Ok(())
+        }
+        Some(Benchmark::Failover { prefixes: None, count }) => {
+            failover::run(&makes, &FAILOVERS, count);
+            Ok(())
+        }
         Some(Benchmark::Idle { seconds }) => idle::run(&makes, seconds),
         None => {
             host::run(&makes, 20)?;
             load::run(&makes, &LOADS)?;
             chain::run(&makes, 20, 10)?;
             spf::run(&makes, &SIZES, 10)?;
+            failover::run(&makes, &FAILOVERS, 5);
             idle::run(&makes, 20)
         }
     }

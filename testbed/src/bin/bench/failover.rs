@@ -1,0 +1,101 @@
+//! A link that fails, until traffic to the last of many prefixes has another way.
+
+use std::time::Duration;
+
+use bugle_testbed::Result;
+use bugle_testbed::contender::Make;
+use bugle_testbed::failover::{FailoverLab, Failure, Repair};
+use bugle_testbed::summary::{Summary, millis, ratio, table};
+use bugle_testbed::tools::say;
+
+/// What is measured: what fails, and how often BFD looks.
+const CASES: [(Failure, &str, u32); 4] = [
+    (Failure::Silent, "silent failure, BFD 3 x 50 ms", 50),
+    (Failure::Silent, "silent failure, BFD 3 x 10 ms", 10),
+    (Failure::Carrier, "carrier loss", 10),
+    (Failure::Remote, "a link of a neighbour fails silently, BFD 3 x 10 ms", 10),
+];
+
+/// The first and the last prefix of each repair.
+type Repairs = Vec<Option<Repair>>;
+
+pub(crate) fn run(makes: &[Make], loads: &[u32], count: u32) {
+    for &prefixes in loads {
+        let mut results: Vec<(Make, Result<Vec<Repairs>, String>)> = Vec::new();
+        for make in makes {
+            // BIRD 2.0.12 dies of 100,000 external routes: that is a result, too.
+            results.push((*make, measure(*make, prefixes, count).map_err(|e| first_line(&e))));
+        }
+        for (number, (_, title, _)) in CASES.iter().enumerate() {
+            say(&format!(
+                "\n## {prefixes} prefixes: {title}\n\nFrom the first packet lost to the first that was not, of {count} failures, in ms, for the first and \
+                 the last prefix of all.\n"
+            ));
+            let repairs = |result: &Result<Vec<Repairs>, String>| {
+                result.as_ref().ok().and_then(|cases| cases.get(number)).cloned()
+            };
+            let last = |repairs: &Repairs| Summary::of(repairs.iter().map(|r| r.map(|r| r.last)));
+            let reference =
+                results.first().and_then(|(_, result)| last(&repairs(result)?)).map(|s| s.median);
+            let rows: Vec<_> = results
+                .iter()
+                .map(|(make, result)| row(*make, result.as_ref().err(), repairs(result), reference))
+                .collect();
+            let times =
+                results.first().map_or_else(String::new, |(make, _)| format!("times {make}'s"));
+            say(&table(
+                &["", "first: median", "last: best", "median", "worst", &times, "packets lost"],
+                &rows,
+            ));
+        }
+    }
+}
+
+fn row(
+    make: Make,
+    failed: Option<&String>,
+    repairs: Option<Repairs>,
+    reference: Option<Duration>,
+) -> Vec<String> {
+    let mut row = vec![make.to_string()];
+    let repairs = repairs.unwrap_or_default();
+    let of = |what: fn(&Repair) -> Duration| {
+        Summary::of(repairs.iter().map(|repair| repair.as_ref().map(what)))
+    };
+    let (Some(first), Some(last)) = (of(|r| r.first), of(|r| r.last)) else {
+        row.push(failed.map_or("never", String::as_str).to_owned());
+        row.extend(["-"; 5].map(str::to_owned));
+        return row;
+    };
+    let mut packets: Vec<usize> = repairs.iter().flatten().map(|repair| repair.lost).collect();
+    packets.sort_unstable();
+    row.extend([millis(first.median), millis(last.best), millis(last.median)]);
+    row.push(match last.missing {
+        0 => millis(last.worst),
+        missing => format!("{missing} never"),
+    });
+    row.push(reference.map_or_else(|| "-".to_owned(), |reference| ratio(last.median, reference)));
+    row.push(packets.get(packets.len() / 2).map_or_else(|| "-".to_owned(), usize::to_string));
+    row
+}
+
+/// What each case took, `count` times.
+fn measure(make: Make, prefixes: u32, count: u32) -> Result<Vec<Repairs>> {
+    let patience = Duration::from_secs(if prefixes > 10_000 { 7 } else { 3 });
+    let mut results: Vec<Repairs> = vec![Vec::new(); CASES.len()];
+    for bfd in [50, 10] {
+        let mut lab = FailoverLab::start(make, prefixes, bfd)?;
+        for _ in 0..count {
+            for ((failure, _, _), repairs) in
+                CASES.iter().zip(&mut results).filter(|((_, _, millis), _)| *millis == bfd)
+            {
+                repairs.push(lab.fail(*failure, patience)?);
+            }
+        }
+    }
+    Ok(results)
+}
+
+fn first_line(error: &bugle_testbed::LabError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}

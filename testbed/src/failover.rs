@@ -1,0 +1,246 @@
+//! A link that fails, and the traffic to many prefixes that has to take another way.
+//!
+//! ```text
+//!                   +--(10)-- left ---(10)--+
+//! client --- tested |                       | far --- source, with all prefixes
+//!                   +--(20)-- right --(10)--+
+//! ```
+//!
+//! Every router is of the same make. The source is a synthetic neighbour of `far` that announces the prefixes as external routes;
+//! all packets to them go through `left` as long as they can. Packets to some of the prefixes show when the first and the last of
+//! them follow.
+
+use std::net::Ipv4Addr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bugle_types::Prefix;
+
+use crate::area::Area;
+use crate::contender::Make;
+use crate::error::{LabError, Result};
+use crate::lab::{Lab, Lan};
+use crate::node::Node;
+use crate::ospf::{Interface, Ospf};
+use crate::probe::Probe;
+use crate::router::Router;
+use crate::synthetic::Synthetic;
+
+/// How long daemons may take to learn everything, or to learn that a link is back.
+const CONVERGENCE: Duration = Duration::from_secs(60);
+
+/// To how many of the prefixes packets go, from the first to the last.
+pub const TARGETS: u32 = 20;
+
+/// Packets a second to each of them.
+const RATE: u32 = 1000;
+
+/// How long traffic flows before the failure.
+const LEAD: Duration = Duration::from_millis(300);
+
+/// What fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The link to `left`, with carrier up on both sides: only BFD can tell.
+    Silent,
+    /// The link to `left`, whose carrier the router under test loses.
+    Carrier,
+    /// The link between `left` and `far`, silently: only a neighbour can tell.
+    Remote,
+}
+
+/// A ring of four routers, with a client at one and all prefixes behind the opposite.
+#[derive(Debug)]
+pub struct FailoverLab {
+    lab: Lab,
+    client: Node,
+    tested: Node,
+    source: Node,
+    near: Lan,
+    remote: Lan,
+    /// The router under test comes first.
+    routers: Vec<Router>,
+    /// The gateways of the router under test, by way of `left` and of `right`.
+    gateways: [Ipv4Addr; 2],
+    targets: Vec<Ipv4Addr>,
+    _synthetic: Synthetic,
+}
+
+/// What a failure cost. Times count from the first packet lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// When the first packet was sent that was lost.
+    pub began: Instant,
+    /// Until the first prefix had another way, for good.
+    pub first: Duration,
+    /// Until the last had one.
+    pub last: Duration,
+    /// Packets lost, of 1,000 a second to each target.
+    pub lost: usize,
+}
+
+impl FailoverLab {
+    /// Builds the lab, starts the daemons with BFD at three times `bfd_millis`, and waits until the router under test has a route to
+    /// each of `prefixes` external prefixes.
+    ///
+    /// # Errors
+    /// If a daemon is not installed, does not start, dies, or does not learn the routes within a minute.
+    pub fn start(make: Make, prefixes: u32, bfd_millis: u32) -> Result<Self> {
+        let lab = Lab::new("failover")?;
+        let client = lab.node("client")?;
+        let [tested, left, right, far, source] =
+            ["tested", "left", "right", "far", "source"].map(|name| lab.node(name));
+        let (tested, left, right, far, source) = (tested?, left?, right?, far?, source?);
+        let access = lab.link(&client, &tested)?;
+        client.ip(&format!("route add default via {}", access.b.address))?;
+        let near = lab.lan(&[&tested, &left])?;
+        let detour = lab.lan(&[&tested, &right])?;
+        let remote = lab.lan(&[&left, &far])?;
+        let behind = lab.lan(&[&right, &far])?;
+        let uplink = lab.link(&far, &source)?;
+        let all = Area::external_prefix(0).address();
+        source.ip(&format!("route add local {all}/9 dev lo"))?;
+
+        let mut area = Area::grid(1, prefixes, 1);
+        let router_id = |number: u8| Ipv4Addr::new(192, 0, 2, number);
+        area.attach(router_id(4).into(), uplink.b.address);
+        let watched = |lan: &Lan, position: usize, cost: u16| {
+            let name = lan.ports.get(position).map_or("", |port| port.interface.as_str());
+            Interface { cost, ..Interface::point_to_point(name).with_bfd(bfd_millis, 3) }
+        };
+        let more = "[fib]\nnexthop-compat = \"off\"\n";
+        let description = [
+            (&tested, vec![watched(&near, 0, 10), watched(&detour, 0, 20)]),
+            (&left, vec![watched(&near, 1, 10), watched(&remote, 0, 10)]),
+            (&right, vec![watched(&detour, 1, 20), watched(&behind, 0, 10)]),
+            (
+                &far,
+                vec![
+                    watched(&remote, 1, 10),
+                    watched(&behind, 1, 10),
+                    Interface::point_to_point(&uplink.a.interface),
+                ],
+            ),
+        ];
+        let mut routers = Vec::new();
+        for (number, (node, interfaces)) in (1..).zip(description) {
+            let ospf = Ospf::new(router_id(number), interfaces);
+            routers.push(make.start(&lab, node, &ospf, more)?);
+        }
+        let synthetic = Synthetic::start(&uplink.b, &area)?;
+        let address = |lan: &Lan| lan.ports.get(1).map_or(Ipv4Addr::UNSPECIFIED, |p| p.address);
+        let gateways = [address(&near), address(&detour)];
+        let targets = (0..TARGETS.min(prefixes))
+            .map(|n| Area::external_prefix(n * (prefixes - 1) / (TARGETS.min(prefixes) - 1).max(1)))
+            .filter_map(Prefix::ipv4)
+            .collect();
+        let mut this = Self {
+            lab,
+            client,
+            tested: tested.clone(),
+            source,
+            near,
+            remote,
+            routers,
+            gateways,
+            targets,
+            _synthetic: synthetic,
+        };
+        for node in [tested, left, right, far] {
+            this.wait_for_routes(&node, prefixes)?;
+        }
+        this.settle()?;
+        Ok(this)
+    }
+
+    /// The lab.
+    #[must_use]
+    pub const fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
+    /// The router under test.
+    #[must_use]
+    pub fn tested(&self) -> Option<&Router> {
+        self.routers.first()
+    }
+
+    /// Lets a link fail under traffic, waits `patience` for the repair, and takes the failure back. `None` if some prefix had no
+    /// other way by then.
+    ///
+    /// # Errors
+    /// If the link cannot be cut, or the routers do not learn that it is back.
+    pub fn fail(&mut self, failure: Failure, patience: Duration) -> Result<Option<Repair>> {
+        let probe = Probe::fan(&self.client, &self.targets, RATE, &self.source)?;
+        thread::sleep(LEAD);
+        match failure {
+            Failure::Silent => self.near.cut(0)?,
+            Failure::Carrier => self.near.unplug(0)?,
+            Failure::Remote => self.remote.cut(0)?,
+        }
+        thread::sleep(patience);
+        let report = probe.stop();
+        match failure {
+            Failure::Silent => self.near.mend(0)?,
+            Failure::Carrier => self.near.plug(0)?,
+            Failure::Remote => self.remote.mend(0)?,
+        }
+        let interruptions = report.interruptions(self.targets.len());
+        let began = interruptions.iter().filter_map(|interruption| interruption.began).min();
+        let ended: Option<Vec<Instant>> = interruptions
+            .iter()
+            .map(|interruption| match interruption.began {
+                None => began,
+                Some(_) => interruption.ended,
+            })
+            .collect();
+        self.settle()?;
+        let (Some(began), Some(ended)) = (began, ended) else { return Ok(None) };
+        let after = |ended: Option<&Instant>| {
+            ended.map_or(Duration::ZERO, |ended| ended.saturating_duration_since(began))
+        };
+        Ok(Some(Repair {
+            began,
+            first: after(ended.iter().min()),
+            last: after(ended.iter().max()),
+            lost: interruptions.iter().map(|interruption| interruption.lost).sum(),
+        }))
+    }
+
+    /// Waits until a kernel has a route to each prefix.
+    fn wait_for_routes(&mut self, node: &Node, prefixes: u32) -> Result<()> {
+        const LOOK: Duration = Duration::from_millis(500);
+        let start = Instant::now();
+        loop {
+            let routes = node.ip("-o route show")?;
+            if routes.lines().count() >= usize::try_from(prefixes).unwrap_or(usize::MAX) {
+                return Ok(());
+            }
+            if let Some(death) = self.routers.iter_mut().find_map(Router::died) {
+                return Err(LabError::Unexpected { what: "a router".to_owned(), found: death });
+            }
+            if start.elapsed() > CONVERGENCE {
+                return Err(self.lab.timeout(CONVERGENCE, "the routes to all prefixes"));
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Waits until every router is in step with its neighbours, packets go by way of `left`, and nobody has anything left to do.
+    fn settle(&self) -> Result<()> {
+        const CALM: Duration = Duration::from_secs(2);
+        let neighbors = [2, 2, 2, 3];
+        self.lab.wait_for(CONVERGENCE, "every adjacency", || {
+            let all = self.routers.iter().zip(neighbors);
+            all.into_iter().all(|(router, count)| router.full_neighbors() == count)
+        })?;
+        let [left, _] = self.gateways;
+        self.lab.wait_for(CONVERGENCE, "the way by left", || {
+            [self.targets.first(), self.targets.last()].into_iter().flatten().all(|target| {
+                self.tested.gateways(&format!("{target}/32")).is_ok_and(|by| by == [left])
+            })
+        })?;
+        thread::sleep(CALM);
+        Ok(())
+    }
+}
