@@ -22,6 +22,8 @@ pub struct Config {
     pub listen_first: bool,
     /// How many equal-cost nexthops a route may have.
     pub max_paths: usize,
+    /// Find loop-free alternates (RFC 5286); `None`: do not.
+    pub alternates: Option<AlternatesConfig>,
     /// When SPF runs (RFC 8405).
     pub spf: BackoffConfig,
     /// The least time between two instances of one LSA of ours. RFC 2328 says 5 s (MinLSInterval). A receiver drops what comes within
@@ -43,10 +45,28 @@ impl Config {
             boundary: true,
             listen_first: false,
             max_paths: 16,
+            alternates: Some(AlternatesConfig::default()),
             spf: BackoffConfig::default(),
             min_ls_interval: Duration::from_millis(1050),
             min_ls_arrival: Duration::from_secs(1),
         }
+    }
+}
+
+/// How alternates are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AlternatesConfig {
+    /// `ULOOP_DELAY_DOWN_TIMER` of RFC 8333: after a link of ours has failed, new routes of protected prefixes whose next hops
+    /// might send packets back wait so long, while packets go over the alternate. Zero: they do not wait.
+    ///
+    /// The default, 2 s, is longer than neighbours of other makes take by default: FRR installs external routes a second after
+    /// the others, BIRD acts once a second.
+    pub microloop_delay: Duration,
+}
+
+impl Default for AlternatesConfig {
+    fn default() -> Self {
+        Self { microloop_delay: Duration::from_secs(2) }
     }
 }
 

@@ -40,6 +40,10 @@ pub enum Timer {
     Age,
     /// The shortest-path tree is computed (section 16.1, RFC 8405).
     Spf,
+    /// Loop-free alternates are looked for (RFC 5286).
+    Alternates,
+    /// Routes that were held back go out (RFC 8333).
+    Microloop,
 }
 
 /// Counters since the start.
@@ -199,6 +203,8 @@ impl Ospf {
             self.postponed.next().map(|(time, _)| (time, Timer::Originate)),
             self.db.next_deadline().map(|time| (time, Timer::Age)),
             self.backoff.deadline().map(|time| (time, Timer::Spf)),
+            self.routing.backup_due().map(|time| (time, Timer::Alternates)),
+            self.routing.held().map(|(time, _)| (time, Timer::Microloop)),
         ];
         derived.into_iter().flatten().chain(self.timers.next()).min()
     }
@@ -226,12 +232,22 @@ impl Ospf {
                 Timer::Description(id) => self.on_description_timer(id),
                 Timer::Request(id) => self.send_request(id),
                 Timer::Retransmit(id) => self.on_retransmit_timer(id),
-                // These three are derived in `deadline` and never set.
-                Timer::Originate | Timer::Age | Timer::Spf => {}
+                // These are derived in `deadline` and never set.
+                Timer::Originate
+                | Timer::Age
+                | Timer::Spf
+                | Timer::Alternates
+                | Timer::Microloop => {}
             }
         }
         if self.backoff.pop_due(self.now) {
             self.run_spf();
+        }
+        if self.routing.backup_due().is_some_and(|due| due <= self.now) {
+            self.on_backup_timer();
+        }
+        if self.routing.held().is_some_and(|(due, _)| due <= self.now) {
+            self.routing.release();
         }
     }
 

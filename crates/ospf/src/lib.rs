@@ -28,6 +28,7 @@ pub mod neighbor;
 mod originate;
 pub mod routing;
 
-pub use config::{BackoffConfig, Config, InterfaceConfig, NetworkType};
+pub use bugle_spf::Protection;
+pub use config::{AlternatesConfig, BackoffConfig, Config, InterfaceConfig, NetworkType};
 pub use instance::{Ospf, State, Stats, Timer};
-pub use io::{Event, ExternalRoute, Input, Mismatch, Output, PathType, Rival, Route};
+pub use io::{Backup, Event, ExternalRoute, Input, Mismatch, Output, PathType, Rival, Route};

@@ -24,7 +24,7 @@ use crate::neighbor::{Neighbor, NeighborState};
 use crate::routing::RootLink;
 
 /// The link metric that keeps transit traffic away (RFC 6987 section 3).
-const MAX_LINK_METRIC: u16 = 0xffff;
+pub(crate) const MAX_LINK_METRIC: u16 = 0xffff;
 /// How long after the first adjacency LSAs of a previous run are left alone: they are flushed if nobody has wanted them again
 /// by then, so that a restart of the daemon does not take its hosts off the network for a moment.
 const RECLAIM: std::time::Duration = std::time::Duration::from_secs(5);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bugle_isis::{self, CircuitConfig, Isis};
 use bugle_mobility::{self as mobility, Mobility};
-use bugle_ospf::{self as ospf, ExternalRoute, InterfaceConfig, Ospf};
+use bugle_ospf::{self as ospf, AlternatesConfig, ExternalRoute, InterfaceConfig, Ospf};
 use bugle_rib::fib::{FibSnapshot, RouteTarget};
 use bugle_rib::{self as rib, Protocol, Rib, RouteChange};
 use bugle_types::{IfIndex, Mac, Nexthop, Prefix, Rng, RouterId, TableId, Time, VrfId};
@@ -169,6 +169,9 @@ impl Vrf {
             boundary: true,
             listen_first: self.restarted,
             max_paths: wanted.max_ecmp.into(),
+            alternates: wanted
+                .alternates
+                .then_some(AlternatesConfig { microloop_delay: wanted.microloop_delay }),
             spf: wanted.spf_delay,
             min_ls_interval: wanted.lsa_min_interval,
             min_ls_arrival: wanted.lsa_min_arrival,
@@ -416,7 +419,7 @@ impl Vrf {
                         let route = route.map(|route| rib::Route {
                             metric: route.metric(),
                             nexthops: route.nexthops,
-                            backup: None,
+                            backup: route.backup.map(|backup| backup.nexthop),
                         });
                         (prefix, route)
                     })

@@ -12,14 +12,11 @@
 //! through the root at all: a neighbour whose shortest path does is no alternate anyway, and of the others the distances are
 //! the same.
 //!
-//! | Tree | From | Leads through the root | Tells |
-//! |---|---|---|---|
-//! | of a neighbour | N | no | `Distance(N, D)`, `(N, S)`, `(N, E)` to a primary neighbour E, `(N, PN)` to a network |
-//! | as others see it | S, at the cost others are told | | `Distance(S, D)` |
-//! | without a link | S, all its links but one | | which alternate is where routing will go after the link is lost |
+//! From these trees, one for each neighbour and for each network that the root is attached to, everything else follows:
 //!
-//! A primary neighbour and the network it is reached across need no trees: what they are away from D is what S is, less what
-//! S is away from them.
+//! - what the root is away from D as others believe, or when one of its links is gone, is the least of what D is away from the
+//!   nodes at the ends of its links. So the tree without any one link is known before the link fails;
+//! - a primary neighbour, or the network it is reached across, is as far from D as the root is, less what it is away from the root.
 
 use std::cmp::Reverse;
 
@@ -65,6 +62,18 @@ pub enum Protection {
     LinkAndNode,
 }
 
+impl Protection {
+    /// A word for it: `link`, `node` or `link-and-node`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Node => "node",
+            Self::LinkAndNode => "link-and-node",
+        }
+    }
+}
+
 /// Where a destination is attached. One that several nodes advertise has several attachments (section 6.1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Attachment {
@@ -85,14 +94,10 @@ pub struct Alternates {
     /// How much of the graph's journal the calculation knew when it started.
     read: u64,
     hops: Vec<Hop>,
-    /// The trees of those neighbours that can be alternates, by node.
-    trees: Vec<(NodeIdx, Distances)>,
-    /// The root's distances as others see them.
-    seen: Distances,
-    /// The root's distances without each of its links, by tag.
-    without: Vec<(u64, Distances)>,
-    /// What is still to be calculated, the next last.
-    work: Vec<Work>,
+    links: Vec<Link>,
+    /// From whom the trees are, and those that are there already.
+    from: Vec<NodeIdx>,
+    trees: Vec<Distances>,
     growth: Growth,
 }
 
@@ -108,11 +113,16 @@ struct Hop {
     tree: Option<usize>,
 }
 
+/// A link of the root.
 #[derive(Clone, Copy)]
-enum Work {
-    Neighbor(NodeIdx),
-    Seen(Option<u32>),
-    Without(u64),
+struct Link {
+    tag: u64,
+    /// What is at its far end; its place among the trees.
+    node: NodeIdx,
+    tree: usize,
+    cost: u32,
+    /// What others are told that it costs; `None` if paths do not lead through the root.
+    advertised: Option<u32>,
 }
 
 impl Default for Alternates {
@@ -129,10 +139,9 @@ impl Alternates {
             root: None,
             read: 0,
             hops: Vec::new(),
+            links: Vec::new(),
+            from: Vec::new(),
             trees: Vec::new(),
-            seen: Distances::default(),
-            without: Vec::new(),
-            work: Vec::new(),
             growth: Growth::new(),
         }
     }
@@ -151,59 +160,59 @@ impl Alternates {
         self.root = graph.node(root);
         let Some(root) = self.root else { return 0 };
         self.find_hops(graph, root);
-        let mut links: Vec<u64> = self.hops.iter().map(|hop| hop.first.link).collect();
-        links.dedup();
-        self.work.extend(links.into_iter().map(Work::Without));
-        self.work.push(Work::Seen(rules.advertised_cost));
+        for (arc, &tag) in graph.out_of().arcs(root).iter().zip(graph.out_of().tags(root)) {
+            let (node, cost) = (arc.peer(), arc.cost);
+            let advertised =
+                (!graph.no_transit(root)).then_some(rules.advertised_cost.unwrap_or(cost));
+            let tree = place(&mut self.from, node);
+            self.links.push(Link { tag, node, tree, cost, advertised });
+        }
         for hop in &mut self.hops {
             if !is_costed_out(graph, root, hop, rules.max_cost) && allowed(hop.first) {
-                let tree = self.trees.iter().position(|&(node, _)| node == hop.node);
-                hop.tree = Some(tree.unwrap_or(self.trees.len()));
-                if tree.is_none() {
-                    self.trees.push((hop.node, Distances::default()));
-                    self.work.push(Work::Neighbor(hop.node));
-                }
+                hop.tree = Some(place(&mut self.from, hop.node));
             }
         }
-        self.work.len()
+        self.left()
     }
 
     /// Calculates one more of the trees. Returns how many are left.
     pub fn step(&mut self, graph: &Graph) -> usize {
         let unchanged = self.root.filter(|_| self.read == graph.journal().end());
         if let Some(root) = unchanged
-            && let Some(work) = self.work.pop()
+            && let Some(&node) = self.from.get(self.trees.len())
         {
-            let growth = &mut self.growth;
-            match work {
-                Work::Neighbor(node) => {
-                    let tree = growth.grow(graph, node, Some(root), |_, cost| Some(cost));
-                    if let Some(slot) = self.trees.iter_mut().find(|slot| slot.0 == node) {
-                        slot.1 = tree;
-                    }
-                }
-                Work::Seen(advertised) => {
-                    let told = |_, cost| Some(advertised.unwrap_or(cost));
-                    self.seen = growth.grow(graph, root, None, told);
-                }
-                Work::Without(link) => {
-                    let rest = |tag, cost| (tag != link).then_some(cost);
-                    self.without.push((link, growth.grow(graph, root, None, rest)));
-                }
-            }
+            self.trees.push(self.growth.grow(graph, node, root));
         }
-        self.work.len()
+        let left = self.left();
+        if left == 0 {
+            self.growth = Growth::new();
+        }
+        left
+    }
+
+    fn left(&self) -> usize {
+        self.from.len() - self.trees.len()
     }
 
     /// Whether everything is calculated, and the graph is still what it was then.
     #[must_use]
     pub fn is_current(&self, graph: &Graph) -> bool {
-        self.root.is_some() && self.work.is_empty() && self.read == graph.journal().end()
+        self.root.is_some() && self.left() == 0 && self.read == graph.journal().end()
     }
 
     /// The ways out of the root, in order: neighbours on point-to-point links, and all routers of the networks it is attached to.
     pub fn hops(&self) -> impl Iterator<Item = FirstHop> {
         self.hops.iter().map(|hop| hop.first)
+    }
+
+    /// Whether packets for `destination` that leave by `hop` did not come back when the trees were calculated, even if the graph
+    /// has changed since; `false` if that is not known.
+    #[must_use]
+    pub fn was_loop_free(&self, graph: &Graph, destination: &[Attachment], hop: FirstHop) -> bool {
+        let known = self.root.filter(|_| self.left() == 0).zip(self.hop(hop));
+        known.is_some_and(|(root, hop)| {
+            self.loop_free(&self.target(graph, root, destination), hop).is_some()
+        })
     }
 
     /// The best alternate (section 3.6) for packets to `destination` when all of `lost` fail, which are first hops of its
@@ -249,50 +258,84 @@ impl Alternates {
         let lost: SmallVec<[&Hop; 4]> =
             lost.iter().map(|&hop| self.hop(hop)).collect::<Option<_>>()?;
         let link = lost.first()?.first.link;
-        let without = (lost.iter().all(|hop| hop.first.link == link))
-            .then(|| self.without.iter().find(|without| without.0 == link))
-            .flatten();
+        let one_link = lost.iter().all(|hop| hop.first.link == link);
+        Some(Case {
+            target: self.target(graph, root, destination),
+            lost,
+            distance: nearest(destination, |node| spf.distance(node)),
+            afterwards: one_link.then(|| {
+                let rest = |other: &Link| (other.tag != link).then_some(other.cost);
+                let at_root = nearest(destination, |node| (node == root).then_some(0));
+                at_root.min(self.over_links(graph, root, destination, rest))
+            }),
+        })
+    }
+
+    fn target<'a>(
+        &self,
+        graph: &Graph,
+        root: NodeIdx,
+        destination: &'a [Attachment],
+    ) -> Target<'a> {
         // What ends at the root is through it, too.
         let own = nearest(destination, |node| (node == root).then_some(0));
-        let others = |node| self.seen.to(node).filter(|_| node != root && !graph.no_transit(root));
+        let crossed = self.over_links(graph, root, destination, |link| link.advertised);
         let others_too = destination.len() > 1;
         let overloaded = |at: &&Attachment| others_too && graph.no_transit(at.node);
-        Some(Case {
+        Target {
             root,
             destination,
             overloaded: destination.iter().filter(overloaded).copied().collect(),
-            lost,
-            distance: nearest(destination, |node| spf.distance(node)),
-            through_root: own.min(nearest(destination, others)),
-            afterwards: without.map(|(_, tree)| nearest(destination, |node| tree.to(node))),
-        })
+            through_root: own.min(crossed),
+        }
+    }
+
+    /// How far the root is from `destination` if its links cost this; `None`: they are not there.
+    fn over_links(
+        &self,
+        graph: &Graph,
+        root: NodeIdx,
+        destination: &[Attachment],
+        cost: impl Fn(&Link) -> Option<u32>,
+    ) -> u64 {
+        let over = |link: &Link| {
+            let cost = u64::from(cost(link)?);
+            let tree = self.trees.get(link.tree)?;
+            let reached = |node| node == link.node || node != root && !graph.no_transit(link.node);
+            let rest = nearest(destination, |node| tree.to(node).filter(|_| reached(node)));
+            Some(rest.saturating_add(cost))
+        };
+        self.links.iter().filter_map(over).min().unwrap_or(u64::MAX)
+    }
+
+    /// How far the router that `hop` leads to is from `target`, if no shortest path of its leads through the root (Inequality 1).
+    fn loop_free(&self, target: &Target<'_>, hop: &Hop) -> Option<u64> {
+        let tree = self.trees.get(hop.tree?)?;
+        let distance =
+            nearest(target.destination, |node| tree.to(node).filter(|_| node != target.root));
+        let known = distance != nearest(&target.overloaded, |node| tree.to(node));
+        let back = tree.to(target.root).map_or(u64::MAX, u64::from);
+        (known && distance < back.saturating_add(target.through_root)).then_some(distance)
     }
 
     /// What `hop` is worth in `case`; `None` if it is no alternate.
     fn judge(&self, case: &Case<'_>, hop: &Hop) -> Option<Alternate> {
-        let (_, tree) = self.trees.get(hop.tree?)?;
         if case.lost.iter().any(|lost| lost.first == hop.first) {
             return None;
         }
-        let distance =
-            nearest(case.destination, |node| tree.to(node).filter(|_| node != case.root));
-        // On no shortest path to it, through a node that is `rest` away from the destination.
-        let avoids = |node, rest: u64| {
-            tree.to(node).is_none_or(|there| distance < u64::from(there).saturating_add(rest))
+        let distance = self.loop_free(&case.target, hop)?;
+        let tree = self.trees.get(hop.tree?)?;
+        // On no shortest path to it, through a node as far from the root as this.
+        let avoids = |node, from_root: u32| {
+            let beyond = case.distance.saturating_sub(u64::from(from_root));
+            tree.to(node).is_none_or(|there| distance < u64::from(there).saturating_add(beyond))
         };
-        if distance == u64::MAX || !avoids(case.root, case.through_root) {
-            return None;
-        }
-        if distance == nearest(&case.overloaded, |node| tree.to(node)) {
-            return None;
-        }
-        let beyond = |cost: u32| case.distance.saturating_sub(u64::from(cost));
         // Inequality 3.
-        let protects_node = case.lost.iter().all(|lost| avoids(lost.node, beyond(lost.cost)));
+        let protects_node = case.lost.iter().all(|lost| avoids(lost.node, lost.cost));
         // Inequality 4, of a broadcast link.
         let protects_link = case.lost.iter().all(|lost| {
             lost.first.link != hop.first.link
-                && lost.network.is_none_or(|(network, cost)| avoids(network, beyond(cost)))
+                && lost.network.is_none_or(|(network, cost)| avoids(network, cost))
         });
         let protects = match (protects_link, protects_node) {
             (true, true) => Protection::LinkAndNode,
@@ -340,20 +383,33 @@ impl Alternates {
     }
 }
 
-/// A failure to be judged.
-struct Case<'a> {
+/// A destination, and what there is to know of it for every way out.
+struct Target<'a> {
     root: NodeIdx,
     destination: &'a [Attachment],
     /// Those of several attachments that are to overloaded routers. One may itself reach the destination by way of others,
     /// which no tree tells, so that nobody knows where packets go that it gets.
     overloaded: SmallVec<[Attachment; 4]>,
-    lost: SmallVec<[&'a Hop; 4]>,
-    /// How far it is from the root.
-    distance: u64,
     /// How far it is from the root for those that go through the root.
     through_root: u64,
+}
+
+/// A failure to be judged.
+struct Case<'a> {
+    target: Target<'a>,
+    lost: SmallVec<[&'a Hop; 4]>,
+    /// How far the destination is from the root.
+    distance: u64,
     /// How far it will be from the root when the link that was lost is out of the calculation; `None` if several were lost.
     afterwards: Option<u64>,
+}
+
+/// Where the tree from `node` is, or will be.
+fn place(from: &mut Vec<NodeIdx>, node: NodeIdx) -> usize {
+    from.iter().position(|&known| known == node).unwrap_or_else(|| {
+        from.push(node);
+        from.len() - 1
+    })
 }
 
 /// How far the nearest node of `destination` is and beyond it the destination; `u64::MAX` if there is no path.

@@ -3,9 +3,10 @@
 use crate::graph::{Graph, NodeIdx};
 use crate::queue::Queue;
 use crate::rank::Rank;
+use crate::spf::is_crossed;
 
 /// The distance of each node from where the calculation began, by index.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Distances(Box<[u32]>);
 
 impl Distances {
@@ -29,28 +30,14 @@ impl Growth {
         Self { ranks: Vec::new(), candidates: Queue::new() }
     }
 
-    /// The distances from `start`, on paths that do not lead on from `closed`. `first_step` says what an edge out of `start`
-    /// costs, by its tag and what the graph has for it; `None`: it is not there.
-    pub(crate) fn grow(
-        &mut self,
-        graph: &Graph,
-        start: NodeIdx,
-        closed: Option<NodeIdx>,
-        first_step: impl Fn(u64, u32) -> Option<u32>,
-    ) -> Distances {
+    /// The distances from `start`, which may be overloaded, on paths that do not lead on from `closed`.
+    pub(crate) fn grow(&mut self, graph: &Graph, start: NodeIdx, closed: NodeIdx) -> Distances {
         self.ranks.clear();
         self.ranks.resize(graph.slots(), Rank::UNREACHED);
-        let rank = Rank::root(graph.kind(start));
-        self.ranks[start.index()] = rank;
-        for (arc, &tag) in graph.out_of().arcs(start).iter().zip(graph.out_of().tags(start)) {
-            if let Some(cost) = first_step(tag, arc.cost) {
-                self.offer(arc.peer(), rank.step(cost, arc.kind()));
-            }
-        }
+        self.offer(start, Rank::root(graph.kind(start)));
         while let Some((rank, node)) = self.candidates.pop() {
-            let passed =
-                rank == self.ranks[node.index()] && !graph.no_transit(node) && closed != Some(node);
-            if !passed {
+            let crossed = is_crossed(graph, start, node) && node != closed;
+            if !crossed || rank != self.ranks[node.index()] {
                 continue;
             }
             for arc in graph.out_of().arcs(node) {

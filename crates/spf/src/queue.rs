@@ -28,6 +28,7 @@ impl Queue {
     }
 
     /// Adds a candidate. Its rank is below [`Rank::UNREACHED`], and not below the last one popped since the queue was empty.
+    #[inline]
     pub(crate) fn push(&mut self, rank: Rank, node: NodeIdx) {
         let bucket = (u64::BITS - (rank.bits() ^ self.last).leading_zeros()) as usize;
         self.buckets[bucket].push((rank, node));
@@ -35,6 +36,7 @@ impl Queue {
     }
 
     /// Takes a candidate of the smallest rank.
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<(Rank, NodeIdx)> {
         match self.occupied.trailing_zeros() as usize {
             0 => {}

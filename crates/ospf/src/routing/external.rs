@@ -30,6 +30,25 @@ impl External {
         Self { metric: if type2 { metric | Self::E_BIT } else { metric }, forwarding, tag }
     }
 
+    pub(super) fn path_type(self) -> PathType {
+        if self.is_type2() { PathType::External2 } else { PathType::External1 }
+    }
+
+    /// The type 1 metric, which is added to the distance; 0 if it is of type 2.
+    pub(super) fn type1_metric(self) -> u32 {
+        if self.is_type2() { 0 } else { self.metric() }
+    }
+
+    /// The type 2 metric, which counts for more than any distance; 0 if it is of type 1.
+    pub(super) fn type2_metric(self) -> u32 {
+        if self.is_type2() { self.metric() } else { 0 }
+    }
+
+    /// Where packets are to be sent, if not to whoever advertises it.
+    pub(super) fn forwarding(self) -> Option<Ipv4Addr> {
+        Some(self.forwarding).filter(|address| !address.is_unspecified())
+    }
+
     fn is_type2(self) -> bool {
         self.metric & Self::E_BIT != 0
     }
@@ -57,7 +76,7 @@ impl Routing {
             }
             _ => None,
         };
-        let forwarded = says.filter(|(_, external)| !external.forwarding.is_unspecified());
+        let forwarded = says.filter(|(_, external)| external.forwarding().is_some());
         if let Some(old) = self.externals.set(by, says) {
             self.forwarded.remove(&(old, by));
             self.dirty.push(old);
@@ -82,9 +101,7 @@ impl Routing {
         let externals = self.externals.at(Prefix4::host(address));
         let reachable: SmallVec<[(u32, RouterId); 4]> = externals
             .filter(|(by, _)| self.boundary_path(by.router).is_some())
-            .map(|(by, external)| {
-                (if external.is_type2() { external.metric() } else { 0 }, by.router)
-            })
+            .map(|(by, external)| (external.type2_metric(), by.router))
             .collect();
         let &(metric, router) =
             reachable.iter().min_by_key(|&&(metric, router)| (metric, Reverse(router)))?;
@@ -92,11 +109,11 @@ impl Routing {
     }
 
     /// The route to the most specific network of the AS that holds an address.
-    fn internal_route(&self, address: Ipv4Addr) -> Option<&Route> {
+    pub(super) fn internal_route(&self, address: Ipv4Addr) -> Option<(Prefix4, &Route)> {
         let mut prefixes = (0..=32).rev().map(|length| Prefix4::new(address, length));
         prefixes.find_map(|prefix| {
             let route: &Route = self.routes.get(&prefix)?;
-            (route.path <= PathType::InterArea).then_some(route)
+            (route.path <= PathType::InterArea).then_some((prefix, route))
         })
     }
 }
@@ -111,15 +128,13 @@ impl Ospf {
             // Section 16.4.1, as RFC1583Compatibility is disabled: in the backbone no path is preferred.
             let preferred =
                 path.path == PathType::IntraArea && self.config.area != AreaId::BACKBONE;
-            let (kind, cost, type2_metric) = if external.is_type2() {
-                (PathType::External2, path.cost, external.metric())
-            } else {
-                (PathType::External1, path.cost.saturating_add(external.metric()), 0)
-            };
+            let (kind, type2_metric) = (external.path_type(), external.type2_metric());
+            let cost = path.cost.saturating_add(external.type1_metric());
             // (6): the type, the type 2 metric, the preference, the distance.
             let rank = (kind, type2_metric, !preferred, cost);
             let tag = external.tag;
-            let route = Route { path: kind, cost, type2_metric, tag, nexthops: path.nexthops };
+            let nexthops = path.nexthops;
+            let route = Route { path: kind, cost, type2_metric, tag, nexthops, backup: None };
             match &mut best {
                 Some((held, _)) if *held < rank => {}
                 Some((held, best)) if *held == rank => {
@@ -137,17 +152,17 @@ impl Ospf {
     /// The path to where an external route is to be forwarded (section 16.4 (3)).
     fn forwarding_path(&mut self, boundary: RouterId, external: &External) -> Option<Route> {
         let (path, candidate) = self.routing.boundary_path(boundary)?;
-        if external.forwarding.is_unspecified() {
+        let Some(address) = external.forwarding() else {
             return self.route(path, &candidate).filter(|route| !route.nexthops.is_empty());
-        }
-        let own = self.interfaces.values().any(|i| i.config.address == external.forwarding);
+        };
+        let own = self.interfaces.values().any(|i| i.config.address == address);
         if own {
             return None;
         }
-        let mut route = self.routing.internal_route(external.forwarding)?.clone();
+        let mut route = self.routing.internal_route(address)?.1.clone();
         if route.nexthops.is_empty() {
             // On one of our own networks: straight to the forwarding address.
-            let address = external.forwarding.into();
+            let address = address.into();
             let (&ifindex, _) = self
                 .interfaces
                 .iter()

@@ -10,20 +10,28 @@
 //! | `nexthop` | interfaces and gateways | 16.1.1 |
 //! | `inter_area` | paths through border routers | 16.2 |
 //! | `external` | external paths, rivals | 16.4 |
+//! | `backup` | loop-free alternates, RFC 5286 | |
+//! | `coverage` | how many routes have a backup, RFC 6571 | |
+//! | `microloop` | new routes that wait, RFC 8333 | |
 //! | `advertised` | what LSAs say about prefixes, by prefix and by router | appendix E |
 
 mod advertised;
+mod backup;
+mod coverage;
 mod external;
 mod inter_area;
+mod microloop;
 mod nexthop;
 mod topology;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bugle_lsdb::BackoffState;
 use bugle_spf::{FirstHop, NexthopSetId, NodeKey, SpfCounts, SpfRun};
-use bugle_types::{PackedMap, Prefix, Prefix4, RouterId};
+use bugle_types::{PackedMap, Prefix, Prefix4, RouterId, Time};
 use bugle_wire::ospf::{LsaBody, LsaKey, LsaType, NetworkLsa};
 use smallvec::SmallVec;
 
@@ -31,7 +39,10 @@ use crate::database::{DbKey, StoredLsa, seek};
 use crate::instance::Ospf;
 use crate::io::{Event, Output, PathType, Route};
 use advertised::{Advertised, Advertiser};
+use backup::Backups;
+pub use coverage::Coverage;
 use external::{External, Watch};
+use microloop::Hold;
 use nexthop::Paths;
 pub(crate) use topology::RootLink;
 use topology::{Topology, router_node, router_of};
@@ -77,6 +88,9 @@ pub struct Routing {
     stale_hops: BTreeSet<FirstHop>,
     /// What each set of the last run resolves to, by its id.
     resolved: Vec<Option<Paths>>,
+    backups: Backups,
+    coverage: Coverage,
+    hold: Option<Hold>,
 }
 
 impl std::fmt::Debug for Routing {
@@ -116,6 +130,17 @@ impl Routing {
     #[must_use]
     pub fn distance(&self, router: RouterId) -> Option<u32> {
         self.topology.node(router_node(router)).map(|(distance, _)| distance)
+    }
+
+    /// How many routes have somewhere to go at once when a link or a neighbour fails.
+    #[must_use]
+    pub fn coverage(&self) -> Coverage {
+        self.coverage
+    }
+
+    /// When the search for alternates goes on, if it does.
+    pub(crate) fn backup_due(&self) -> Option<Time> {
+        self.backups.due()
     }
 
     /// Routers and networks in the graph.
@@ -171,10 +196,11 @@ impl Routing {
     }
 
     /// Marks what is reached through neighbours that are not what they were.
-    fn mark_stale_hops(&mut self) {
+    fn mark_stale_hops(&mut self, now: Time) {
         if self.stale_hops.is_empty() {
             return;
         }
+        self.backups.ask(now, Duration::ZERO);
         let hops = std::mem::take(&mut self.stale_hops);
         self.resolved.clear();
         let nodes = self.topology.nodes_through(&hops);
@@ -202,6 +228,7 @@ impl Routing {
         if old == route.as_ref() {
             return false;
         }
+        self.coverage.change(old, route.as_ref());
         let was_visible = old.is_some_and(|route| !route.nexthops.is_empty());
         let now_visible = route.clone().filter(|route| !route.nexthops.is_empty());
         if was_visible || now_visible.is_some() {
@@ -233,8 +260,16 @@ impl Ospf {
     /// SPF's time has come.
     pub(crate) fn run_spf(&mut self) {
         let asked = self.spf_asked.take().unwrap_or(self.now);
+        let happened = self.routing.topology.take_happened();
         let changed = self.routing.topology.run();
+        let complete = self.routing.backups.is_complete();
+        let delay = self.config.alternates.as_ref().map(|config| config.microloop_delay);
+        let delay = delay.filter(|delay| complete && !delay.is_zero());
+        self.routing.hold_or_release(happened, self.now, delay);
         self.routing.resolved.clear();
+        let unstable = self.backoff.state(self.now) == BackoffState::LongWait;
+        let next_spf = if unstable { self.config.spf.long } else { Duration::ZERO };
+        self.routing.backups.ask(self.now, next_spf);
         self.routing.mark_nodes(&changed);
         self.routing.watches_dirty = true;
         self.stats.spf_runs += 1;
@@ -261,14 +296,16 @@ impl Ospf {
         }
         if self.routing.topology.take_change() {
             self.spf_asked.get_or_insert(self.now);
+            self.routing.backups.forget();
             self.backoff.trigger(self.now);
         }
         // Where routes through a lost neighbour go, the run that is due will tell: until then they stay, lest they be taken away
         // and come back.
         if self.spf_asked.is_none() {
-            self.routing.mark_stale_hops();
+            self.routing.mark_stale_hops(self.now);
         }
         if std::mem::take(&mut self.routing.everything_dirty) {
+            self.routing.backups.ask(self.now, Duration::ZERO);
             let Routing { routes, topology, summaries, externals, dirty, .. } = &mut self.routing;
             dirty.extend(routes.keys());
             dirty.extend(topology.prefixes());
@@ -278,6 +315,7 @@ impl Ospf {
         }
         let dirty = self.routing.take_dirty();
         let changes = self.update_prefixes(&dirty);
+        self.routing.held_back();
         if !changes.is_empty() {
             self.out.push_back(Output::Routes(changes));
         }
@@ -316,6 +354,7 @@ impl Ospf {
                 external.push(prefix);
             }
             if route.is_some() || was.is_some_and(|path| path <= PathType::InterArea) {
+                let route = route.map(|route| self.protect(prefix, route));
                 internal_changed |= self.routing.set_route(prefix, route, &mut changes);
             }
         }
@@ -330,7 +369,7 @@ impl Ospf {
             }
         }
         for prefix in external {
-            let route = self.external_path(prefix);
+            let route = self.external_path(prefix).map(|route| self.protect(prefix, route));
             self.routing.set_route(prefix, route, &mut changes);
         }
         // Of a prefix that lost its internal route, what came of it last.

@@ -45,8 +45,9 @@ impl Routing {
 impl Ospf {
     /// Makes a route of equal-cost paths; `None` if none of them leads anywhere.
     pub(super) fn route(&mut self, path: PathType, candidate: &Candidate) -> Option<Route> {
+        let cost = candidate.cost;
         let route =
-            |nexthops| Route { path, cost: candidate.cost, type2_metric: 0, tag: 0, nexthops };
+            |nexthops| Route { path, cost, type2_metric: 0, tag: 0, nexthops, backup: None };
         if let [set] = candidate.sets[..] {
             return match self.resolve(set) {
                 Paths::Connected => Some(route(Arc::new([]))),
@@ -101,7 +102,7 @@ impl Ospf {
     }
 
     /// The gateway is the neighbour's address on that link, as its Hellos come from it.
-    fn first_hop_nexthop(&self, hop: FirstHop) -> Option<Nexthop> {
+    pub(super) fn first_hop_nexthop(&self, hop: FirstHop) -> Option<Nexthop> {
         let ifindex = IfIndex(u32::try_from(hop.link).ok()?);
         let neighbor = self.neighbors_on(ifindex).find(|neighbor| {
             neighbor.first_hop() == hop && neighbor.state >= NeighborState::TwoWay

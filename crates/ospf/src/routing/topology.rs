@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use bugle_spf::{Edge, FirstHop, Graph, NexthopSetId, NodeKey, NodeKind, NodeUpdate, Spf, SpfRun};
+use bugle_spf::{
+    Attachment, Edge, FirstHop, Graph, NexthopSetId, NodeKey, NodeKind, NodeUpdate, Spf, SpfRun,
+};
 use bugle_types::{IfIndex, PackedMap, Prefix4, RouterId};
 use bugle_wire::ospf::{LsaBody, LsaKey, NetworkLsa, RouterFlags, RouterLinkKind};
 
 use super::Candidate;
+use super::microloop::Happened;
 
 /// A link of this router as the root of its own tree: at its real cost, even while others are told MaxLinkMetric.
 #[derive(Debug, Clone, Copy)]
@@ -53,12 +56,15 @@ pub(super) struct Topology {
     pub(super) last_run: SpfRun,
     /// The graph changed, and nobody has asked yet.
     changed: bool,
+    happened: Happened,
     /// Nodes whose LSA is gone: removed after the next run, so that their place is not reused before it.
     departed: Vec<NodeKey>,
     /// What each node advertises, and the same by prefix.
     node_prefixes: BTreeMap<NodeKey, Box<[(Prefix4, u32)]>>,
     intra: PackedMap<(Prefix4, NodeKey), u32>,
     flags: BTreeMap<RouterId, RouterFlags>,
+    /// Routers that advertise virtual links.
+    with_virtual_links: BTreeSet<RouterId>,
 }
 
 impl Topology {
@@ -70,9 +76,24 @@ impl Topology {
         self.set_node(root, NodeKind::Router, &edges);
     }
 
+    /// This router.
+    pub(super) fn root(&self) -> Option<NodeKey> {
+        self.root
+    }
+
+    /// Whether some router of the area advertises a virtual link.
+    pub(super) fn has_virtual_links(&self) -> bool {
+        !self.with_virtual_links.is_empty()
+    }
+
     /// Whether the graph changed since this was last asked, or since the last run.
     pub(super) fn take_change(&mut self) -> bool {
         std::mem::take(&mut self.changed)
+    }
+
+    /// What happened to the graph since the last run.
+    pub(super) fn take_happened(&mut self) -> Happened {
+        std::mem::take(&mut self.happened)
     }
 
     /// A router-LSA changed; `None`: it is gone. Whether that changes what kind of router it is.
@@ -89,6 +110,7 @@ impl Topology {
             return false;
         }
         let node = router_node(router);
+        self.with_virtual_links.remove(&router);
         let Some(LsaBody::Router(lsa)) = body else {
             self.set_prefixes(node, Vec::new(), dirty);
             if router != own_id {
@@ -108,7 +130,11 @@ impl Topology {
                     continue;
                 }
                 // Virtual links exist in the backbone of a router with several areas only.
-                RouterLinkKind::Virtual | RouterLinkKind::Unknown(_) => continue,
+                RouterLinkKind::Virtual => {
+                    self.with_virtual_links.insert(router);
+                    continue;
+                }
+                RouterLinkKind::Unknown(_) => continue,
             };
             edges.push(Edge { to, cost: metric, tag: u64::from(u32::from(link.data)) });
         }
@@ -148,6 +174,8 @@ impl Topology {
         self.departed.retain(|&departed| departed != key);
         let changes = self.graph.apply(NodeUpdate { key, kind, no_transit: false, edges });
         self.changed |= !changes.is_empty();
+        let local = self.root == Some(key);
+        changes.iter().for_each(|change| self.happened.note(self.root, local, change));
     }
 
     /// The LSA is gone: the node loses its edges now, and its place after the next run.
@@ -241,6 +269,25 @@ impl Topology {
             }
         }
         best
+    }
+
+    /// Where a prefix of the area is attached, whatever the distance.
+    pub(super) fn attachments(&self, prefix: Prefix4) -> impl Iterator<Item = Attachment> {
+        let nodes = (prefix, NodeKey(0))..=(prefix, NodeKey(u64::MAX));
+        self.intra
+            .range(nodes)
+            .filter_map(|((_, key), &cost)| Some(Attachment { node: self.graph.node(key)?, cost }))
+    }
+
+    /// What a router with this flag advertises at this cost is attached to it.
+    pub(super) fn attachment(
+        &self,
+        router: RouterId,
+        flag: RouterFlags,
+        cost: u32,
+    ) -> Option<Attachment> {
+        self.flags.get(&router).filter(|flags| flags.contains(flag))?;
+        Some(Attachment { node: self.graph.node(router_node(router))?, cost })
     }
 
     /// The networks and stub networks of the area, each as often as it is advertised.

@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bugle_mobility::{Damping, reserved};
-use bugle_ospf::BackoffConfig;
+use bugle_ospf::{AlternatesConfig, BackoffConfig};
 use bugle_types::{AreaId, Mac, NamePattern, ParseError, Prefix, RouterId, TableId};
 use serde::{Deserialize, Serialize};
 
@@ -258,6 +258,11 @@ pub struct Ospf {
     /// `lsa-min-arrival`: the rate at which new instances of one LSA are accepted in the long run (`MinLSArrival`, RFC 2328
     /// appendix B); short bursts pass. Default: `1s`.
     pub lsa_min_arrival: Duration,
+    /// `alternates`: find for each route where packets can go at once when its link or neighbour fails (RFC 5286). Default: `true`.
+    pub alternates: bool,
+    /// `microloop-delay`: after a link has failed, new routes over neighbours that may send packets back wait so long, while
+    /// packets go over the alternate (RFC 8333). Default: `2s`, longer than FRR and BIRD take by default.
+    pub microloop_delay: Duration,
     /// `[vrf.NAME.ospf.spf-delay]`: how long route computation waits after an event.
     pub spf_delay: BackoffConfig,
     /// `[[vrf.NAME.ospf.interface]]`, in the order of the file: the first whose pattern matches an interface applies to it.
@@ -285,6 +290,8 @@ impl Default for Ospf {
             max_ecmp: 16,
             lsa_min_interval: Duration::from_millis(1050),
             lsa_min_arrival: Duration::from_secs(1),
+            alternates: true,
+            microloop_delay: AlternatesConfig::default().microloop_delay,
             spf_delay: BackoffConfig::default(),
             interfaces: Vec::new(),
         }

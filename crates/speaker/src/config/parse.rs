@@ -231,6 +231,9 @@ fn ospf(mut table: Table<'_>, bfd: &Profiles) -> Ospf {
     let throttle = Duration::ZERO..=Duration::from_secs(5);
     table.read("lsa-min-interval", &mut ospf.lsa_min_interval, |v| v.duration(throttle.clone()));
     table.read("lsa-min-arrival", &mut ospf.lsa_min_arrival, |v| v.duration(throttle.clone()));
+    table.read("alternates", &mut ospf.alternates, Value::boolean);
+    let range = Duration::ZERO..=Duration::from_secs(60);
+    table.read("microloop-delay", &mut ospf.microloop_delay, |v| v.duration(range.clone()));
     table.read("spf-delay", &mut ospf.spf_delay, |value| value.table().map(spf_delay));
     if let Some(value) = table.value("interface") {
         ospf.interfaces = interfaces(value.tables(), bfd);

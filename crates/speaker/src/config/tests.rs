@@ -35,6 +35,8 @@ stub-router = true
 max-ecmp = 8
 lsa-min-interval = "1s"
 lsa-min-arrival = "500ms"
+alternates = false
+microloop-delay = "500ms"
 [vrf.default.ospf.spf-delay]
 initial = "0ms"
 short = "20ms"
@@ -140,6 +142,7 @@ fn the_example_means_what_it_says() {
     let ospf = vrf.ospf.as_ref().unwrap();
     assert_eq!(ospf.max_ecmp, 8);
     assert_eq!(ospf.lsa_min_arrival, Duration::from_millis(500));
+    assert_eq!((ospf.alternates, ospf.microloop_delay), (false, Duration::from_millis(500)));
     assert_eq!(ospf.spf_delay.long, Duration::from_millis(500));
     assert_eq!(
         ospf.interfaces,
