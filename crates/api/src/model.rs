@@ -278,6 +278,11 @@ pub struct Route {
     pub metric: u32,
     /// Where packets go; several share the load. Empty: they are dropped.
     pub nexthops: Vec<RouteNexthop>,
+    /// Where packets go at once when the nexthops fail, before routes are computed anew (RFC 5286); `null` if there is no such way.
+    /// Nexthops on several links have none: they stand in for each other.
+    pub backup: Option<RouteNexthop>,
+    /// What the backup avoids: `link`, `node` (the neighbour) or `link-and-node`; `null` without a backup.
+    pub protects: Option<String>,
     /// Whether the kernel has it.
     pub installed: bool,
 }
@@ -415,6 +420,19 @@ pub struct Spf {
     pub last_visited: u64,
     /// For how many of them the last run changed the distance or the nexthops.
     pub last_changed: u64,
+    /// Routes to networks that are not our own.
+    pub routes: u64,
+    /// How many of them have somewhere to go at once when a link or a neighbour of ours fails (the coverage of RFC 6571): a backup,
+    /// or nexthops on several links.
+    pub routes_protected: u64,
+    /// How many of these have nexthops on several links.
+    pub routes_ecmp: u64,
+    /// How many of these have a backup that avoids the neighbour.
+    pub routes_node_protected: u64,
+    /// How many have nowhere to go until routes have been computed anew.
+    pub routes_unprotected: u64,
+    /// How many new routes wait until neighbours have changed theirs, while packets go over the backup (RFC 8333).
+    pub routes_held: u64,
 }
 
 /// Something that happened.

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bugle_api::model::{
-    BfdSession, DatabaseEntry, Event, Explanation, Host, Interface, Neighbor, Reply, Route, Spf,
-    Summary,
+    BfdSession, DatabaseEntry, Event, Explanation, Host, Interface, Neighbor, Reply, Route,
+    RouteNexthop, Spf, Summary,
 };
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
@@ -196,17 +196,18 @@ fn route(route: &Route) -> [String; 7] {
     ]
 }
 
-/// The nexthops, one a line.
+/// The nexthops, one a line, then the backup.
 fn nexthops(route: &Route) -> String {
-    let lines: Vec<_> = route
-        .nexthops
-        .iter()
-        .map(|nexthop| match nexthop.gateway {
-            Some(gateway) => format!("via {gateway} dev {}", nexthop.interface),
-            None => format!("dev {}", nexthop.interface),
-        })
-        .collect();
+    let mut lines: Vec<_> = route.nexthops.iter().map(nexthop).collect();
+    lines.extend(route.backup.iter().map(|backup| format!("backup {}", nexthop(backup))));
     if lines.is_empty() { "dropped".to_owned() } else { lines.join("\n") }
+}
+
+fn nexthop(nexthop: &RouteNexthop) -> String {
+    match nexthop.gateway {
+        Some(gateway) => format!("via {gateway} dev {}", nexthop.interface),
+        None => format!("dev {}", nexthop.interface),
+    }
 }
 
 const HOST: [&str; 9] =
@@ -275,7 +276,7 @@ fn bfd_session(session: &BfdSession) -> [String; 9] {
     ]
 }
 
-const SPF: [&str; 10] = [
+const SPF: [&str; 11] = [
     "VRF",
     "PROTOCOL",
     "AREA",
@@ -286,9 +287,10 @@ const SPF: [&str; 10] = [
     "NODES",
     "LAST",
     "VISITED/CHANGED",
+    "PROTECTED",
 ];
 
-fn spf(spf: &Spf) -> [String; 10] {
+fn spf(spf: &Spf) -> [String; 11] {
     [
         spf.vrf.clone(),
         spf.protocol.clone(),
@@ -300,6 +302,7 @@ fn spf(spf: &Spf) -> [String; 10] {
         spf.nodes.to_string(),
         spf.last_kind.clone(),
         format!("{}/{}", spf.last_visited, spf.last_changed),
+        format!("{}/{}", spf.routes_protected, spf.routes),
     ]
 }
 

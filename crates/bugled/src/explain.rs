@@ -99,7 +99,28 @@ fn reasons(
             }
         ),
     });
+    reasons.extend(route.and_then(in_case_of_failure));
     reasons
+}
+
+/// What becomes of packets when the nexthops of a route fail.
+fn in_case_of_failure(route: &Route) -> Option<String> {
+    route.path.as_ref()?;
+    let mut interfaces: Vec<_> = route.nexthops.iter().map(|hop| &hop.interface).collect();
+    interfaces.dedup();
+    Some(match (&route.backup, route.protects.as_deref()) {
+        (Some(backup), Some(protects)) => format!(
+            "if the nexthop fails packets go out of {} at once: that way avoids its {}",
+            backup.interface,
+            protects.replace('-', " ").replace("node", "neighbour"),
+        ),
+        _ if interfaces.len() > 1 => {
+            "if one nexthop fails the others carry its packets at once".to_owned()
+        }
+        _ => {
+            "if the nexthop fails packets are lost until routes have been computed anew".to_owned()
+        }
+    })
 }
 
 /// What this machine has to do with a host.

@@ -14,7 +14,7 @@ use bugle_api::model::{
 use bugle_mobility::{HostState, HostView};
 use bugle_ospf::database::Scope;
 use bugle_ospf::neighbor::NeighborState;
-use bugle_ospf::{NetworkType, PathType};
+use bugle_ospf::{NetworkType, PathType, Protection};
 use bugle_rib::{Protocol, SelectedRoute};
 use bugle_speaker::{Speaker, State, VrfState};
 use bugle_types::{AreaId, IfIndex, Nexthop, Prefix, Time};
@@ -198,6 +198,7 @@ fn spf(vrf: &VrfState<'_>, now: Time) -> Option<Spf> {
     use bugle_lsdb::BackoffState;
     let ospf = vrf.ospf()?;
     let (last, counts) = (ospf.routing().last_run(), ospf.routing().spf_counts());
+    let coverage = ospf.routing().coverage();
     Some(Spf {
         vrf: vrf.name().to_string(),
         protocol: OSPF.to_owned(),
@@ -218,6 +219,12 @@ fn spf(vrf: &VrfState<'_>, now: Time) -> Option<Spf> {
         last_kind: last.kind.name().to_owned(),
         last_visited: count(last.nodes_visited),
         last_changed: count(last.nodes_changed),
+        routes: count(coverage.routes()),
+        routes_protected: count(coverage.protected()),
+        routes_ecmp: count(coverage.ecmp),
+        routes_node_protected: count(coverage.node + coverage.link_and_node),
+        routes_unprotected: count(coverage.unprotected),
+        routes_held: count(ospf.routing().held().map_or(0, |(_, routes)| routes)),
     })
 }
 
@@ -234,6 +241,8 @@ struct RouteRow {
     prefix: Prefix,
     protocol: Protocol,
     path: Option<PathType>,
+    backup: Option<Nexthop>,
+    protects: Option<Protection>,
     metric: u32,
     installed: bool,
     nexthops: usize,
@@ -245,8 +254,15 @@ impl RouteTable {
         Self { vrf, rows: Vec::new(), nexthops: Vec::new(), names: BTreeMap::new() }
     }
 
-    fn push(&mut self, state: State<'_>, route: &SelectedRoute<'_>, path: Option<PathType>) {
-        for nexthop in route.nexthops {
+    /// Adds a route, of which `detail` is what OSPF says.
+    fn push(
+        &mut self,
+        state: State<'_>,
+        route: &SelectedRoute<'_>,
+        detail: Option<&bugle_ospf::Route>,
+    ) {
+        let detail = detail.filter(|_| route.protocol == Protocol::Ospf);
+        for nexthop in route.nexthops.iter().chain(route.backup.as_ref()) {
             let ifindex = nexthop.ifindex;
             self.names.entry(ifindex).or_insert_with(|| state.interface_name(ifindex));
         }
@@ -254,7 +270,9 @@ impl RouteTable {
         self.rows.push(RouteRow {
             prefix: route.prefix,
             protocol: route.protocol,
-            path: path.filter(|_| route.protocol == Protocol::Ospf),
+            path: detail.map(|detail| detail.path),
+            backup: route.backup,
+            protects: detail.and_then(|detail| detail.backup).map(|backup| backup.protects),
             metric: route.metric,
             installed: route.installed,
             nexthops: route.nexthops.len(),
@@ -272,26 +290,32 @@ impl RouteTable {
             nexthops: nexthops
                 .by_ref()
                 .take(row.nexthops)
-                .map(|nexthop| RouteNexthop {
-                    gateway: nexthop.gateway,
-                    interface: self.names.get(&nexthop.ifindex).cloned().unwrap_or_default(),
-                })
+                .map(|nexthop| self.nexthop(nexthop))
                 .collect(),
+            backup: row.backup.as_ref().map(|backup| self.nexthop(backup)),
+            protects: row.protects.map(|protects| protects.name().to_owned()),
             installed: row.installed,
         });
         described.collect()
+    }
+
+    fn nexthop(&self, nexthop: &Nexthop) -> RouteNexthop {
+        RouteNexthop {
+            gateway: nexthop.gateway,
+            interface: self.names.get(&nexthop.ifindex).cloned().unwrap_or_default(),
+        }
     }
 }
 
 fn routes(state: State<'_>, vrf: &VrfState<'_>) -> RouteTable {
     let mut table = RouteTable::new(vrf);
     let ospf = vrf.ospf();
-    // Both come in the order of prefixes, so one pass finds the path types.
-    let mut paths = ospf.iter().flat_map(|ospf| ospf.routing().routes()).peekable();
+    // Both come in the order of prefixes, so one pass finds the details.
+    let mut details = ospf.iter().flat_map(|ospf| ospf.routing().routes()).peekable();
     for route in vrf.routes() {
-        while paths.next_if(|(prefix, _)| *prefix < route.prefix).is_some() {}
-        let path = paths.peek().filter(|(prefix, _)| *prefix == route.prefix);
-        table.push(state, &route, path.map(|(_, route)| route.path));
+        while details.next_if(|(prefix, _)| *prefix < route.prefix).is_some() {}
+        let detail = details.peek().filter(|(prefix, _)| *prefix == route.prefix);
+        table.push(state, &route, detail.map(|(_, detail)| *detail));
     }
     table
 }
@@ -303,7 +327,7 @@ pub(crate) fn route(
     route: &SelectedRoute<'_>,
 ) -> Option<Route> {
     let mut table = RouteTable::new(vrf);
-    table.push(state, route, vrf.path_type(route.prefix));
+    table.push(state, route, vrf.ospf().and_then(|ospf| ospf.routing().route(route.prefix)));
     table.describe().pop()
 }
 

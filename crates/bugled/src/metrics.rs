@@ -44,6 +44,16 @@ pub(crate) fn of_speaker(speaker: &Speaker, now: Time) -> Vec<Metric> {
             ospf(&|ospf| ospf.stats().arrivals_refused),
         ),
         counter("ospf_spf_runs", "Route computations by kind", spf_runs(state.vrfs())),
+        gauge(
+            "ospf_routes",
+            "Routes by what stands in when their nexthops fail",
+            protection(state.vrfs()),
+        ),
+        gauge(
+            "ospf_routes_held",
+            "New routes that wait until neighbours have changed theirs",
+            ospf(&|ospf| count(ospf.routing().held().map_or(0, |(_, routes)| routes))),
+        ),
         counter("ospf_drops", "Packets and LSAs dropped by reason", drops(state.vrfs())),
         gauge("routes", "Prefixes with a route", each(&|vrf| Some(count(vrf.routes().count())))),
         gauge("hosts", "Hosts by state", hosts(state.vrfs())),
@@ -101,6 +111,26 @@ fn spf_runs<'a>(vrfs: impl Iterator<Item = VrfState<'a>>) -> Vec<Sample> {
         ] {
             let labels = vec![("vrf", vrf.name().to_string()), ("kind", kind.to_owned())];
             samples.push((labels, runs));
+        }
+    }
+    samples
+}
+
+/// Routes by how they are protected: the coverage of RFC 6571.
+fn protection<'a>(vrfs: impl Iterator<Item = VrfState<'a>>) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for vrf in vrfs {
+        let Some(ospf) = vrf.ospf() else { continue };
+        let coverage = ospf.routing().coverage();
+        for (protection, routes) in [
+            ("ecmp", coverage.ecmp),
+            ("link-and-node", coverage.link_and_node),
+            ("link", coverage.link),
+            ("node", coverage.node),
+            ("none", coverage.unprotected),
+        ] {
+            let protection = ("protection", protection.to_owned());
+            samples.push((vec![("vrf", vrf.name().to_string()), protection], count(routes)));
         }
     }
     samples

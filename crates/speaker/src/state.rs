@@ -6,7 +6,7 @@ use bugle_isis as isis;
 use bugle_mobility as mobility;
 use bugle_ospf as ospf;
 use bugle_rib::{Counters, SelectedRoute};
-use bugle_types::{IfIndex, Prefix, RouterId, TableId, Time, VrfId};
+use bugle_types::{IfIndex, RouterId, TableId, Time, VrfId};
 
 use crate::config::{Config, VrfName};
 use crate::speaker::Speaker;
@@ -151,11 +151,5 @@ impl<'a> VrfState<'a> {
         self.routes()
             .filter(|route| route.prefix.contains(address))
             .max_by_key(|route| route.prefix.length())
-    }
-
-    /// The kind of path that OSPF has to a prefix.
-    #[must_use]
-    pub fn path_type(&self, prefix: Prefix) -> Option<ospf::PathType> {
-        self.ospf()?.routing().route(prefix).map(|route| route.path)
     }
 }

@@ -23,6 +23,8 @@ fn a_route() -> Route {
                 interface: name.to_owned(),
             })
             .to_vec(),
+        backup: None,
+        protects: None,
         installed: true,
     }
 }
@@ -141,13 +143,21 @@ fn neighbors_database_and_spf_are_tables() {
         last_kind: "incremental".to_owned(),
         last_visited: 40,
         last_changed: 3,
+        routes: 1000,
+        routes_protected: 990,
+        routes_ecmp: 500,
+        routes_node_protected: 480,
+        routes_unprotected: 10,
+        routes_held: 0,
     }])));
 }
 
 #[test]
 fn a_route_has_a_line_for_each_nexthop() {
     let dropped = Route { nexthops: Vec::new(), installed: false, path: None, ..a_route() };
-    insta::assert_snapshot!(shown(&Reply::Routes(vec![a_route(), dropped])));
+    let [only, backup] = <[RouteNexthop; 2]>::try_from(a_route().nexthops).unwrap();
+    let protected = Route { nexthops: vec![only], backup: Some(backup), ..a_route() };
+    insta::assert_snapshot!(shown(&Reply::Routes(vec![a_route(), dropped, protected])));
 }
 
 #[test]
