@@ -29,10 +29,29 @@ impl Prefixes {
         self.sorted.iter().copied()
     }
 
-    fn place(&self, key: &RouteKey) -> Option<usize> {
-        let ospf = key.table == TableId::MAIN && key.metric == Protocol::Ospf.kernel_metric();
-        let place = *self.places.get(&key.prefix).filter(|_| ospf)?;
-        usize::try_from(place).ok()
+    /// The place of an OSPF route among the packed ones of its metric, if it is one of these.
+    fn place(&self, key: &RouteKey) -> Option<(Rank, usize)> {
+        let rank = Rank::ALL.into_iter().find(|rank| rank.metric() == key.metric)?;
+        let place = *self.places.get(&key.prefix).filter(|_| key.table == TableId::MAIN)?;
+        Some((rank, usize::try_from(place).ok()?))
+    }
+}
+
+/// Which of the two routes that OSPF may have to a prefix: the kernel takes the second when the first is not there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Rank {
+    First,
+    Spare,
+}
+
+impl Rank {
+    const ALL: [Self; 2] = [Self::First, Self::Spare];
+
+    const fn metric(self) -> u32 {
+        match self {
+            Self::First => Protocol::Ospf.kernel_metric(),
+            Self::Spare => Protocol::Ospf.spare_metric(),
+        }
     }
 }
 
@@ -93,8 +112,8 @@ pub(crate) struct Kernel {
     devices: BTreeMap<IfIndex, Device>,
     objects: BTreeMap<NexthopId, Object>,
     prefixes: Arc<Prefixes>,
-    /// OSPF's routes to known prefixes, each packed in a word: there are as many as routers times prefixes.
-    packed: Vec<Packed>,
+    /// OSPF's routes to known prefixes, by rank, each packed in a word: there are as many as routers times prefixes.
+    packed: [Vec<Packed>; 2],
     others: BTreeMap<RouteKey, RouteTarget>,
     neighbors: BTreeMap<(IfIndex, IpAddr), Mac>,
 }
@@ -132,7 +151,7 @@ impl Kernel {
             devices: devices.into_iter().collect(),
             objects: BTreeMap::new(),
             prefixes: Arc::clone(prefixes),
-            packed: vec![Packed::NONE; prefixes.iter().len()],
+            packed: Rank::ALL.map(|_| vec![Packed::NONE; prefixes.iter().len()]),
             others: BTreeMap::new(),
             neighbors: BTreeMap::new(),
         }
@@ -218,9 +237,11 @@ impl Kernel {
 
     /// All routes.
     pub(crate) fn routes(&self) -> impl Iterator<Item = (RouteKey, RouteTarget)> + use<'_> {
-        let packed = self.prefixes.iter().zip(&self.packed).filter_map(|(prefix, packed)| {
-            let metric = Protocol::Ospf.kernel_metric();
-            Some((RouteKey { table: TableId::MAIN, prefix, metric }, packed.get()?))
+        let packed = Rank::ALL.into_iter().zip(&self.packed).flat_map(|(rank, packed)| {
+            let metric = rank.metric();
+            self.prefixes.iter().zip(packed).filter_map(move |(prefix, packed)| {
+                Some((RouteKey { table: TableId::MAIN, prefix, metric }, packed.get()?))
+            })
         });
         packed.chain(self.others.iter().map(|(&key, &target)| (key, target)))
     }
@@ -228,18 +249,18 @@ impl Kernel {
     /// The route with this key.
     pub(crate) fn route(&self, key: &RouteKey) -> Option<RouteTarget> {
         match self.prefixes.place(key) {
-            Some(place) => self.packed[place].get(),
+            Some((rank, place)) => self.packed[rank as usize][place].get(),
             None => self.others.get(key).copied(),
         }
     }
 
     /// Where packets to a host go. Networks do not count: no host is in one.
     pub(crate) fn lookup(&self, host: Ipv4Addr) -> Way<'_> {
-        let best = Protocol::ALL.iter().find_map(|protocol| {
-            let prefix = Prefix::host(host.into());
-            let metric = protocol.kernel_metric();
-            self.route(&RouteKey { table: TableId::MAIN, prefix, metric })
-        });
+        let prefix = Prefix::host(host.into());
+        let metrics = Protocol::ALL.iter().flat_map(|p| [p.kernel_metric(), p.spare_metric()]);
+        let best = metrics
+            .into_iter()
+            .find_map(|metric| self.route(&RouteKey { table: TableId::MAIN, prefix, metric }));
         best.map_or(Way::None, |target| self.way(target))
     }
 
@@ -318,9 +339,9 @@ impl Kernel {
         let mut changed = Changed::Nothing;
         if object.routes > 0 {
             let packed = Packed::new(RouteTarget::Nexthop(id));
-            self.packed.iter_mut().filter(|slot| **slot == packed).for_each(|slot| {
+            for slot in self.packed.iter_mut().flatten().filter(|slot| **slot == packed) {
                 *slot = Packed::NONE;
-            });
+            }
             self.others.retain(|_, target| *target != RouteTarget::Nexthop(id));
             changed = Changed::Many;
         }
@@ -346,9 +367,9 @@ impl Kernel {
 
     fn set_route(&mut self, key: RouteKey, target: Option<RouteTarget>) -> Changed {
         let old = match self.prefixes.place(&key) {
-            Some(place) => {
+            Some((rank, place)) => {
                 let packed = target.map_or(Packed::NONE, Packed::new);
-                std::mem::replace(&mut self.packed[place], packed).get()
+                std::mem::replace(&mut self.packed[rank as usize][place], packed).get()
             }
             None => match target {
                 Some(target) => self.others.insert(key, target),

@@ -24,6 +24,10 @@ pub struct Timers {
     pub min_ls_arrival: Duration,
     /// How long SPF waits.
     pub spf: BackoffConfig,
+    /// How long new routes wait that might loop (RFC 8333).
+    pub microloop_delay: Duration,
+    /// Whether routers look for loop-free alternates (RFC 5286).
+    pub alternates: bool,
 }
 
 impl Default for Timers {
@@ -37,12 +41,14 @@ impl Default for Timers {
             min_ls_interval: ospf.lsa_min_interval,
             min_ls_arrival: ospf.lsa_min_arrival,
             spf: ospf.spf_delay,
+            microloop_delay: ospf.microloop_delay,
+            alternates: ospf.alternates,
         }
     }
 }
 
 impl Timers {
-    /// The defaults of RFC 2328 appendix C and RFC 8405 section 3.
+    /// The defaults of RFC 2328 appendix C and RFC 8405 section 3, and no alternates.
     #[must_use]
     pub const fn rfc() -> Self {
         Self {
@@ -58,6 +64,8 @@ impl Timers {
                 holddown: Duration::from_secs(10),
                 time_to_learn: Duration::from_millis(500),
             },
+            microloop_delay: Duration::ZERO,
+            alternates: false,
         }
     }
 
@@ -74,6 +82,8 @@ impl Timers {
             lsa_min_interval: self.min_ls_interval,
             lsa_min_arrival: self.min_ls_arrival,
             spf_delay: self.spf,
+            alternates: self.alternates,
+            microloop_delay: self.microloop_delay,
             ..Ospf::default()
         };
         // Interfaces that are alike share a pattern, so that a router with a thousand links is not configured a thousand times.

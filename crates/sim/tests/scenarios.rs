@@ -79,6 +79,9 @@ stories! {
     a_grid_survives_misery: "grid",
     a_rolling_upgrade_loses_nothing: "upgrade",
     slow_links_lose_nothing_for_good: "slow-links",
+    without_alternates_packets_are_lost_until_spf_has_run: "alternates-none",
+    alternates_carry_packets_until_spf_has_run: "alternates",
+    a_local_delay_keeps_new_routes_from_looping: "microloop-delay",
 }
 
 #[test]

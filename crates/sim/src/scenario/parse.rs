@@ -433,6 +433,10 @@ fn timers(words: &mut Words<'_>, timers: &mut Timers) -> Result<(), Wrong> {
     }
     while let Some(what) = words.next() {
         let value = match what {
+            "no-alternates" => {
+                timers.alternates = false;
+                continue;
+            }
             "hello" => &mut timers.hello,
             "dead" => &mut timers.dead,
             "retransmit" => &mut timers.retransmit,
@@ -441,6 +445,7 @@ fn timers(words: &mut Words<'_>, timers: &mut Timers) -> Result<(), Wrong> {
             "spf-initial" => &mut timers.spf.initial,
             "spf-short" => &mut timers.spf.short,
             "spf-long" => &mut timers.spf.long,
+            "microloop-delay" => &mut timers.microloop_delay,
             _ => return Err(format!("there is no timer called {what:?}")),
         };
         *value = words.duration()?;
