@@ -358,6 +358,11 @@ impl Isis {
             Level::L2 => CircuitType::L2,
         };
         let is_new = !self.adjacencies.contains_key(&id);
+        // Section 8.4.2: more have no place.
+        if is_new && self.adjacencies_on(ifindex).count() >= MOST_NEIGHBORS {
+            self.dropped(ifindex, source, "too-many-neighbors", || fields.source.to_string());
+            return;
+        }
         let elects_again = self
             .adjacencies
             .get(&id)
@@ -628,6 +633,9 @@ impl Adjacency {
         changed
     }
 }
+
+/// So many adjacencies a LAN has at most, lest forged Hellos fill the memory.
+const MOST_NEIGHBORS: usize = 512;
 
 /// Until when a neighbour may not have noticed that this system restarted.
 fn circuit_quiet_until(config: &CircuitConfig, started: Time) -> Time {

@@ -140,7 +140,7 @@ impl Leak {
 pub struct GenerationConfig {
     /// Between the first change and the second.
     pub initial: Duration,
-    /// The longest wait. A fragment that was quiet for as long as this counts as quiet again.
+    /// The longest wait. A fragment that could have changed for as long as this, and did not, counts as quiet again.
     pub longest: Duration,
 }
 

@@ -13,7 +13,7 @@ use crate::adjacency::{Adjacency, AdjacencyId, AdjacencyState, Cause};
 use crate::circuit::Circuit;
 use crate::config::{CircuitKind, Config};
 use crate::database::{LspDatabase, StoredLsp};
-use crate::io::{Event, HostRoute, Input, Mismatch, Output, Rival, Route};
+use crate::io::{Event, HostRoute, Input, Output, Rival, Route};
 use crate::level::PerLevel;
 use crate::liveness::Session;
 use crate::originate::Origins;
@@ -327,7 +327,7 @@ impl Isis {
         if !accepted.is_empty()
             && let Err(error) = verify(pdu.bytes, accepted)
         {
-            self.mismatch(ifindex, source, Mismatch::Authentication(error.name()));
+            self.dropped(ifindex, source, error.name(), || error.to_string());
             return;
         }
         self.stats.received += 1;

@@ -254,12 +254,8 @@ impl Isis {
 
     /// Decides when an LSP may change: at once after a quiet time, then ever later.
     fn schedule(&mut self, level: Level, id: LspId) {
-        let config = self.config.generation;
         let origin = self.levels[level].origins.lsps.entry(id).or_default();
-        let ready = origin.silent_until.max(origin.told.map(|told| {
-            let quiet = self.now.since(told) >= config.longest.max(origin.wait);
-            if quiet { self.now } else { told + origin.wait }
-        }));
+        let ready = origin.silent_until.max(origin.told.map(|told| told + origin.wait));
         let ready = ready.map_or(self.now, |ready| ready.max(self.now));
         let earlier = self.postponed.deadline((level, id));
         self.postponed.set((level, id), Some(earlier.map_or(ready, |earlier| earlier.min(ready))));
@@ -296,7 +292,8 @@ impl Isis {
         origin.silent_until = None;
         if heard {
             // The first instance after a quiet time, or a further one.
-            let quiet = origin.told.is_none_or(|told| now.since(told) >= config.longest);
+            let quiet =
+                origin.told.is_none_or(|told| now.since(told) >= origin.wait + config.longest);
             origin.wait = if quiet {
                 config.initial
             } else {
@@ -323,7 +320,8 @@ impl Isis {
         let kept = u64::from(self.config.lsp_lifetime) + u64::from(ZERO_AGE_LIFETIME);
         let until = self.now + Duration::from_secs(kept);
         if let Some((_, stored)) = self.levels[level].db.find(id) {
-            let entry = stored.entry(self.now);
+            // What is out there has the last number.
+            let entry = LspEntry { sequence: SequenceNumber::MAX, ..stored.entry(self.now) };
             if !stored.is_dead() {
                 self.purge_own(level, entry);
             }
@@ -387,6 +385,7 @@ impl Isis {
             let node = nodes.entry(0).or_insert_with(|| Fragments::new(limit));
             node.set_limit(limit);
             node.set_header(header);
+            node.reconsider();
             node.replace(Pool::Links, &items);
             for (number, items) in pseudonodes {
                 let node = nodes.entry(number).or_insert_with(|| Fragments::new(limit));
@@ -571,22 +570,22 @@ impl Isis {
             return None;
         }
         let route = self.routing.route(prefix)?;
-        let down = match (level, route.path) {
-            (Level::L2, PathType::Level1 | PathType::Level1External) => false,
-            (Level::L1, PathType::Level2 | PathType::Level2External)
-                if self.config.leak.includes(prefix) =>
-            {
-                true
+        let leaked = level == Level::L1 && self.config.leak.includes(prefix);
+        let brought = match (level, route.path) {
+            (Level::L2, PathType::Level1 | PathType::Level1External) => {
+                self.advertised(Level::L1, prefix)
             }
-            _ => return None,
-        };
-        let (flags, source) = self.attributes(prefix, route.path).unwrap_or_default();
-        Some(PrefixItem {
-            metric: route.metric,
-            down,
-            tag: route.tag,
-            flags: flags.without(PrefixFlags::NODE) | PrefixFlags::READVERTISED,
-            source,
-        })
+            (Level::L1, PathType::Level2 | PathType::Level2External) if leaked => {
+                self.advertised(Level::L2, prefix)
+            }
+            // A host that has moved to another area: the area's own claim is preferred here whatever its metric, until who makes it
+            // learns of the better one.
+            (Level::L1, PathType::Level1) if leaked && prefix.is_host() => self
+                .advertised(Level::L2, prefix)
+                .filter(|elsewhere| elsewhere.metric < route.metric),
+            _ => None,
+        }?;
+        let flags = brought.flags.without(PrefixFlags::NODE) | PrefixFlags::READVERTISED;
+        Some(PrefixItem { down: level == Level::L1, flags, ..brought })
     }
 }

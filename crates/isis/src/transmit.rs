@@ -40,9 +40,9 @@ const INTERVAL: u32 = 1000;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Flooding {
     /// LSPs that wait for their turn (SRM flags).
-    unsent: VecDeque<EntryId>,
-    /// The same as a set.
     queued: BTreeSet<EntryId>,
+    /// The order of turns. What is not in the set any more is passed over.
+    turns: VecDeque<EntryId>,
     /// On a point-to-point circuit: LSPs sent that are not acknowledged yet (SRM flags, too).
     sent: FloodQueue,
     /// What the neighbour is told that this system has, or lacks (SSN flags).
@@ -71,8 +71,9 @@ struct Wanted {
 impl Flooding {
     /// Nothing of an LSP is to be sent, or waited for, any more.
     pub(crate) fn forget(&mut self, entry: EntryId) {
-        if self.queued.remove(&entry) {
-            self.unsent.retain(|&queued| queued != entry);
+        self.queued.remove(&entry);
+        if self.queued.is_empty() {
+            self.turns.clear();
         }
         self.sent.acknowledge(entry);
     }
@@ -102,7 +103,7 @@ impl Flooding {
 
     /// How many LSPs wait for their turn, or to be acknowledged.
     pub(crate) fn pending(&self) -> usize {
-        self.unsent.len() + self.sent.len()
+        self.queued.len() + self.sent.len()
     }
 
     pub(crate) fn set_promised(&mut self, promised: FloodingParameters) {
@@ -112,7 +113,7 @@ impl Flooding {
     fn queue(&mut self, entry: EntryId) {
         self.sent.acknowledge(entry);
         if self.queued.insert(entry) {
-            self.unsent.push_back(entry);
+            self.turns.push_back(entry);
         }
     }
 
@@ -242,9 +243,10 @@ impl Isis {
             if flooding.syncing || flooding.may_send(now).is_err() {
                 break;
             }
-            let Some(entry) = flooding.unsent.pop_front() else { break };
-            flooding.queued.remove(&entry);
-            self.transmit(ifindex, level, entry);
+            let Some(entry) = flooding.turns.pop_front() else { break };
+            if flooding.queued.remove(&entry) {
+                self.transmit(ifindex, level, entry);
+            }
         }
         self.rearm_flooding(ifindex, level);
     }
@@ -272,7 +274,7 @@ impl Isis {
         let interval = flooding.retransmit_after(circuit.config.retransmit);
         let retransmit = flooding.sent.deadline(interval);
         if !flooding.syncing {
-            let waits = !flooding.unsent.is_empty();
+            let waits = !flooding.queued.is_empty();
             let next = match flooding.may_send(self.now) {
                 Ok(()) => waits.then_some(self.now),
                 Err(time) => time.filter(|_| waits),

@@ -24,10 +24,11 @@ use std::sync::Arc;
 
 use bugle_spf::{FirstHop, NexthopSetId, NodeKey};
 use bugle_types::{PackedMap, Prefix, SystemId};
-use bugle_wire::isis::{Level, Lsp, LspId, NodeId, PrefixFlags};
+use bugle_wire::isis::{Level, Lsp, LspId, NodeId};
 use smallvec::SmallVec;
 
 use crate::database::StoredLsp;
+use crate::fragment::PrefixItem;
 use crate::instance::Isis;
 use crate::io::{Event, Output, PathType, Route};
 use crate::level::PerLevel;
@@ -291,23 +292,20 @@ impl Isis {
         self.config.attached.follow && !self.config.levels.includes(Level::L2)
     }
 
-    /// What the best advertisement of a prefix says of it beyond its metric, for those who bring it to another level.
-    pub(crate) fn attributes(
-        &self,
-        prefix: Prefix,
-        path: PathType,
-    ) -> Option<(PrefixFlags, Option<Ipv4Addr>)> {
+    /// The best advertisement of a prefix at a level, with the cost of the path to it, for those who bring it to another level. What
+    /// has been leaked down goes nowhere.
+    pub(crate) fn advertised(&self, level: Level, prefix: Prefix) -> Option<PrefixItem> {
         let topology = self.topology_of(prefix);
-        let levels = Level::ALL.into_iter();
-        let advertisers = levels.flat_map(|level| {
-            let advertisers = self.levels[level].routing.advertisers(prefix, topology);
-            advertisers.map(move |(system, says, distance, _)| (level, system, says, distance))
-        });
-        let (_, _, says, _) =
-            advertisers.filter(|(level, _, says, _)| path_type(*level, says) == path).min_by_key(
-                |(_, system, says, distance)| (says.metric.saturating_add(*distance), *system),
-            )?;
-        Some((says.flags, says.source))
+        let advertisers = self.levels[level].routing.advertisers(prefix, topology);
+        let (_, _, metric, says) = advertisers
+            .filter(|(_, says, _, _)| !says.down)
+            .map(|(system, says, distance, _)| {
+                let metric = says.metric.saturating_add(if says.external { 0 } else { distance });
+                (says.external, system, metric, says)
+            })
+            .min_by_key(|&(external, system, metric, _)| (external, metric, system))?;
+        let Says { tag, flags, source, .. } = says;
+        Some(PrefixItem { metric, tag, flags, source, down: false })
     }
 }
 

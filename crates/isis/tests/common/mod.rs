@@ -1,6 +1,6 @@
 //! A small network of instances in virtual time, for the tests of this crate.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on may panic")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on may panic")]
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -60,8 +60,8 @@ pub(crate) fn mac(system: usize, ifindex: IfIndex) -> Mac {
     Mac([2, 0, a, b, c, d])
 }
 
-pub(crate) fn host(metric: u32) -> Option<HostRoute> {
-    Some(HostRoute { metric, tag: 0 })
+pub(crate) fn host(metric: u32) -> HostRoute {
+    HostRoute { metric, tag: 0 }
 }
 
 pub(crate) fn prefix(text: &str) -> Prefix {
@@ -157,6 +157,16 @@ impl World {
             Some(config) => self.circuits.insert((system, ifindex), config.clone()),
             None => self.circuits.remove(&(system, ifindex)),
         };
+        self.input(system, Input::Circuit(ifindex, config.map(Box::new)));
+    }
+
+    /// A circuit's carrier comes or goes; what it was configured to be is remembered.
+    pub(crate) fn input_circuit(
+        &mut self,
+        system: usize,
+        ifindex: IfIndex,
+        config: Option<CircuitConfig>,
+    ) {
         self.input(system, Input::Circuit(ifindex, config.map(Box::new)));
     }
 
@@ -269,7 +279,7 @@ impl World {
             let next = [wake.map(|(at, _)| at), delivery].into_iter().flatten().min();
             let Some(next) = next.filter(|&at| at <= end) else { break };
             idle = if next <= self.now { idle + 1 } else { 0 };
-            assert!(idle < 100_000, "time stands still: {:?}", wake);
+            assert!(idle < 100_000, "time stands still: {wake:?}");
             self.now = self.now.max(next);
             if delivery == Some(next) {
                 let Some(Reverse((_, _, (system, ifindex, source, bytes)))) = self.queue.pop()

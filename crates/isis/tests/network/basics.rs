@@ -89,7 +89,7 @@ fn a_host_is_known_everywhere_as_fast_as_pdus_travel() {
         (0..20).map(|system| world.systems[system].state().stats().spf_runs).collect()
     };
     let before = runs(&world);
-    world.input(0, Input::Host(prefix(HOST), host(claim_metric(10_000))));
+    world.input(0, Input::Host(prefix(HOST), Some(host(claim_metric(10_000)))));
     let took =
         world.run_until(secs(1), "the far system has the host", |w| metric(w, 19, HOST).is_some());
     assert!(took <= Duration::from_micros(19 * 50 + 500), "{took:?}");
@@ -107,9 +107,9 @@ fn the_lowest_claim_wins_wherever_it_is_and_rivals_are_reported() {
     let mut world = chain(3, 9);
     world.run_for(secs(5));
     world.input(0, Input::Watch(prefix(HOST), true));
-    world.input(0, Input::Host(prefix(HOST), host(claim_metric(10_000))));
+    world.input(0, Input::Host(prefix(HOST), Some(host(claim_metric(10_000)))));
     world.run_for(secs(1));
-    world.input(2, Input::Host(prefix(HOST), host(claim_metric(9_999))));
+    world.input(2, Input::Host(prefix(HOST), Some(host(claim_metric(9_999)))));
     world.run_for(secs(1));
     let rival = Rival { system: system_id(2), metric: claim_metric(9_999), count: 1 };
     assert_eq!(world.rivals[0].get(&prefix(HOST)), Some(&Some(rival)));
@@ -127,7 +127,7 @@ fn a_thousand_hosts_are_spread_over_fragments_and_all_arrive() {
     for number in 0..1000_u32 {
         let address = std::net::Ipv4Addr::from(0x0a64_0000 + number);
         let host = bugle_types::Prefix::host(address.into());
-        world.input(0, Input::Host(host, crate::common::host(claim_metric(10_000))));
+        world.input(0, Input::Host(host, Some(crate::common::host(claim_metric(10_000)))));
     }
     world.run_for(secs(3));
     let routes = world.routes[1].keys().filter(|prefix| prefix.is_host()).count();

@@ -1,6 +1,12 @@
 //! Networks of instances in virtual time: adjacency, flooding, origination, restarts.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 #[path = "../common/mod.rs"]
 mod common;
 
+mod auth;
 mod basics;
+mod levels;
+mod oracle;
+mod trouble;
