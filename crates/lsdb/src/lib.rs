@@ -8,12 +8,14 @@
 //! | [`flood`] | [`FloodQueue`], what one neighbour has been sent and has not yet acknowledged |
 //! | [`backoff`] | [`Backoff`], the SPF delay algorithm of RFC 8405 |
 //! | [`bucket`] | [`ArrivalGate`], how early a new instance may follow the last |
+//! | `hash` | hashes of keys that a neighbour cannot predict |
 //! | [`timers`] | [`TimerQueue`], deadlines by key |
 
 pub mod backoff;
 pub mod bucket;
 pub mod database;
 pub mod flood;
+mod hash;
 pub mod timers;
 
 pub use backoff::{Backoff, BackoffConfig, BackoffState};

@@ -133,7 +133,8 @@ impl Ospf {
             rng: Rng::new(seed),
             interfaces: BTreeMap::new(),
             neighbors: BTreeMap::new(),
-            db: Database::default(),
+            // Not the stream that the wire sees numbers of.
+            db: Database::new(!seed),
             sought: BTreeSet::new(),
             answers: TimerQueue::default(),
             own: BTreeMap::new(),

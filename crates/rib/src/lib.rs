@@ -7,6 +7,7 @@
 //! | [`io`] | [`Input`], [`Output`], [`Event`]: what the engine is told, and what it asks for |
 //! | [`route`] | [`Protocol`] with distances and metrics, [`Route`] as a protocol offers it |
 //! | `table` | a VRF's routes: which is best, which is installed |
+//! | `routes` | what protocols offer, packed |
 //! | `shadow` | what the kernel is believed to hold |
 //! | `together` | many routes moved by one change |
 //! | `nexthops`, `object` | nexthop objects and groups: one for each path, in the kernel while in use; failover |
@@ -25,6 +26,7 @@ mod ops;
 mod reading;
 pub mod rib;
 pub mod route;
+mod routes;
 mod shadow;
 mod table;
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! The routes of one VRF: all that are offered, the best of each prefix installed.
 
-use bugle_types::{PackedMap, Prefix, TableId};
+use bugle_types::{Prefix, TableId};
 
 use crate::fib::RouteKey;
 use crate::object::{Epoch, Path, Rank, SetId};
 use crate::route::{Protocol, SelectedRoute};
+use crate::routes::Routes;
 use crate::shadow::Shadow;
 
 /// The routes of one VRF.
@@ -16,7 +17,7 @@ pub(crate) struct Table {
     /// The kernel's table has been read, so what is found there can be told from what is missing.
     read: bool,
     /// A prefix's routes stand side by side, the best first.
-    routes: PackedMap<(Prefix, Protocol), Offer>,
+    routes: Routes<Offer>,
     /// Prefixes.
     selected: usize,
 }
@@ -50,7 +51,7 @@ impl Table {
         if self.id == id {
             return;
         }
-        for ((prefix, protocol), offer) in self.routes.iter_mut() {
+        for (prefix, protocol, offer) in self.routes.iter_mut() {
             if let (Some(held), Some(table)) = (offer.take(protocol, shadow), self.id) {
                 held.delete(table, prefix, shadow);
             }
@@ -72,10 +73,9 @@ impl Table {
         protocol: Protocol,
         route: Option<(u32, Path)>,
     ) {
-        let key = (prefix, protocol);
         let is_offered = route.is_some();
         let old = match route {
-            Some((metric, path)) => match self.routes.get_mut(&key) {
+            Some((metric, path)) => match self.routes.get_mut(prefix, protocol) {
                 // The same nexthops: the kernel has nothing to learn.
                 Some(offer) if shadow.path(offer.set) == Some(&path) => {
                     offer.metric = metric;
@@ -84,9 +84,12 @@ impl Table {
                 Some(offer) => {
                     Some(std::mem::replace(offer, Offer::new(metric, shadow.acquire(&path))))
                 }
-                None => self.routes.insert(key, Offer::new(metric, shadow.acquire(&path))),
+                None => {
+                    let offer = Offer::new(metric, shadow.acquire(&path));
+                    self.routes.insert(prefix, protocol, offer)
+                }
             },
-            None => self.routes.remove(&key),
+            None => self.routes.remove(prefix, protocol),
         };
         let held = old.and_then(|mut old| old.take(protocol, shadow));
         let others = self.settle(shadow, prefix, held) - usize::from(is_offered);
@@ -103,16 +106,15 @@ impl Table {
     /// Returns how many routes the prefix has.
     fn settle(&mut self, shadow: &mut Shadow, prefix: Prefix, replaced: Option<Held>) -> usize {
         let Some(table) = self.id.filter(|_| self.read) else {
-            return self.routes.range(around(prefix)).count();
+            return self.routes.of(prefix).count();
         };
         let mut count = 0;
-        let mut routes = self.routes.range_mut(around(prefix)).inspect(|_| count += 1);
-        let best = routes.next().and_then(|((_, protocol), offer)| {
+        let mut routes = self.routes.of_mut(prefix).inspect(|_| count += 1);
+        let best = routes.next().and_then(|(protocol, offer)| {
             offer.install(table, prefix, protocol, shadow).then_some((protocol, offer.spare))
         });
-        let other = routes.fold(None, |held, ((_, protocol), offer)| {
-            held.or_else(|| offer.take(protocol, shadow))
-        });
+        let other = routes
+            .fold(None, |held, (protocol, offer)| held.or_else(|| offer.take(protocol, shadow)));
         for mut held in replaced.into_iter().chain(other) {
             if let Some((protocol, spare)) = best
                 && protocol == held.protocol
@@ -131,7 +133,7 @@ impl Table {
         protocol: Protocol,
         shadow: &Shadow,
     ) -> Option<SetId> {
-        let offer = self.routes.get(&(prefix, protocol))?;
+        let offer = self.routes.get(prefix, protocol)?;
         offer.epoch(shadow).map(|_| offer.set)
     }
 
@@ -142,7 +144,7 @@ impl Table {
         shadow: &mut Shadow,
         mut stays: impl FnMut(SetId, Protocol, Prefix) -> bool,
     ) {
-        for ((prefix, protocol), offer) in self.routes.iter_mut() {
+        for (prefix, protocol, offer) in self.routes.iter_mut() {
             if !stays(offer.set, protocol, prefix) {
                 continue;
             }
@@ -170,7 +172,7 @@ impl Table {
     ) -> Vec<(Prefix, Held)> {
         let mut taken = Vec::new();
         for prefix in movers {
-            let Some(offer) = self.routes.get_mut(&(*prefix, protocol)) else { continue };
+            let Some(offer) = self.routes.get_mut(*prefix, protocol) else { continue };
             if offer.epoch(shadow).is_some() {
                 let second = offer.spare_epoch(shadow);
                 offer.spare = None;
@@ -189,7 +191,7 @@ impl Table {
     ) {
         let Some(table) = self.id else { return };
         for (prefix, mut held) in taken {
-            let Some(offer) = self.routes.get_mut(&(prefix, protocol)) else { continue };
+            let Some(offer) = self.routes.get_mut(prefix, protocol) else { continue };
             offer.install(table, prefix, protocol, shadow);
             held.forget(false, offer.spare.is_some(), shadow);
             held.delete(table, prefix, shadow);
@@ -200,7 +202,7 @@ impl Table {
     pub(crate) fn settle_all(&mut self, shadow: &mut Shadow) {
         let Some(table) = self.id.filter(|_| self.read) else { return };
         let mut last = None;
-        for ((prefix, protocol), offer) in self.routes.iter_mut() {
+        for (prefix, protocol, offer) in self.routes.iter_mut() {
             if last.replace(prefix) != Some(prefix) {
                 offer.install(table, prefix, protocol, shadow);
             }
@@ -209,7 +211,7 @@ impl Table {
 
     /// Nothing counts as installed any more: a snapshot will tell.
     pub(crate) fn forget_installed(&mut self) {
-        for (_, offer) in self.routes.iter_mut() {
+        for (_, _, offer) in self.routes.iter_mut() {
             (offer.installed, offer.spare) = (None, None);
         }
     }
@@ -217,7 +219,7 @@ impl Table {
     /// Deletes every route from the kernel.
     pub(crate) fn uninstall(&mut self, shadow: &mut Shadow) {
         let Some(table) = self.id else { return };
-        for ((prefix, protocol), offer) in self.routes.iter_mut() {
+        for (prefix, protocol, offer) in self.routes.iter_mut() {
             if let Some(held) = offer.take(protocol, shadow) {
                 held.delete(table, prefix, shadow);
             }
@@ -242,8 +244,8 @@ impl Table {
         let mut last = None;
         self.routes
             .iter()
-            .filter(move |((prefix, _), _)| last.replace(*prefix) != Some(*prefix))
-            .map(|((prefix, protocol), offer)| offer.view(prefix, protocol, shadow))
+            .filter(move |(prefix, ..)| last.replace(*prefix) != Some(*prefix))
+            .map(|(prefix, protocol, offer)| offer.view(prefix, protocol, shadow))
     }
 
     /// All routes offered for a prefix, the best first.
@@ -252,14 +254,12 @@ impl Table {
         prefix: Prefix,
         shadow: &'a Shadow,
     ) -> impl Iterator<Item = SelectedRoute<'a>> + use<'a> {
-        self.routes
-            .range(around(prefix))
-            .map(|((prefix, protocol), offer)| offer.view(prefix, protocol, shadow))
+        self.routes.of(prefix).map(move |(protocol, offer)| offer.view(prefix, protocol, shadow))
     }
 
     /// The prefixes for which a protocol offers a route.
     pub(crate) fn offered_by(&self, protocol: Protocol) -> impl Iterator<Item = Prefix> + use<'_> {
-        self.routes.keys().filter(move |(_, by)| *by == protocol).map(|(prefix, _)| prefix)
+        self.routes.iter().filter(move |(_, by, _)| *by == protocol).map(|(prefix, ..)| prefix)
     }
 }
 
@@ -354,11 +354,6 @@ impl Held {
             shadow.del_route(key, set, epoch, Rank::First);
         }
     }
-}
-
-/// All keys of a prefix.
-fn around(prefix: Prefix) -> std::ops::RangeInclusive<(Prefix, Protocol)> {
-    (prefix, Protocol::Host)..=(prefix, Protocol::Isis)
 }
 
 const fn key(table: TableId, prefix: Prefix, metric: u32) -> RouteKey {

@@ -61,7 +61,8 @@ pub struct Speaker {
     early: Vec<(u64, HostChange)>,
     /// What a resynchronisation has reported so far.
     reported: Option<(BTreeSet<IfIndex>, BTreeSet<Address>)>,
-    pub(crate) vrfs: BTreeMap<VrfName, Vrf>,
+    /// Boxed: the map makes room for eleven at a time.
+    pub(crate) vrfs: BTreeMap<VrfName, Box<Vrf>>,
     next_vrf: u32,
     pub(crate) rib: Rib,
     /// The tables that the snapshot to come will hold.
@@ -228,7 +229,7 @@ impl Speaker {
             if !self.vrfs.contains_key(&name) {
                 let vrf = Vrf::new(VrfId(self.next_vrf), self.now);
                 self.next_vrf += 1;
-                self.vrfs.insert(name, vrf);
+                self.vrfs.insert(name, Box::new(vrf));
             }
         }
         self.tell_ports();
