@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bugle_lsdb::{ArrivalGate, Database, Entry, EntryId};
 use bugle_types::{AreaId, IfIndex, RouterId, Time};
 use bugle_wire::ospf::{DO_NOT_AGE, Lsa, LsaHeader, LsaKey, LsaType, MAX_AGE};
 
+use crate::content::Content;
 use crate::instance::Ospf;
 
 /// How far an LSA is flooded (RFC 2328 section 13.3, RFC 5250 section 3).
@@ -115,34 +117,28 @@ pub(crate) fn header_of(lsa: Lsa<'_>) -> LsaHeader {
     LsaHeader { age: (header.age & !DO_NOT_AGE).min(MAX_AGE), ..header }
 }
 
-/// An LSA in the database. Its age is computed when read. It takes 56 bytes if it is as short as most are.
+/// An LSA in the database. Its age is computed when read. It takes 32 bytes, and what it says as much again unless it is shared.
 #[derive(Debug, Clone)]
 pub struct StoredLsa {
-    bytes: Bytes,
+    content: Arc<Content>,
+    installed: Time,
     /// The link or the area that it does not leave, if its type has it stay in one.
     place: u32,
-    installed: Time,
+    /// The age that it had when it was installed, unless it was aged prematurely.
+    age: u16,
     /// The age at which it is refreshed or expires.
     due: u16,
     gate: ArrivalGate,
 }
 
 impl StoredLsa {
-    /// An LSA that is now put into the database, where it comes due at age `due`.
-    pub(crate) fn new(scope: Scope, lsa: Lsa<'_>, now: Time, due: u16, gate: ArrivalGate) -> Self {
-        let (bytes, place) = (lsa.bytes().into(), scope.place());
-        let mut stored = Self { bytes, place, installed: now, due, gate };
-        stored.set_age(header_of(lsa).age);
-        stored
-    }
-
-    /// The LSA as it came; the age field is as of then, unless it was aged prematurely.
+    /// The LSA without its age: the field is zero.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.bytes.get()
+        self.content.octets()
     }
 
-    /// The LSA.
+    /// The LSA, of age zero.
     #[must_use]
     pub fn lsa(&self) -> Option<Lsa<'_>> {
         Lsa::parse(self.bytes()).ok()
@@ -152,13 +148,13 @@ impl StoredLsa {
     #[must_use]
     pub fn age(&self, now: Time) -> u16 {
         let held = u16::try_from(now.since(self.installed).as_secs()).unwrap_or(MAX_AGE);
-        self.age_installed().saturating_add(held).min(MAX_AGE)
+        self.age.saturating_add(held).min(MAX_AGE)
     }
 
     /// The header with the age of now.
     #[must_use]
     pub fn header(&self, now: Time) -> LsaHeader {
-        LsaHeader { age: self.age(now), ..self.header_installed() }
+        LsaHeader { age: self.age(now), ..self.header_without_age() }
     }
 
     /// Whether it is at MaxAge: about to leave the database, and of no account otherwise.
@@ -168,7 +164,7 @@ impl StoredLsa {
 
     /// Premature ageing (section 14.1).
     pub(crate) fn expire(&mut self) {
-        self.set_age(MAX_AGE);
+        self.age = MAX_AGE;
     }
 
     /// Whether an instance that arrives now may take this one's place; if so, it is taken to do so, and the gate is its.
@@ -176,19 +172,9 @@ impl StoredLsa {
         self.gate.accept(self.installed, now, min_arrival).then_some(self.gate)
     }
 
-    fn header_installed(&self) -> LsaHeader {
+    fn header_without_age(&self) -> LsaHeader {
         // Only whole LSAs are stored.
         LsaHeader::from_bytes(self.bytes().first_chunk().unwrap_or(&[0; _]))
-    }
-
-    fn age_installed(&self) -> u16 {
-        self.bytes().first_chunk().map_or(MAX_AGE, |age| u16::from_be_bytes(*age))
-    }
-
-    fn set_age(&mut self, age: u16) {
-        if let Some(field) = self.bytes.get_mut().first_chunk_mut() {
-            *field = age.to_be_bytes();
-        }
     }
 }
 
@@ -196,63 +182,33 @@ impl Entry for StoredLsa {
     type Key = DbKey;
 
     fn key(&self) -> DbKey {
-        let lsa = self.header_installed().key;
+        let lsa = self.header_without_age().key;
         let scope = Scope::of(lsa.ls_type, IfIndex(self.place), AreaId(self.place));
         scope.unwrap_or(Scope::As).key(lsa)
     }
 
     fn deadline(&self) -> Option<Time> {
-        let age = self.age_installed();
-        let left = Duration::from_secs(self.due.saturating_sub(age).into());
-        (age < MAX_AGE).then(|| self.installed + left)
-    }
-}
-
-/// The bytes of an LSA: in place if they are as few as an AS-external-LSA's.
-#[derive(Debug, Clone)]
-enum Bytes {
-    Few { length: u8, bytes: [u8; Self::FEW] },
-    Many(Box<[u8]>),
-}
-
-impl Bytes {
-    const FEW: usize = 36;
-
-    fn get(&self) -> &[u8] {
-        match self {
-            Self::Few { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or(bytes),
-            Self::Many(bytes) => bytes,
-        }
-    }
-
-    fn get_mut(&mut self) -> &mut [u8] {
-        match self {
-            Self::Few { length, bytes } => {
-                let length = usize::from(*length).min(bytes.len());
-                bytes.split_at_mut(length).0
-            }
-            Self::Many(bytes) => bytes,
-        }
-    }
-}
-
-impl From<&[u8]> for Bytes {
-    fn from(whole: &[u8]) -> Self {
-        let mut bytes = [0; Self::FEW];
-        match (bytes.get_mut(..whole.len()), u8::try_from(whole.len())) {
-            (Some(place), Ok(length)) => {
-                place.copy_from_slice(whole);
-                Self::Few { length, bytes }
-            }
-            _ => Self::Many(whole.into()),
-        }
+        let left = Duration::from_secs(self.due.saturating_sub(self.age).into());
+        (self.age < MAX_AGE).then(|| self.installed + left)
     }
 }
 
 impl Ospf {
-    /// Puts an LSA into the database in place of the instance before it.
-    pub(crate) fn store(&mut self, lsa: StoredLsa) -> EntryId {
-        let key = lsa.key();
+    /// Puts an LSA into the database in place of the instance before it. It comes due at age `due`.
+    pub(crate) fn store(
+        &mut self,
+        key: DbKey,
+        lsa: Lsa<'_>,
+        due: u16,
+        gate: ArrivalGate,
+    ) -> EntryId {
+        let content = Content::of(lsa);
+        let content = match &self.pool {
+            Some(pool) => pool.share(content),
+            None => Arc::new(content),
+        };
+        let (place, age) = (key.scope.place(), header_of(lsa).age);
+        let lsa = StoredLsa { content, installed: self.now, place, age, due, gate };
         if key.is_sought_by_part() {
             self.sought.insert(key);
         }
@@ -292,17 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_lsa_of_any_length_comes_out_as_it_went_in() {
-        for length in 0..200_u8 {
-            let whole: Vec<u8> = (0..length).collect();
-            let mut bytes = Bytes::from(&whole[..]);
-            assert_eq!(bytes.get(), whole);
-            assert_eq!(bytes.get_mut(), whole);
-        }
-    }
-
-    #[test]
-    fn a_stored_external_lsa_is_small() {
-        assert_eq!(size_of::<StoredLsa>(), 56);
+    fn a_stored_lsa_is_small() {
+        assert_eq!(size_of::<Option<StoredLsa>>(), 32);
     }
 }

@@ -169,10 +169,9 @@ impl Ospf {
     pub(crate) fn install(&mut self, scope: Scope, lsa: Lsa<'_>, gate: ArrivalGate) -> EntryId {
         let key = scope.key(lsa.key());
         let due = if self.is_own(&key) { self.refresh_age() } else { MAX_AGE };
-        let stored = StoredLsa::new(scope, lsa, self.now, due, gate);
-        let dead = stored.is_dead(self.now);
+        let dead = header_of(lsa).age == MAX_AGE;
         self.stats.installed += 1;
-        let entry = self.store(stored);
+        let entry = self.store(key, lsa, due, gate);
         for neighbor in self.neighbors.values_mut() {
             neighbor.retransmit.acknowledge(entry);
         }

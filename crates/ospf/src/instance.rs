@@ -8,6 +8,7 @@ use bugle_types::{IfIndex, Rng, RouterId, Time};
 use bugle_wire::ospf::{ALL_D_ROUTERS, ALL_SPF_ROUTERS, Auth, Body, Header, LsaHeader, Packet};
 
 use crate::config::{Config, NetworkType};
+use crate::content::LsaPool;
 use crate::database::{DbKey, StoredLsa, in_order};
 use crate::interface::{Interface, InterfaceState};
 use crate::io::{Event, Input, Mismatch, Output};
@@ -77,6 +78,8 @@ pub struct Ospf {
     pub(crate) interfaces: BTreeMap<IfIndex, Interface>,
     pub(crate) neighbors: BTreeMap<NeighborId, Neighbor>,
     pub(crate) db: Database<StoredLsa>,
+    /// What LSAs say is shared with other instances.
+    pub(crate) pool: Option<LsaPool>,
     /// The keys of those that are sought by a part of their key.
     pub(crate) sought: BTreeSet<DbKey>,
     /// LSAs sent in answer to an older instance, and until when they are not sent for that again (section 13 (8)).
@@ -135,6 +138,7 @@ impl Ospf {
             neighbors: BTreeMap::new(),
             // Not the stream that the wire sees numbers of.
             db: Database::new(!seed),
+            pool: None,
             sought: BTreeSet::new(),
             answers: TimerQueue::default(),
             own: BTreeMap::new(),
@@ -156,6 +160,12 @@ impl Ospf {
             stats: Stats::default(),
             life: Life::Running,
         }
+    }
+
+    /// The same, which shares with other instances of the process what LSAs say.
+    #[must_use]
+    pub fn with_pool(self, pool: LsaPool) -> Self {
+        Self { pool: Some(pool), ..self }
     }
 
     /// Takes an input. Never fails: bad input is counted, and told as an [`Event`].

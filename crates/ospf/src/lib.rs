@@ -9,6 +9,7 @@
 //! | [`neighbor`] | neighbour state machine, Hello packets received | 10.1 to 10.5 |
 //! | `exchange` | database description and requests | 10.6 to 10.9 |
 //! | [`database`] | the LSAs in the database, their keys and ages | 12 |
+//! | `content` | what LSAs say, and [`LsaPool`] to share it among instances | |
 //! | `flood` | flooding, acknowledgements, ageing | 13, 14 |
 //! | `originate` | our own LSAs, and how often they may change | 12.4, 13.4 |
 //! | [`routing`] | the graph, SPF, the routing table | 11, 16 |
@@ -18,6 +19,7 @@
 //! MaxAge, or its originator flushes it, it is flooded once more and leaves when every neighbour has acknowledged that.
 
 pub mod config;
+mod content;
 pub mod database;
 mod exchange;
 mod flood;
@@ -30,5 +32,6 @@ pub mod routing;
 
 pub use bugle_spf::Protection;
 pub use config::{AlternatesConfig, BackoffConfig, Config, InterfaceConfig, NetworkType};
+pub use content::LsaPool;
 pub use instance::{Ospf, State, Stats, Timer};
 pub use io::{Backup, Event, ExternalRoute, Input, Mismatch, Output, PathType, Rival, Route};

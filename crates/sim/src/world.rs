@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bugle_ospf::LsaPool;
 use bugle_rib::fib::FibOp;
 use bugle_speaker::{Config, HostChange, Input, Speaker};
 use bugle_types::{Address, IfIndex, Link, Mac, Prefix, Rng, Time};
@@ -79,6 +80,8 @@ pub struct World {
     seeds: Rng,
     digest: Digest,
     deliveries: Vec<Delivery>,
+    /// Routers have the same LSAs.
+    pool: LsaPool,
     pub(crate) door: Option<Door>,
     /// What has gone out through it.
     pub(crate) sent: Vec<Packet>,
@@ -171,6 +174,7 @@ impl World {
             seeds,
             digest: Digest::new(),
             deliveries: Vec::new(),
+            pool: LsaPool::default(),
             door: None,
             sent: Vec::new(),
             network,
@@ -244,7 +248,8 @@ impl World {
         let seed = self.seeds.next_u64();
         self.stopping.remove(&node);
         self.last_start = self.now;
-        self.machines[node.index()].start(Speaker::new(seed, self.now));
+        self.machines[node.index()]
+            .start(Speaker::new(seed, self.now).with_pool(self.pool.clone()));
         let config = self.config(node);
         let mut inputs = vec![Input::Config(Box::new(config)), Input::Resync, Input::Link(tap())];
         for (_, port, condition) in self.medium.ports_of(node) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bugle_bfd as bfd;
 use bugle_isis as isis;
 use bugle_mobility as mobility;
-use bugle_ospf as ospf;
+use bugle_ospf::{self as ospf, LsaPool};
 use bugle_rib::fib::FibSnapshot;
 use bugle_rib::{self as rib, Protocol, Rib};
 use bugle_types::{Address, IfIndex, Link, Rng, RouterId, TableId, Time, VrfId};
@@ -70,6 +70,7 @@ pub struct Speaker {
     sweep: Option<Time>,
     stopping: bool,
     rng: Rng,
+    pool: Option<LsaPool>,
     out: VecDeque<Output>,
 }
 
@@ -93,8 +94,15 @@ impl Speaker {
             sweep: Some(now + SWEEP_AT_LATEST),
             stopping: false,
             rng: Rng::new(seed),
+            pool: None,
             out: VecDeque::new(),
         }
+    }
+
+    /// The same, which shares with other speakers of the process what LSAs say.
+    #[must_use]
+    pub fn with_pool(self, pool: LsaPool) -> Self {
+        Self { pool: Some(pool), ..self }
     }
 
     /// Takes an input. Never fails.
@@ -227,7 +235,7 @@ impl Speaker {
         let names: Vec<VrfName> = self.config.vrfs.keys().cloned().collect();
         for name in names {
             if !self.vrfs.contains_key(&name) {
-                let vrf = Vrf::new(VrfId(self.next_vrf), self.now);
+                let vrf = Vrf::new(VrfId(self.next_vrf), self.now, self.pool.clone());
                 self.next_vrf += 1;
                 self.vrfs.insert(name, Box::new(vrf));
             }

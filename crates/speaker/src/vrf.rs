@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use bugle_isis::{self, CircuitConfig, Isis};
 use bugle_mobility::{self as mobility, Mobility};
-use bugle_ospf::{self as ospf, AlternatesConfig, ExternalRoute, InterfaceConfig, Ospf};
+use bugle_ospf::{
+    self as ospf, AlternatesConfig, ExternalRoute, InterfaceConfig, LsaPool, Ospf,
+};
 use bugle_rib::fib::{FibSnapshot, RouteTarget};
 use bugle_rib::{self as rib, Protocol, Rib, RouteChange};
 use bugle_types::{IfIndex, Mac, Nexthop, Prefix, Rng, RouterId, TableId, Time, VrfId};
@@ -55,6 +57,8 @@ pub(crate) struct Vrf {
     pub(crate) id: VrfId,
     pub(crate) table: Option<TableId>,
     pub(crate) ospf: Option<Ospf>,
+    /// What LSAs say is shared with other speakers.
+    pool: Option<LsaPool>,
     /// What OSPF runs on.
     pub(crate) interfaces: BTreeMap<IfIndex, InterfaceConfig>,
     pub(crate) isis: Option<Isis>,
@@ -92,11 +96,12 @@ struct Routed {
 }
 
 impl Vrf {
-    pub(crate) fn new(id: VrfId, now: Time) -> Self {
+    pub(crate) fn new(id: VrfId, now: Time, pool: Option<LsaPool>) -> Self {
         Self {
             id,
             table: None,
             ospf: None,
+            pool,
             interfaces: BTreeMap::new(),
             isis: None,
             circuits: BTreeMap::new(),
@@ -189,6 +194,9 @@ impl Vrf {
             self.end_ospf(cx);
         }
         let mut instance = Ospf::new(config, rng.next_u64());
+        if let Some(pool) = &self.pool {
+            instance = instance.with_pool(pool.clone());
+        }
         for host in self.mobility.state().hosts() {
             let IpAddr::V4(address) = host.address else { continue };
             instance.handle(cx.now, ospf::Input::Watch(address, true));

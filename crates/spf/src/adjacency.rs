@@ -30,13 +30,12 @@ impl Arc {
     }
 }
 
-/// The live edges out of every node, or into every node. Within a node their order means nothing.
+/// The live edges out of every node, or into every node. Within a node their order means nothing. Tags are not here: the calculation
+/// asks for those of the root only.
 #[derive(Clone, Default)]
 pub(crate) struct Adjacency {
     spans: Vec<Span>,
     arcs: Vec<Arc>,
-    /// Parallel to `arcs`, and apart from them because the calculation rarely asks for it.
-    tags: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -63,11 +62,6 @@ impl Adjacency {
         &self.arcs[self.spans[node.index()].range()]
     }
 
-    /// The tags of the edges of `node`, in the order of [`arcs`](Self::arcs).
-    pub(crate) fn tags(&self, node: NodeIdx) -> &[u64] {
-        &self.tags[self.spans[node.index()].range()]
-    }
-
     /// Makes room for `edges` edges of `node` in all.
     ///
     /// The first time exactly that much, for most nodes keep the number of edges they have first, and the calculation is
@@ -80,44 +74,45 @@ impl Adjacency {
         }
         let capacity = edges.max(old.capacity.saturating_mul(2));
         let start = self.arcs.len();
+        let end = start + capacity as usize;
+        if end > self.arcs.capacity() {
+            // Doubling would leave a quarter of it unused on average.
+            self.arcs.reserve_exact(end - start + start / 8);
+        }
         self.arcs.extend_from_within(old.range());
-        self.tags.extend_from_within(old.range());
-        self.arcs.resize(start + capacity as usize, Arc::default());
-        self.tags.resize(start + capacity as usize, 0);
+        self.arcs.resize(end, Arc::default());
         self.spans[node.index()] = Span { start, len: old.len, capacity };
     }
 
     /// Adds an edge to `node`.
-    pub(crate) fn insert(&mut self, node: NodeIdx, arc: Arc, tag: u64) {
+    pub(crate) fn insert(&mut self, node: NodeIdx, arc: Arc) {
         self.reserve(node, self.spans[node.index()].len + 1);
         let span = &mut self.spans[node.index()];
         span.len += 1;
         let at = span.range().end - 1;
         self.arcs[at] = arc;
-        self.tags[at] = tag;
     }
 
-    /// Sets the cost of the edge `tag` between `node` and `peer`, if there is one.
-    pub(crate) fn set_cost(&mut self, node: NodeIdx, peer: NodeIdx, tag: u64, cost: u32) {
-        if let Some(at) = self.find(node, peer, tag) {
-            self.arcs[at].cost = cost;
+    /// Sets the cost of an edge between `node` and `peer` that costs `old`, if there is one.
+    pub(crate) fn set_cost(&mut self, node: NodeIdx, peer: NodeIdx, old: u32, new: u32) {
+        if let Some(at) = self.find(node, peer, old) {
+            self.arcs[at].cost = new;
         }
     }
 
-    /// Removes the edge `tag` between `node` and `peer`, if there is one.
-    pub(crate) fn remove(&mut self, node: NodeIdx, peer: NodeIdx, tag: u64) {
-        if let Some(at) = self.find(node, peer, tag) {
+    /// Removes an edge between `node` and `peer` that costs `cost`, if there is one.
+    pub(crate) fn remove(&mut self, node: NodeIdx, peer: NodeIdx, cost: u32) {
+        if let Some(at) = self.find(node, peer, cost) {
             let span = &mut self.spans[node.index()];
             let last = span.range().end - 1;
             span.len -= 1;
             self.arcs.swap(at, last);
-            self.tags.swap(at, last);
         }
     }
 
-    fn find(&self, node: NodeIdx, peer: NodeIdx, tag: u64) -> Option<usize> {
+    fn find(&self, node: NodeIdx, peer: NodeIdx, cost: u32) -> Option<usize> {
         let range = self.spans[node.index()].range();
-        range.into_iter().find(|&at| self.arcs[at].peer() == peer && self.tags[at] == tag)
+        range.into_iter().find(|&at| self.arcs[at].peer() == peer && self.arcs[at].cost == cost)
     }
 }
 
@@ -132,26 +127,27 @@ mod tests {
         const NODES: u32 = 20;
         let mut rng = Rng::new(1);
         let mut adjacency = Adjacency::default();
-        let mut model = vec![Vec::<(u32, u32, u64)>::new(); NODES as usize];
+        let mut model = vec![Vec::<(u32, u32)>::new(); NODES as usize];
         (0..NODES).for_each(|_| adjacency.add_node());
-        for tag in 0..20_000 {
+        for step in 0..20_000_u32 {
             let node = u32::try_from(rng.below(u64::from(NODES))).unwrap();
             let edges = &mut model[node as usize];
             // Each node grows to some size, then shrinks to nothing, and so on.
-            if (tag / 700 + u64::from(node)) % 2 == 0 {
+            if (step / 700 + node).is_multiple_of(2) {
                 let peer = u32::try_from(rng.below(5)).unwrap();
-                adjacency.insert(NodeIdx(node), Arc::new(NodeIdx(peer), NodeKind::Router, 0), tag);
-                adjacency.set_cost(NodeIdx(node), NodeIdx(peer), tag, node);
-                edges.push((peer, node, tag));
+                let cost = u32::try_from(rng.below(3)).unwrap();
+                adjacency.insert(NodeIdx(node), Arc::new(NodeIdx(peer), NodeKind::Router, 9));
+                adjacency.set_cost(NodeIdx(node), NodeIdx(peer), 9, cost);
+                edges.push((peer, cost));
             } else if !edges.is_empty() {
                 let at = usize::try_from(rng.below(edges.len() as u64)).unwrap();
-                let (peer, _, tag) = edges.swap_remove(at);
-                adjacency.remove(NodeIdx(node), NodeIdx(peer), tag);
+                let (peer, cost) = edges.swap_remove(at);
+                adjacency.remove(NodeIdx(node), NodeIdx(peer), cost);
             }
         }
         for (node, edges) in (0..).map(NodeIdx).zip(&mut model) {
-            let arcs = adjacency.arcs(node).iter().zip(adjacency.tags(node));
-            let mut found: Vec<_> = arcs.map(|(arc, &tag)| (arc.peer().0, arc.cost, tag)).collect();
+            let arcs = adjacency.arcs(node).iter();
+            let mut found: Vec<_> = arcs.map(|arc| (arc.peer().0, arc.cost)).collect();
             found.sort_unstable();
             edges.sort_unstable();
             assert_eq!(&found, edges);

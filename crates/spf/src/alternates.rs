@@ -160,7 +160,7 @@ impl Alternates {
         self.root = graph.node(root);
         let Some(root) = self.root else { return 0 };
         self.find_hops(graph, root);
-        for (arc, &tag) in graph.out_of().arcs(root).iter().zip(graph.out_of().tags(root)) {
+        for (arc, tag) in graph.links(root) {
             let (node, cost) = (arc.peer(), arc.cost);
             let advertised =
                 (!graph.no_transit(root)).then_some(rules.advertised_cost.unwrap_or(cost));
@@ -359,8 +359,7 @@ impl Alternates {
     }
 
     fn find_hops(&mut self, graph: &Graph, root: NodeIdx) {
-        let out = graph.out_of();
-        for (arc, &link) in out.arcs(root).iter().zip(out.tags(root)) {
+        for (arc, link) in graph.links(root) {
             let (node, cost) = (arc.peer(), arc.cost);
             if arc.kind() == NodeKind::Router {
                 let first = FirstHop { link, router: graph.key(node) };
@@ -370,7 +369,7 @@ impl Alternates {
             if graph.no_transit(node) {
                 continue;
             }
-            for member in out.arcs(node).iter().filter(|member| member.peer() != root) {
+            for member in graph.out_of().arcs(node).iter().filter(|member| member.peer() != root) {
                 let first = FirstHop { link, router: graph.key(member.peer()) };
                 let network = Some((node, cost));
                 let cost = cost.saturating_add(member.cost);

@@ -197,6 +197,23 @@ impl Graph {
         &self.into
     }
 
+    /// The live edges out of one node, with their tags.
+    pub(crate) fn links(&self, node: NodeIdx) -> impl Iterator<Item = (Arc, u64)> {
+        let key = self.nodes[node.index()].key;
+        let edges = self.advertised[node.index()].chunk_by(|a, b| a.to == b.to);
+        edges
+            .filter_map(move |edges| {
+                let peer = self.peer(node, edges.first()?.to)?;
+                (!self.advertised_towards(peer, key).is_empty()).then_some((peer, edges))
+            })
+            .flat_map(|(peer, edges)| {
+                // Of parallel edges of one tag the first is the cheapest.
+                let edges = edges.chunk_by(|a, b| a.tag == b.tag).filter_map(|same| same.first());
+                let kind = self.kind(peer);
+                edges.map(move |edge| (Arc::new(peer, kind, edge.cost), edge.tag))
+            })
+    }
+
     /// The nodes that live edges enter of which something has changed, `no_transit` of the node they leave included.
     pub(crate) fn journal(&self) -> &Journal {
         &self.journal
@@ -297,16 +314,16 @@ impl Graph {
             let (old, new) = (old.map(|edge| edge.cost), new.map(|edge| edge.cost));
             match (old, new) {
                 (None, Some(cost)) => {
-                    self.out_of.insert(from, Arc::new(to, self.kind(to), cost), tag);
-                    self.into.insert(to, Arc::new(from, self.kind(from), cost), tag);
+                    self.out_of.insert(from, Arc::new(to, self.kind(to), cost));
+                    self.into.insert(to, Arc::new(from, self.kind(from), cost));
                 }
-                (Some(_), None) => {
-                    self.out_of.remove(from, to, tag);
-                    self.into.remove(to, from, tag);
+                (Some(cost), None) => {
+                    self.out_of.remove(from, to, cost);
+                    self.into.remove(to, from, cost);
                 }
                 (Some(old), Some(new)) if old != new => {
-                    self.out_of.set_cost(from, to, tag, new);
-                    self.into.set_cost(to, from, tag, new);
+                    self.out_of.set_cost(from, to, old, new);
+                    self.into.set_cost(to, from, old, new);
                 }
                 _ => continue,
             }
@@ -327,8 +344,9 @@ impl Graph {
             return;
         }
         let known = changes.len();
-        for (arc, &tag) in self.out_of.arcs(node).iter().zip(self.out_of.tags(node)) {
-            self.journal.push(arc.peer(), self.nodes.len());
+        let live: Vec<(Arc, u64)> = self.links(node).collect();
+        for (arc, tag) in live {
+            self.note(arc.peer());
             let Some(to) = self.key(arc.peer()) else {
                 continue;
             };

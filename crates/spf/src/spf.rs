@@ -11,12 +11,10 @@ use crate::rank::Rank;
 
 /// The shortest paths from a root, as of the last [`update`](Self::update) or [`run`](Self::run).
 ///
-/// One `Spf` serves one root in one graph and is kept: it reuses its memory, and knows what changed since the run before.
+/// One `Spf` serves one root in one graph and is kept: it knows what changed since the run before.
 #[derive(Clone)]
 pub struct Spf {
     pub(crate) nodes: Vec<NodeState>,
-    /// The states that a full run replaces, to be compared with.
-    previous: Vec<NodeState>,
     /// Which node had each index in the run before.
     pub(crate) keys: Vec<Option<NodeKey>>,
     /// Where the root was in the run before, if it was there.
@@ -160,7 +158,6 @@ impl Spf {
     pub fn new() -> Self {
         Self {
             nodes: Vec::new(),
-            previous: Vec::new(),
             keys: Vec::new(),
             root: None,
             read: 0,
@@ -233,25 +230,23 @@ impl Spf {
 
     /// Calculates all paths afresh, and compares them with those before.
     fn calculate(&mut self, graph: &Graph, root: NodeKey, kind: SpfKind) -> SpfRun {
-        std::mem::swap(&mut self.nodes, &mut self.previous);
-        self.nodes.clear();
-        self.nodes.resize(graph.slots(), NodeState::UNREACHED);
+        let unreached = vec![NodeState::UNREACHED; graph.slots()];
+        let mut previous = std::mem::replace(&mut self.nodes, unreached);
         self.root = graph.node(root);
         let mut run = SpfRun { kind, ..SpfRun::default() };
         if let Some(root) = self.root {
             self.grow(graph, root, &mut run);
         }
         self.keys.resize(self.nodes.len(), None);
-        self.previous.resize(self.nodes.len(), NodeState::UNREACHED);
-        let previous = std::mem::take(&mut self.previous);
-        self.compare(graph, (0..).map(NodeIdx).zip(previous.iter().copied()));
-        self.previous = previous;
+        previous.resize(self.nodes.len(), NodeState::UNREACHED);
+        self.compare(graph, (0..).map(NodeIdx).zip(previous));
         run
     }
 
     /// Notes what there is to remember of a run.
     fn finish(&mut self, graph: &Graph, run: SpfRun) -> SpfRun {
         self.read = graph.journal().end();
+        self.touched.shrink_to(64);
         self.counts.count(run.kind);
         SpfRun { nodes_changed: self.changed.len(), ..run }
     }
@@ -276,9 +271,14 @@ impl Spf {
             let arcs = graph.out_of().arcs(node);
             run.edges_visited += arcs.len();
             let nexthops = self.nodes[node.index()].nexthops;
-            if node == root || (!rank.is_router() && self.sets.is_attached(nexthops)) {
-                for (arc, &tag) in arcs.iter().zip(graph.out_of().tags(node)) {
-                    let nexthops = self.inherit(graph, root, node, tag, arc.peer());
+            if node == root {
+                for (arc, tag) in graph.links(root) {
+                    let nexthops = self.first_hop(graph, tag, arc.peer());
+                    self.relax(rank, arc, nexthops);
+                }
+            } else if !rank.is_router() && self.sets.is_attached(nexthops) {
+                for arc in arcs {
+                    let nexthops = self.inherit(graph, node, arc.peer());
                     self.relax(rank, *arc, nexthops);
                 }
             } else {
@@ -309,11 +309,25 @@ impl Spf {
         let rank = self.nodes[node.index()].rank;
         let mut inherited = std::mem::take(&mut self.inherited);
         inherited.clear();
-        for (arc, &tag) in graph.into().arcs(node).iter().zip(graph.into().tags(node)) {
+        let kind = graph.kind(node);
+        let mut from_root = false;
+        for arc in graph.into().arcs(node) {
             let parent = arc.peer();
-            let tight = self.nodes[parent.index()].rank.step(arc.cost, graph.kind(node)) == rank;
-            if tight && is_crossed(graph, root, parent) {
-                inherited.push(self.inherit(graph, root, parent, tag, node));
+            if self.nodes[parent.index()].rank.step(arc.cost, kind) != rank {
+                continue;
+            }
+            if parent == root {
+                from_root = true;
+            } else if is_crossed(graph, root, parent) {
+                inherited.push(self.inherit(graph, parent, node));
+            }
+        }
+        if from_root {
+            let start = self.nodes[root.index()].rank;
+            for (arc, tag) in graph.links(root) {
+                if arc.peer() == node && start.step(arc.cost, kind) == rank {
+                    inherited.push(self.first_hop(graph, tag, node));
+                }
             }
         }
         let union = self.sets.union(&mut inherited);
@@ -321,27 +335,21 @@ impl Spf {
         union
     }
 
-    /// The nexthops that `node` gets from `parent` over the edge `tag`: RFC 2328 section 16.1.1.
-    fn inherit(
-        &mut self,
-        graph: &Graph,
-        root: NodeIdx,
-        parent: NodeIdx,
-        tag: u64,
-        node: NodeIdx,
-    ) -> NexthopSetId {
+    /// The nexthops of a neighbour of the root over the edge `tag`: RFC 2328 section 16.1.1.
+    fn first_hop(&mut self, graph: &Graph, tag: u64, node: NodeIdx) -> NexthopSetId {
         let router = graph.key(node).filter(|_| graph.kind(node) == NodeKind::Router);
-        if parent == root {
-            return self.sets.single(FirstHop { link: tag, router });
-        }
+        self.sets.single(FirstHop { link: tag, router })
+    }
+
+    /// The nexthops that `node` gets from `parent`, which is not the root: RFC 2328 section 16.1.1.
+    fn inherit(&mut self, graph: &Graph, parent: NodeIdx, node: NodeIdx) -> NexthopSetId {
         let nexthops = self.nodes[parent.index()].nexthops;
-        match router {
-            Some(router)
-                if graph.kind(parent) == NodeKind::Network && self.sets.is_attached(nexthops) =>
-            {
-                self.sets.across(nexthops, router)
-            }
-            _ => nexthops,
+        if graph.kind(parent) == NodeKind::Router || !self.sets.is_attached(nexthops) {
+            return nexthops;
+        }
+        match graph.key(node).filter(|_| graph.kind(node) == NodeKind::Router) {
+            Some(router) => self.sets.across(nexthops, router),
+            None => nexthops,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What LSAs of one type say about prefixes, by prefix and by router.
 
+use std::cmp::Ordering;
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 
@@ -22,48 +23,75 @@ impl Advertiser {
     }
 }
 
-/// Prefixes and who advertises them how.
-#[derive(Debug)]
-pub(super) struct Advertised<T> {
+/// Prefixes, who advertises them, and at which metric.
+#[derive(Debug, Default)]
+pub(super) struct Advertised {
     /// The advertisers of a prefix stand together, in their order, so that nothing depends on which LSA came first.
-    by_prefix: PackedMap<(Prefix4, Advertiser), T>,
+    metrics: PackedMap<Advertisement, u32>,
     /// How long the prefix of each LSA is. A router's stand together.
     lengths: PackedMap<Advertiser, u8>,
 }
 
-impl<T> Default for Advertised<T> {
-    fn default() -> Self {
-        Self { by_prefix: PackedMap::default(), lengths: PackedMap::default() }
+/// A prefix and who advertises it, in the order of prefixes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Advertisement {
+    by: Advertiser,
+    length: u8,
+}
+
+impl Advertisement {
+    fn prefix(self) -> Prefix4 {
+        Prefix4::new(self.by.id, self.length)
+    }
+
+    /// All of a prefix.
+    fn of(prefix: Prefix4) -> RangeInclusive<Self> {
+        let (first, length) = (prefix.address(), prefix.length());
+        let others = u32::MAX.checked_shr(length.into()).unwrap_or(0);
+        let last = Ipv4Addr::from_bits(first.to_bits() | others);
+        let by = |router, id| Self { by: Advertiser { router: RouterId(router), id }, length };
+        by(0, first)..=by(u32::MAX, last)
     }
 }
 
-impl<T: Copy> Advertised<T> {
+impl Ord for Advertisement {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.prefix(), self.by).cmp(&(other.prefix(), other.by))
+    }
+}
+
+impl PartialOrd for Advertisement {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Advertised {
     /// Replaces what an LSA says; `None`: it says nothing any more. Returns the prefix that it spoke of before.
-    pub(super) fn set(&mut self, by: Advertiser, says: Option<(Prefix4, T)>) -> Option<Prefix4> {
+    pub(super) fn set(&mut self, by: Advertiser, says: Option<(Prefix4, u32)>) -> Option<Prefix4> {
         let old = match &says {
             Some((prefix, _)) => self.lengths.insert(by, prefix.length()),
             None => self.lengths.remove(&by),
         };
-        let old = old.map(|length| Prefix4::new(by.id, length));
-        if let Some(old) = old.filter(|old| says.is_none_or(|(prefix, _)| prefix != *old)) {
-            self.by_prefix.remove(&(old, by));
+        let old = old.map(|length| Advertisement { by, length });
+        if let Some((prefix, metric)) = says {
+            self.metrics.insert(Advertisement { by, length: prefix.length() }, metric);
         }
-        if let Some((prefix, says)) = says {
-            self.by_prefix.insert((prefix, by), says);
+        let gone = old.filter(|old| says.is_none_or(|(prefix, _)| prefix.length() != old.length));
+        if let Some(gone) = gone {
+            self.metrics.remove(&gone);
         }
-        old
+        old.map(Advertisement::prefix)
     }
 
-    /// Who advertises a prefix, and how.
-    pub(super) fn at(&self, prefix: Prefix4) -> impl Iterator<Item = (Advertiser, T)> {
-        let first = *Advertiser::by(RouterId(0)).start();
-        let last = *Advertiser::by(RouterId(u32::MAX)).end();
-        self.by_prefix.range((prefix, first)..=(prefix, last)).map(|((_, by), &says)| (by, says))
+    /// Who advertises a prefix, and at which metric.
+    pub(super) fn at(&self, prefix: Prefix4) -> impl Iterator<Item = (Advertiser, u32)> {
+        self.metrics.range(Advertisement::of(prefix)).map(|(said, &metric)| (said.by, metric))
     }
 
     /// Every prefix that is advertised, as often as it is.
     pub(super) fn prefixes(&self) -> impl Iterator<Item = Prefix4> {
-        self.by_prefix.keys().map(|(prefix, _)| prefix)
+        self.metrics.keys().map(Advertisement::prefix)
     }
 
     /// The prefixes that a router advertises.

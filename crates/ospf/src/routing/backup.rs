@@ -258,7 +258,7 @@ impl Routing {
     fn external_attachments(&self, area: AreaId, prefix: Prefix4, route: &Route) -> Attachments {
         let mut preferred = Attachments::new();
         let mut others = Attachments::new();
-        for (by, external) in self.externals.at(prefix) {
+        for (by, external) in self.externals_at(prefix) {
             if (external.path_type(), external.type2_metric()) != (route.path, route.type2_metric) {
                 continue;
             }

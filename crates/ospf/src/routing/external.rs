@@ -13,12 +13,19 @@ use super::advertised::Advertiser;
 use crate::instance::Ospf;
 use crate::io::{Output, PathType, Rival, Route};
 
-/// An AS-external-LSA of another router.
+/// What an AS-external-LSA of another router says of its prefix.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct External {
     /// The metric, and above its 24 bits the E bit, as in the LSA: type 2.
     metric: u32,
-    forwarding: Ipv4Addr,
+    details: Details,
+}
+
+/// Zero in most LSAs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Details {
+    /// `None`: packets go to the router that advertises it.
+    forwarding: Option<Ipv4Addr>,
     tag: u32,
 }
 
@@ -27,7 +34,9 @@ impl External {
 
     fn new(lsa: &ExternalLsa) -> Self {
         let ExternalLsa { mask: _, type2, metric, forwarding, tag } = *lsa;
-        Self { metric: if type2 { metric | Self::E_BIT } else { metric }, forwarding, tag }
+        let forwarding = Some(forwarding).filter(|address| !address.is_unspecified());
+        let metric = if type2 { metric | Self::E_BIT } else { metric };
+        Self { metric, details: Details { forwarding, tag } }
     }
 
     pub(super) fn path_type(self) -> PathType {
@@ -46,7 +55,7 @@ impl External {
 
     /// Where packets are to be sent, if not to whoever advertises it.
     pub(super) fn forwarding(self) -> Option<Ipv4Addr> {
-        Some(self.forwarding).filter(|address| !address.is_unspecified())
+        self.details.forwarding
     }
 
     fn is_type2(self) -> bool {
@@ -76,13 +85,31 @@ impl Routing {
             }
             _ => None,
         };
-        let forwarded = says.filter(|(_, external)| external.forwarding().is_some());
-        if let Some(old) = self.externals.set(by, says) {
-            self.forwarded.remove(&(old, by));
+        let metric = says.map(|(prefix, external)| (prefix, external.metric));
+        if let Some(old) = self.externals.set(by, metric) {
+            self.details.remove(&(old, by));
             self.dirty.push(old);
         }
-        self.forwarded.extend(forwarded.map(|(prefix, _)| (prefix, by)));
-        self.dirty.extend(says.map(|(prefix, _)| prefix));
+        if let Some((prefix, External { details, .. })) = says {
+            if details != Details::default() {
+                self.details.insert((prefix, by), details);
+            }
+            self.dirty.push(prefix);
+        }
+    }
+
+    /// The AS-external-LSAs of other routers for a prefix.
+    pub(super) fn externals_at(&self, prefix: Prefix4) -> impl Iterator<Item = (Advertiser, External)> {
+        self.externals.at(prefix).map(move |(by, metric)| {
+            let details = self.details.get(&(prefix, by)).copied().unwrap_or_default();
+            (by, External { metric, details })
+        })
+    }
+
+    /// The prefixes of externals with a forwarding address.
+    pub(super) fn forwarded(&self) -> impl Iterator<Item = Prefix4> {
+        let forwarded = self.details.iter().filter(|(_, details)| details.forwarding.is_some());
+        forwarded.map(|(&(prefix, _), _)| prefix)
     }
 
     /// Starts or ends watching what others advertise for a host.
@@ -98,7 +125,7 @@ impl Routing {
     /// The best that reachable others advertise for a host.
     #[must_use]
     pub fn rival(&self, address: Ipv4Addr) -> Option<Rival> {
-        let externals = self.externals.at(Prefix4::host(address));
+        let externals = self.externals_at(Prefix4::host(address));
         let reachable: SmallVec<[(u32, RouterId); 4]> = externals
             .filter(|(by, _)| self.boundary_path(by.router).is_some())
             .map(|(by, external)| (external.type2_metric(), by.router))
@@ -121,7 +148,7 @@ impl Routing {
 impl Ospf {
     /// The AS external route to a prefix.
     pub(super) fn external_path(&mut self, prefix: Prefix4) -> Option<Route> {
-        let externals: SmallVec<[_; 4]> = self.routing.externals.at(prefix).collect();
+        let externals: SmallVec<[_; 4]> = self.routing.externals_at(prefix).collect();
         let mut best: Option<(_, Route)> = None;
         for (by, external) in externals {
             let Some(path) = self.forwarding_path(by.router, &external) else { continue };
@@ -132,7 +159,7 @@ impl Ospf {
             let cost = path.cost.saturating_add(external.type1_metric());
             // (6): the type, the type 2 metric, the preference, the distance.
             let rank = (kind, type2_metric, !preferred, cost);
-            let tag = external.tag;
+            let tag = external.details.tag;
             let nexthops = path.nexthops;
             let route = Route { path: kind, cost, type2_metric, tag, nexthops, backup: None };
             match &mut best {

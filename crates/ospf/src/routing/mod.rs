@@ -41,7 +41,7 @@ use crate::io::{Event, Output, PathType, Route};
 use advertised::{Advertised, Advertiser};
 use backup::Backups;
 pub use coverage::Coverage;
-use external::{External, Watch};
+use external::{Details, Watch};
 use microloop::Hold;
 use nexthop::Paths;
 pub(crate) use topology::RootLink;
@@ -69,12 +69,13 @@ impl Candidate {
 pub struct Routing {
     topology: Topology,
     /// Summary-LSAs of border routers: their metrics.
-    summaries: Advertised<u32>,
+    summaries: Advertised,
     /// ASBR-summary-LSAs: by AS boundary router, the border routers and their metrics.
     boundaries: BTreeMap<RouterId, Vec<(RouterId, u32)>>,
-    externals: Advertised<External>,
-    /// Of the externals, those with a forwarding address.
-    forwarded: BTreeSet<(Prefix4, Advertiser)>,
+    /// AS-external-LSAs of other routers: their metrics, with the E bit.
+    externals: Advertised,
+    /// What else those say that say more than most.
+    details: BTreeMap<(Prefix4, Advertiser), Details>,
     /// Prefixes share their routes: there are far fewer.
     routes: PackedMap<Prefix4, Arc<Route>>,
     /// Each route that some prefix has, once.
@@ -359,7 +360,7 @@ impl Ospf {
             }
         }
         if internal_changed {
-            let forwarded = self.routing.forwarded.iter().map(|&(prefix, _)| prefix);
+            let forwarded = self.routing.forwarded();
             let others: Vec<Prefix4> =
                 forwarded.filter(|prefix| dirty.binary_search(prefix).is_err()).collect();
             for prefix in others {
