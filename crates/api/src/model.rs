@@ -261,6 +261,8 @@ pub struct DatabaseEntry {
     pub checksum: String,
     /// The length with its header in octets.
     pub length: u16,
+    /// Its octets in hexadecimal, aged as it is now: `bugle sim` simulates the network that a database describes.
+    pub lsa: String,
 }
 
 /// A route.

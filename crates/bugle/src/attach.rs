@@ -11,7 +11,6 @@ use bugle_inject::{Monitor, MonitorEvent, NetlinkError};
 use bugle_sim::{Door, NodeId, Outside, Packet};
 use bugle_speaker::config::LinkType;
 use bugle_types::{Address, Link, Time};
-use bytes::Bytes;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use thiserror::Error;
@@ -78,7 +77,7 @@ impl Attached {
         loop {
             match self.socket.receive(&mut self.buffer) {
                 Ok(Received::Packet(packet)) => {
-                    let bytes = Bytes::copy_from_slice(packet.payload);
+                    let bytes = packet.payload.into();
                     packets.push(Packet { src: packet.src, dst: packet.dst, bytes });
                 }
                 Ok(Received::Malformed) => {}

@@ -12,13 +12,12 @@ use bugle_api::model::{
     VrfSummary,
 };
 use bugle_mobility::{HostState, HostView};
-use bugle_ospf::database::Scope;
+use bugle_ospf::database::{Scope, StoredLsa};
 use bugle_ospf::neighbor::NeighborState;
 use bugle_ospf::{NetworkType, PathType, Protection};
 use bugle_rib::{Protocol, SelectedRoute};
 use bugle_speaker::{Speaker, State, VrfState};
 use bugle_types::{AreaId, IfIndex, Nexthop, Prefix, Time};
-use bugle_wire::ospf::LsaHeader;
 
 /// The protocol's name in answers.
 const OSPF: &str = "ospf";
@@ -334,22 +333,27 @@ pub(crate) fn route(
 /// The link-state database of a VRF as plain values.
 pub(crate) struct Database {
     vrf: String,
-    entries: Vec<(Scope, LsaHeader)>,
+    now: Time,
+    entries: Vec<(Scope, StoredLsa)>,
 }
 
 impl Database {
     fn describe(&self) -> impl Iterator<Item = DatabaseEntry> + use<'_> {
-        self.entries.iter().map(|(scope, header)| DatabaseEntry {
-            vrf: self.vrf.clone(),
-            protocol: OSPF.to_owned(),
-            area: area(*scope),
-            lsa_type: header.key.ls_type.to_string(),
-            id: header.key.link_state_id,
-            advertising_router: header.key.advertising_router,
-            sequence: header.sequence.to_string(),
-            age_seconds: header.age,
-            checksum: format!("{:#06x}", header.checksum),
-            length: header.length,
+        self.entries.iter().map(|(scope, lsa)| {
+            let header = lsa.header(self.now);
+            DatabaseEntry {
+                vrf: self.vrf.clone(),
+                protocol: OSPF.to_owned(),
+                area: area(*scope),
+                lsa_type: header.key.ls_type.to_string(),
+                id: header.key.link_state_id,
+                advertising_router: header.key.advertising_router,
+                sequence: header.sequence.to_string(),
+                age_seconds: header.age,
+                checksum: format!("{:#06x}", header.checksum),
+                length: header.length,
+                lsa: hexadecimal(header.age, lsa.bytes()),
+            }
         })
     }
 }
@@ -359,9 +363,20 @@ fn database(vrf: &VrfState<'_>, now: Time) -> Database {
     let entries = ospf
         .iter()
         .flat_map(bugle_ospf::State::database)
-        .map(|(key, stored)| (key.scope, stored.header(now)))
+        .map(|(key, stored)| (key.scope, stored.clone()))
         .collect();
-    Database { vrf: vrf.name().to_string(), entries }
+    Database { vrf: vrf.name().to_string(), now, entries }
+}
+
+/// An LSA's octets, of which the first two are its age.
+fn hexadecimal(age: u16, octets: &[u8]) -> String {
+    let aged = age.to_be_bytes().into_iter().chain(octets.iter().copied().skip(2));
+    let mut text = String::with_capacity(2 * octets.len());
+    for octet in aged {
+        let digits = [octet >> 4, octet & 15].map(|digit| char::from_digit(digit.into(), 16));
+        text.extend(digits.into_iter().flatten());
+    }
+    text
 }
 
 fn area(scope: Scope) -> Option<AreaId> {

@@ -186,6 +186,11 @@ impl Ospf {
                 }
             }
             Input::Host(address, route) => self.on_host(address, route),
+            Input::Hosts(hosts) => {
+                for (address, route) in hosts {
+                    self.on_host(address, route);
+                }
+            }
             Input::Watch(address, on) => self.routing.watch(address, on),
             Input::Shutdown => {
                 if self.life == Life::Running {

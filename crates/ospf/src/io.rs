@@ -41,6 +41,8 @@ pub enum Input<'a> {
     },
     /// Advertise a host as an AS-external-LSA for its /32, or stop doing so.
     Host(Ipv4Addr, Option<ExternalRoute>),
+    /// The same for many hosts: their LSAs go out together, in as few packets as possible.
+    Hosts(Vec<(Ipv4Addr, Option<ExternalRoute>)>),
     /// Report what others advertise for this /32, now and whenever it changes; or stop.
     Watch(Ipv4Addr, bool),
     /// Flush everything of ours and say goodbye. Done when [`Ospf::is_stopped`](crate::Ospf::is_stopped).

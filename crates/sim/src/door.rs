@@ -1,11 +1,11 @@
 //! An interface that leads out of the world, to real routers.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use bugle_speaker::config::{LinkType, OspfInterface};
 use bugle_speaker::{Config, Input};
 use bugle_types::{Address, IfIndex, Link, NamePattern, Prefix, Time};
-use bytes::Bytes;
 
 use crate::kernel::Device;
 use crate::machine::Incoming;
@@ -44,7 +44,7 @@ pub struct Packet {
     /// The IP destination.
     pub dst: Ipv4Addr,
     /// The IP payload.
-    pub bytes: Bytes,
+    pub bytes: Arc<[u8]>,
 }
 
 /// What is beyond the door, and the clock there.

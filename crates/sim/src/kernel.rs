@@ -20,7 +20,8 @@ impl Prefixes {
         let mut sorted: Vec<Prefix> = prefixes.into_iter().collect();
         sorted.sort_unstable();
         sorted.dedup();
-        let places = (0..).zip(&sorted).map(|(place, &prefix)| (prefix, place)).collect();
+        let places =
+            (0..).zip(&sorted).map(|(place, &prefix)| (prefix, place)).collect();
         Self { sorted, places }
     }
 
@@ -29,11 +30,27 @@ impl Prefixes {
         self.sorted.iter().copied()
     }
 
-    /// The place of an OSPF route among the packed ones of its metric, if it is one of these.
-    fn place(&self, key: &RouteKey) -> Option<(Rank, usize)> {
+    /// Where a route of OSPF stands; `None` for other routes.
+    pub(crate) fn place(&self, key: &RouteKey) -> Option<Place> {
         let rank = Rank::ALL.into_iter().find(|rank| rank.metric() == key.metric)?;
-        let place = *self.places.get(&key.prefix).filter(|_| key.table == TableId::MAIN)?;
-        Some((rank, usize::try_from(place).ok()?))
+        let number = *self.places.get(&key.prefix).filter(|_| key.table == TableId::MAIN)?;
+        Some(Place(number << 1 | rank as u32))
+    }
+
+    fn key(&self, place: Place) -> RouteKey {
+        let (rank, number) = place.parts();
+        RouteKey { table: TableId::MAIN, prefix: self.sorted[number], metric: rank.metric() }
+    }
+}
+
+/// The number of a prefix, and in the lowest bit the rank of the route to it: a word, for there are many changes at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Place(u32);
+
+impl Place {
+    const fn parts(self) -> (Rank, usize) {
+        let rank = if self.0 & 1 == 0 { Rank::First } else { Rank::Spare };
+        (rank, (self.0 >> 1) as usize)
     }
 }
 
@@ -169,11 +186,7 @@ impl Kernel {
             FibOp::PutGroup { id, members } => self.put_group(*id, members),
             FibOp::DelNexthop { id } => Ok(self.delete_object(*id)),
             FibOp::PutRoute { key, target } => {
-                if let RouteTarget::Nexthop(id) = target
-                    && !self.objects.contains_key(id)
-                {
-                    return Err("Nexthop id does not exist");
-                }
+                self.can_use(*target)?;
                 Ok(self.set_route(*key, Some(*target)))
             }
             FibOp::DelRoute { key } => Ok(self.set_route(*key, None)),
@@ -189,6 +202,22 @@ impl Kernel {
                 Ok(Changed::Nothing)
             }
         }
+    }
+
+    /// Puts or deletes OSPF's route to a known prefix, or says why not.
+    pub(crate) fn lead(
+        &mut self,
+        place: Place,
+        target: Option<RouteTarget>,
+    ) -> Result<Changed, &'static str> {
+        target.map_or(Ok(()), |target| self.can_use(target))?;
+        Ok(self.set_known(place, target))
+    }
+
+    /// The operation that [`lead`](Self::lead) carries out.
+    pub(crate) fn leading(&self, place: Place, target: Option<RouteTarget>) -> FibOp {
+        let key = self.prefixes.key(place);
+        target.map_or(FibOp::DelRoute { key }, |target| FibOp::PutRoute { key, target })
     }
 
     /// Sets whether an interface can be used. If not, the kernel deletes the nexthop objects on it, with their routes, and tells
@@ -249,7 +278,10 @@ impl Kernel {
     /// The route with this key.
     pub(crate) fn route(&self, key: &RouteKey) -> Option<RouteTarget> {
         match self.prefixes.place(key) {
-            Some((rank, place)) => self.packed[rank as usize][place].get(),
+            Some(place) => {
+                let (rank, number) = place.parts();
+                self.packed[rank as usize][number].get()
+            }
             None => self.others.get(key).copied(),
         }
     }
@@ -365,21 +397,44 @@ impl Kernel {
         changed
     }
 
-    fn set_route(&mut self, key: RouteKey, target: Option<RouteTarget>) -> Changed {
-        let old = match self.prefixes.place(&key) {
-            Some((rank, place)) => {
-                let packed = target.map_or(Packed::NONE, Packed::new);
-                std::mem::replace(&mut self.packed[rank as usize][place], packed).get()
+    fn can_use(&self, target: RouteTarget) -> Result<(), &'static str> {
+        match target {
+            RouteTarget::Nexthop(id) if !self.objects.contains_key(&id) => {
+                Err("Nexthop id does not exist")
             }
-            None => match target {
-                Some(target) => self.others.insert(key, target),
-                None => self.others.remove(&key),
-            },
+            RouteTarget::Nexthop(_) | RouteTarget::Blackhole => Ok(()),
+        }
+    }
+
+    fn set_route(&mut self, key: RouteKey, target: Option<RouteTarget>) -> Changed {
+        if let Some(place) = self.prefixes.place(&key) {
+            return self.set_known(place, target);
+        }
+        let old = match target {
+            Some(target) => self.others.insert(key, target),
+            None => self.others.remove(&key),
         };
-        if old == target {
+        self.replaced(key.prefix, old, target)
+    }
+
+    fn set_known(&mut self, place: Place, target: Option<RouteTarget>) -> Changed {
+        let packed = target.map_or(Packed::NONE, Packed::new);
+        let (rank, number) = place.parts();
+        let old = std::mem::replace(&mut self.packed[rank as usize][number], packed).get();
+        self.replaced(self.prefixes.key(place).prefix, old, target)
+    }
+
+    /// A route leads elsewhere than before: objects are used more or less.
+    fn replaced(
+        &mut self,
+        prefix: Prefix,
+        old: Option<RouteTarget>,
+        new: Option<RouteTarget>,
+    ) -> Changed {
+        if old == new {
             return Changed::Nothing;
         }
-        for (target, more) in [(old, false), (target, true)] {
+        for (target, more) in [(old, false), (new, true)] {
             if let Some(RouteTarget::Nexthop(id)) = target
                 && let Some(object) = self.objects.get_mut(&id)
             {
@@ -387,7 +442,7 @@ impl Kernel {
                     if more { object.routes + 1 } else { object.routes.saturating_sub(1) };
             }
         }
-        Changed::Route(key.prefix)
+        Changed::Route(prefix)
     }
 }
 

@@ -4,16 +4,17 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeSet, BinaryHeap};
 use std::hash::{Hash, Hasher};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bugle_ospf::Event as OspfEvent;
-use bugle_rib::fib::{FibOp, FibSnapshot};
+use bugle_rib::fib::{FibOp, FibSnapshot, RouteTarget};
 use bugle_speaker::event::What;
 use bugle_speaker::{Input, Output, Speaker};
 use bugle_types::{IfIndex, Time};
-use bytes::Bytes;
 
 use crate::digest::Digest;
+use crate::kernel::{Place, Prefixes};
 
 /// How long a router takes to do its work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -35,7 +36,7 @@ pub(crate) struct Arrival {
 
 #[derive(Debug)]
 pub(crate) enum Incoming {
-    Packet { ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr, bytes: Bytes },
+    Packet { ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr, bytes: Arc<[u8]> },
     Snapshot(FibSnapshot),
     Refused { op: FibOp, reason: &'static str },
 }
@@ -60,20 +61,27 @@ impl Ord for Arrival {
     }
 }
 
-/// What a router asks for.
+/// What a router asks for. Small: where a thousand routers learn ten thousand routes at once, there are many.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    Send {
-        ifindex: IfIndex,
-        src: Ipv4Addr,
-        dst: Ipv4Addr,
-        bytes: Bytes,
-    },
-    Fib(FibOp),
+    /// The next of those [sent](Machine::sent).
+    Send,
+    /// Lead a known prefix somewhere; `None`: delete OSPF's route to it.
+    Route(Place, Option<RouteTarget>),
+    Fib(Box<FibOp>),
     ReadFib,
     SpfRun,
     /// The answer to a request.
-    Refused(u64, String),
+    Refused(Box<(u64, String)>),
+}
+
+/// A packet that a router sends.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) ifindex: IfIndex,
+    pub(crate) src: Ipv4Addr,
+    pub(crate) dst: Ipv4Addr,
+    pub(crate) bytes: Arc<[u8]>,
 }
 
 /// A router's speaker and what waits for it.
@@ -88,6 +96,9 @@ pub(crate) struct Machine {
     retransmitted: u64,
     /// What it asked for and nobody has carried out yet, in the order of time.
     pub(crate) effects: Vec<(Time, Effect)>,
+    /// The packets among them.
+    pub(crate) sent: Vec<Sent>,
+    prefixes: Arc<Prefixes>,
     /// When the speaker wants to be woken: asked once after each input.
     deadline: Option<Time>,
     inbox: BinaryHeap<Reverse<Arrival>>,
@@ -101,13 +112,15 @@ pub(crate) struct Machine {
 const TICKS_AT_ONCE: u32 = 10_000;
 
 impl Machine {
-    pub(crate) const fn new(work: Work) -> Self {
+    pub(crate) fn new(work: Work, prefixes: &Arc<Prefixes>) -> Self {
         Self {
             speaker: None,
             work,
             stuck: false,
             retransmitted: 0,
             effects: Vec::new(),
+            sent: Vec::new(),
+            prefixes: Arc::clone(prefixes),
             deadline: None,
             inbox: BinaryHeap::new(),
             sockets: BTreeSet::new(),
@@ -227,27 +240,32 @@ impl Machine {
             | Output::OpenIsis { .. }
             | Output::CloseIsis(_)
             | Output::SendIsis { .. } => return,
-            Output::SendOspf { ifindex, src, dst, mut bytes } => {
+            Output::SendOspf { ifindex, src, dst, bytes } => {
                 self.note(at, ifindex, &bytes);
-                // Room for a whole packet was reserved; many are short, and a flood keeps many of them on their way.
-                bytes.shrink_to_fit();
-                Effect::Send { ifindex, src, dst, bytes: bytes.into() }
+                self.sent.push(Sent { ifindex, src, dst, bytes: bytes.into() });
+                Effect::Send
             }
             Output::Fib(op) => {
-                match &op {
-                    FibOp::PutRoute { key, target } => (key, target).hash(&mut self.digest),
-                    FibOp::DelRoute { key } => key.hash(&mut self.digest),
+                let (key, target) = match &op {
+                    FibOp::PutRoute { key, target } => (key, Some(*target)),
+                    FibOp::DelRoute { key } => (key, None),
                     FibOp::PutNexthop { .. }
                     | FibOp::PutGroup { .. }
                     | FibOp::DelNexthop { .. }
                     | FibOp::PutNeighbor { .. }
-                    | FibOp::DelNeighbor { .. } => {}
+                    | FibOp::DelNeighbor { .. } => {
+                        return self.effects.push((at, Effect::Fib(Box::new(op))));
+                    }
+                };
+                (key, target).hash(&mut self.digest);
+                match self.prefixes.place(key) {
+                    Some(place) => Effect::Route(place, target),
+                    None => Effect::Fib(Box::new(op)),
                 }
-                Effect::Fib(op)
             }
             Output::ReadFib(_) => Effect::ReadFib,
             Output::Reply { request, result: Err(refusal) } => {
-                Effect::Refused(request, refusal.to_string())
+                Effect::Refused(Box::new((request, refusal.to_string())))
             }
             Output::Event(event) => match event.what {
                 What::Ospf(OspfEvent::SpfRun { nodes, .. }) => {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bugle_types::{IfIndex, Rng, Time};
-use bytes::Bytes;
 
 use crate::network::{Network, NodeId, Port, SegmentId};
 
@@ -85,7 +85,7 @@ pub(crate) struct Delivery {
     pub(crate) ifindex: IfIndex,
     pub(crate) src: Ipv4Addr,
     pub(crate) dst: Ipv4Addr,
-    pub(crate) bytes: Bytes,
+    pub(crate) bytes: Arc<[u8]>,
 }
 
 /// All segments.
@@ -144,7 +144,7 @@ impl Medium {
         at: Time,
         from: (NodeId, IfIndex),
         (src, dst): (Ipv4Addr, Ipv4Addr),
-        bytes: &Bytes,
+        bytes: &Arc<[u8]>,
         deliveries: &mut Vec<Delivery>,
     ) {
         let Some(&(segment, place)) = self.plugs[from.0.index()].get(&from.1) else { return };
@@ -306,7 +306,7 @@ mod tests {
         let (_, port, _) = medium.ports_of(NodeId(0)).next().unwrap();
         let mut deliveries = Vec::new();
         for number in 0..count {
-            let bytes = Bytes::from(vec![number; 1000]);
+            let bytes = Arc::from([number; 1000]);
             let from = (NodeId(0), port.ifindex);
             medium.send(Time::ZERO, from, (port.address, MULTICAST), &bytes, &mut deliveries);
         }

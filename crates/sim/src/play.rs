@@ -76,6 +76,12 @@ pub fn routes(scenario: &Scenario, router: NodeId) -> BTreeMap<Prefix, Expected>
     Oracle::with(&World::before(plan(scenario, &mut rng)), &|_| true).reached(router)
 }
 
+/// The world of a scenario, whoever sends to whom.
+#[cfg(test)]
+pub(crate) fn plan_of(scenario: &Scenario) -> Plan {
+    plan(scenario, &mut Rng::new(scenario.seed))
+}
+
 fn plan(scenario: &Scenario, rng: &mut Rng) -> Plan {
     Plan {
         network: scenario.network.clone(),

@@ -3,12 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::hash::Hasher;
+use std::iter::Peekable;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bugle_ospf::LsaPool;
-use bugle_rib::fib::FibOp;
+use bugle_rib::fib::{FibOp, RouteTarget};
 use bugle_speaker::{Config, HostChange, Input, Speaker};
 use bugle_types::{Address, IfIndex, Link, Mac, Prefix, Rng, Time};
 use rayon::prelude::*;
@@ -16,8 +17,8 @@ use rayon::prelude::*;
 use crate::digest::Digest;
 use crate::door::{Door, OUT, Packet};
 use crate::judge::Judge;
-use crate::kernel::{Device, Kernel, Prefixes};
-use crate::machine::{Arrival, Effect, Incoming, Machine, Work};
+use crate::kernel::{Changed, Device, Kernel, Place, Prefixes};
+use crate::machine::{Arrival, Effect, Incoming, Machine, Sent, Work};
 use crate::medium::{Delivery, Medium, Quality};
 use crate::network::{Network, NodeId, Port, SegmentId, TAP, TAP_NAME};
 use crate::settings::Timers;
@@ -96,9 +97,25 @@ struct Job {
     op: KernelOp,
 }
 
+/// What a router asked for within a window.
+#[derive(Debug)]
+struct Asked {
+    node: NodeId,
+    effects: Peekable<std::vec::IntoIter<(Time, Effect)>>,
+    sent: std::vec::IntoIter<Sent>,
+}
+
+impl Asked {
+    /// When the next is to be carried out.
+    fn next(&mut self) -> Option<Time> {
+        self.effects.peek().map(|&(at, _)| at)
+    }
+}
+
 #[derive(Debug)]
 enum KernelOp {
-    Fib(FibOp),
+    Route(Place, Option<RouteTarget>),
+    Fib(Box<FibOp>),
     Read,
 }
 
@@ -156,7 +173,7 @@ impl World {
         });
         Self {
             timers: plan.timers,
-            machines: (0..count).map(|_| Machine::new(plan.work)).collect(),
+            machines: (0..count).map(|_| Machine::new(plan.work, &prefixes)).collect(),
             kernels: kernels.collect(),
             judge: Judge::new(count, hosts, flows),
             tally: Tally::default(),
@@ -392,20 +409,20 @@ impl World {
 
     /// Carries out what routers asked for, in the order of time, and what kernels have done by then.
     fn carry_out(&mut self, active: &[NodeId], until: Time) {
-        let mut order: Vec<(Time, NodeId, usize)> = Vec::new();
-        let mut effects: Vec<std::vec::IntoIter<(Time, Effect)>> = Vec::with_capacity(active.len());
-        for (place, &node) in active.iter().enumerate() {
-            let taken = std::mem::take(&mut self.machines[node.index()].effects);
-            order.extend(taken.iter().map(|&(at, _)| (at, node, place)));
-            effects.push(taken.into_iter());
-        }
-        // Stable, so that each router's stay in order.
-        order.sort_by_key(|&(at, node, _)| (at, node));
-        for (at, node, place) in order {
-            self.work_until(at);
-            if let Some((_, effect)) = effects[place].next() {
-                self.carry_out_one(at, node, effect);
+        // Each router's are in order already.
+        let mut asked: Vec<Asked> = active.iter().map(|&node| self.take_asked(node)).collect();
+        let mut order: BinaryHeap<Reverse<(Time, NodeId, usize)>> = asked
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(place, asked)| Some(Reverse((asked.next()?, asked.node, place))))
+            .collect();
+        while let Some(Reverse((at, node, place))) = order.pop() {
+            let Asked { effects, sent, .. } = &mut asked[place];
+            while let Some((_, effect)) = effects.next_if(|&(then, _)| then == at) {
+                self.work_until(at);
+                self.carry_out_one(at, node, effect, sent);
             }
+            order.extend(asked[place].next().map(|at| Reverse((at, node, place))));
         }
         self.work_until(until);
         for &node in active {
@@ -417,19 +434,36 @@ impl World {
         }
     }
 
-    fn carry_out_one(&mut self, at: Time, node: NodeId, effect: Effect) {
+    fn take_asked(&mut self, node: NodeId) -> Asked {
+        let machine = &mut self.machines[node.index()];
+        let effects = std::mem::take(&mut machine.effects).into_iter().peekable();
+        Asked { node, effects, sent: std::mem::take(&mut machine.sent).into_iter() }
+    }
+
+    fn carry_out_one(
+        &mut self,
+        at: Time,
+        node: NodeId,
+        effect: Effect,
+        sent: &mut std::vec::IntoIter<Sent>,
+    ) {
         match effect {
-            Effect::Send { ifindex, src, dst, bytes } => {
+            Effect::Send => {
+                let Some(Sent { ifindex, src, dst, bytes }) = sent.next() else { return };
                 self.tally.sent(at, &bytes);
                 if ifindex == OUT {
                     return self.sent.push(Packet { src, dst, bytes });
                 }
                 self.medium.send(at, (node, ifindex), (src, dst), &bytes, &mut self.deliveries);
             }
+            Effect::Route(place, target) => {
+                self.ask_kernel(at, node, KernelOp::Route(place, target));
+            }
             Effect::Fib(op) => self.ask_kernel(at, node, KernelOp::Fib(op)),
             Effect::ReadFib => self.ask_kernel(at, node, KernelOp::Read),
             Effect::SpfRun => self.tally.spf_run(at, node),
-            Effect::Refused(request, reason) => {
+            Effect::Refused(refused) => {
+                let (request, reason) = *refused;
                 let host = Ipv4Addr::from(u32::try_from(request).unwrap_or_default());
                 // One that has left meanwhile may be refused.
                 if self.judge.host(host) == Some(node) {
@@ -444,8 +478,9 @@ impl World {
         self.order += 1;
         let free = &mut self.kernel_free[node.index()];
         let mut done = at.max(*free);
-        if matches!(op, KernelOp::Fib(_)) {
-            done += self.install;
+        match op {
+            KernelOp::Route(..) | KernelOp::Fib(_) => done += self.install,
+            KernelOp::Read => {}
         }
         *free = done;
         let job = Job { at: done, order: self.order, node, op };
@@ -463,24 +498,42 @@ impl World {
 
     fn kernel_does(&mut self, job: Job) {
         let Job { at, node, op, .. } = job;
-        // An answer comes later than anything that the daemon may have done meanwhile.
-        let answer = at + self.lookahead;
         match op {
             KernelOp::Read => {
                 let snapshot = self.kernels[node.index()].snapshot();
-                self.push(node, answer, Incoming::Snapshot(snapshot));
+                // An answer comes later than anything that the daemon may have done meanwhile.
+                self.push(node, at + self.lookahead, Incoming::Snapshot(snapshot));
             }
-            KernelOp::Fib(op) => match self.kernels[node.index()].carry_out(&op) {
-                Ok(changed) => {
-                    self.tally.fib_op(at);
-                    self.judge.kernel_changed(at, node, changed, &self.kernels, &self.medium);
-                }
-                Err(reason) => {
-                    let name = self.network.name(node);
-                    self.refusals.push(format!("{at}: {name}: {reason}: {op:?}"));
-                    self.push(node, answer, Incoming::Refused { op, reason });
-                }
-            },
+            KernelOp::Route(place, target) => {
+                let done = self.kernels[node.index()].lead(place, target);
+                let op = |kernel: &Kernel| kernel.leading(place, target);
+                self.kernel_did(at, node, done, op);
+            }
+            KernelOp::Fib(op) => {
+                let done = self.kernels[node.index()].carry_out(&op);
+                self.kernel_did(at, node, done, |_| *op);
+            }
+        }
+    }
+
+    fn kernel_did(
+        &mut self,
+        at: Time,
+        node: NodeId,
+        done: Result<Changed, &'static str>,
+        op: impl FnOnce(&Kernel) -> FibOp,
+    ) {
+        match done {
+            Ok(changed) => {
+                self.tally.fib_op(at);
+                self.judge.kernel_changed(at, node, changed, &self.kernels, &self.medium);
+            }
+            Err(reason) => {
+                let name = self.network.name(node);
+                let op = op(&self.kernels[node.index()]);
+                self.refusals.push(format!("{at}: {name}: {reason}: {op:?}"));
+                self.push(node, at + self.lookahead, Incoming::Refused { op, reason });
+            }
         }
     }
 

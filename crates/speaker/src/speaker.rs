@@ -541,7 +541,7 @@ impl Speaker {
         }
         let routed = |(name, config): (&VrfName, &config::Vrf)| {
             config.ospf.is_none() && config.isis.is_none()
-                || self.vrfs.get(name).is_some_and(Vrf::has_routes)
+                || self.vrfs.get(name).is_some_and(|vrf| vrf.has_routes())
         };
         if let Some(sweep) = self.sweep
             && self.is_ready()

@@ -4,7 +4,7 @@ mod isis;
 mod repair;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,6 +79,8 @@ pub(crate) struct Vrf {
     found: Vec<(IpAddr, IfIndex, Option<Mac>)>,
     /// Until then, questions about what others advertise are not answered, unless the databases are in step earlier.
     pub(crate) settle: Option<Time>,
+    /// Hosts that OSPF is still to be told of.
+    untold: Vec<(Ipv4Addr, Option<ExternalRoute>)>,
     /// Questions that wait.
     unanswered: BTreeSet<Prefix>,
     /// Who has had routes to offer.
@@ -115,6 +117,7 @@ impl Vrf {
             restarted: false,
             found: Vec::new(),
             settle: Some(now + SETTLE),
+            untold: Vec::new(),
             unanswered: BTreeSet::new(),
             routed: Routed::default(),
             bfd: Sessions::default(),
@@ -269,17 +272,24 @@ impl Vrf {
         for (address, metric) in advertised {
             self.advertise(now, Prefix::host(address), Some(metric));
         }
+        self.tell_ospf(now);
     }
 
     /// Has a host advertised by the protocols that are to, with this metric; `None`: not any more.
     fn advertise(&mut self, now: Time, prefix: Prefix, metric: Option<u32>) {
         let route = metric.filter(|_| self.advertise.ospf).map(|m| self.external_route(m));
-        if let (Some(ospf), Some(address)) = (&mut self.ospf, prefix.ipv4()) {
-            ospf.handle(now, ospf::Input::Host(address, route));
-        }
+        self.untold.extend(prefix.ipv4().map(|address| (address, route)));
         let route = metric.filter(|_| self.advertise.isis).map(isis::host_route);
         if let Some(isis) = &mut self.isis {
             isis.handle(now, bugle_isis::Input::Host(prefix, route));
+        }
+    }
+
+    /// Many hosts that change at once go out in few packets.
+    fn tell_ospf(&mut self, now: Time) {
+        let hosts = std::mem::take(&mut self.untold);
+        if let Some(ospf) = self.ospf.as_mut().filter(|_| !hosts.is_empty()) {
+            ospf.handle(now, ospf::Input::Hosts(hosts));
         }
     }
 
@@ -360,9 +370,11 @@ impl Vrf {
         self.mobility.handle(now, mobility::Input::Others { prefix, others });
     }
 
-    /// Whether every protocol that runs has had routes to offer.
+    /// Whether every protocol that runs has had routes to offer, or has learnt from its neighbours that there are none.
     pub(crate) fn has_routes(&self) -> bool {
-        (self.ospf.is_none() || self.routed.ospf) && (self.isis.is_none() || self.routed.isis)
+        self.in_step()
+            || (self.ospf.is_none() || self.routed.ospf)
+                && (self.isis.is_none() || self.routed.isis)
     }
 
     /// Carries the outputs of the protocols to where they belong. Whether there were any.
@@ -396,6 +408,7 @@ impl Vrf {
             any = true;
             self.on_host_output(cx, output);
         }
+        self.tell_ospf(cx.now);
         any
     }
 

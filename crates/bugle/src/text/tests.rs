@@ -127,6 +127,7 @@ fn neighbors_database_and_spf_are_tables() {
         age_seconds: 17,
         checksum: "0x1a2b".to_owned(),
         length: 36,
+        lsa: "0011020a".to_owned(),
     }])));
     insta::assert_snapshot!(shown(&Reply::Spf(vec![Spf {
         vrf: "default".to_owned(),

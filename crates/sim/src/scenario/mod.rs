@@ -2,6 +2,7 @@
 //!
 //! `docs/simulator.md` describes the language. [`Scenario::parse`] reports everything that is wrong at once.
 
+mod database;
 mod network;
 mod parse;
 mod words;

@@ -46,7 +46,7 @@ pub(super) fn topology(words: &mut Words<'_>, seed: u64) -> Result<Network, Wron
     Ok(network)
 }
 
-fn bounded(routers: usize) -> Result<usize, Wrong> {
+pub(super) fn bounded(routers: usize) -> Result<usize, Wrong> {
     if routers > MOST {
         return Err(format!("{routers} routers are too many: {MOST} at most"));
     }

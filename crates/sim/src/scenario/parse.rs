@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bugle_types::{Rng, Time};
 
+use super::database::import;
 use super::network::{address, lan, link, node, quality, router, topology};
 use super::words::{Words, Wrong};
 use super::{
@@ -192,10 +193,27 @@ impl Parser<'_> {
             let text = (self.read)(Path::new(path))?;
             return self.topology_file(path, &text);
         }
-        let network = topology(words, self.scenario.seed)?;
+        if words.take("database") {
+            let path = words.word("a path")?;
+            let vrf = if words.take("vrf") { words.word("a VRF")? } else { "default" };
+            words.end()?;
+            let text = (self.read)(Path::new(path))?;
+            let (network, hosts) =
+                import(&text, vrf).map_err(|wrong| format!("{path}: {wrong}"))?;
+            self.scenario.addresses.extend(hosts.keys());
+            self.scenario.hosts.extend(hosts);
+            self.put_before(network);
+        } else {
+            let network = topology(words, self.scenario.seed)?;
+            self.put_before(network);
+        }
+        Ok(())
+    }
+
+    /// Routers that statements added come after those of the topology.
+    fn put_before(&mut self, network: Network) {
         let more = std::mem::replace(&mut self.scenario.network, network);
         self.scenario.network.routers.extend(more.routers);
-        Ok(())
     }
 
     /// A file of `router`, `link` and `lan` statements.
