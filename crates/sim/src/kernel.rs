@@ -20,8 +20,7 @@ impl Prefixes {
         let mut sorted: Vec<Prefix> = prefixes.into_iter().collect();
         sorted.sort_unstable();
         sorted.dedup();
-        let places =
-            (0..).zip(&sorted).map(|(place, &prefix)| (prefix, place)).collect();
+        let places = (0..).zip(&sorted).map(|(place, &prefix)| (prefix, place)).collect();
         Self { sorted, places }
     }
 

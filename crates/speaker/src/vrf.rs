@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use bugle_isis::{self, CircuitConfig, Isis};
 use bugle_mobility::{self as mobility, Mobility};
-use bugle_ospf::{
-    self as ospf, AlternatesConfig, ExternalRoute, InterfaceConfig, LsaPool, Ospf,
-};
+use bugle_ospf::{self as ospf, AlternatesConfig, ExternalRoute, InterfaceConfig, LsaPool, Ospf};
 use bugle_rib::fib::{FibSnapshot, RouteTarget};
 use bugle_rib::{self as rib, Protocol, Rib, RouteChange};
 use bugle_types::{IfIndex, Mac, Nexthop, Prefix, Rng, RouterId, TableId, Time, VrfId};

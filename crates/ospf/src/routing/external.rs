@@ -99,7 +99,10 @@ impl Routing {
     }
 
     /// The AS-external-LSAs of other routers for a prefix.
-    pub(super) fn externals_at(&self, prefix: Prefix4) -> impl Iterator<Item = (Advertiser, External)> {
+    pub(super) fn externals_at(
+        &self,
+        prefix: Prefix4,
+    ) -> impl Iterator<Item = (Advertiser, External)> {
         self.externals.at(prefix).map(move |(by, metric)| {
             let details = self.details.get(&(prefix, by)).copied().unwrap_or_default();
             (by, External { metric, details })
