@@ -27,6 +27,8 @@ const ACKS_AT_ONCE: usize = 15;
 const SYNC_WAIT: Duration = Duration::from_millis(500);
 /// Unacknowledged LSPs that a neighbour is sent who promises nothing. FRR acknowledges every two seconds.
 const WINDOW: usize = 2000;
+/// How long an LSP takes at most from one end of a circuit to the other, and the description of a database that names it back.
+const ON_ITS_WAY: Duration = Duration::from_millis(200);
 /// How often an LSP is asked for in all.
 const REQUESTS: u8 = 4;
 /// How long it is waited for before it is asked for again.
@@ -171,8 +173,12 @@ impl Isis {
         if !self.is_flooding(ifindex, level) {
             return;
         }
-        if let Some(circuit) = self.circuits.get_mut(&ifindex) {
-            circuit.flooding[level].queue(entry);
+        let now = self.now;
+        let Some(circuit) = self.circuits.get_mut(&ifindex) else { return };
+        let flooding = &mut circuit.flooding[level];
+        // What is on its way is not sent again because the neighbour has not got it yet.
+        if flooding.sent.sent_at(entry).is_none_or(|sent| now.since(sent) >= ON_ITS_WAY) {
+            flooding.queue(entry);
         }
     }
 
@@ -319,11 +325,14 @@ impl Isis {
     /// Notes that the neighbour is to be asked for an LSP.
     pub(crate) fn request(&mut self, ifindex: IfIndex, level: Level, held: LspEntry) {
         let Some(circuit) = self.circuits.get_mut(&ifindex) else { return };
-        let now = self.now;
-        let wanted = Wanted { held, asked: 0, due: now };
-        if circuit.flooding[level].wanted.entry(held.id).or_insert(wanted).due <= now {
-            self.timers.set(Timer::Psnp(ifindex, level), Some(now));
-        }
+        // On a point-to-point circuit the neighbour knows what is lacking here, and sends it unasked.
+        let p2p = circuit.config.kind == CircuitKind::PointToPoint;
+        let due = if p2p { self.now + ON_ITS_WAY } else { self.now };
+        let wanted = Wanted { held, asked: 0, due };
+        let due = circuit.flooding[level].wanted.entry(held.id).or_insert(wanted).due;
+        let earlier = self.timers.deadline(Timer::Psnp(ifindex, level));
+        let due = earlier.map_or(due, |earlier| earlier.min(due));
+        self.timers.set(Timer::Psnp(ifindex, level), Some(due));
     }
 
     /// The neighbour is about to get something newer.

@@ -45,6 +45,12 @@ impl FloodQueue {
         self.sent.contains_key(&id)
     }
 
+    /// When an entry was last sent that awaits an acknowledgement.
+    #[must_use]
+    pub fn sent_at(&self, id: EntryId) -> Option<Time> {
+        self.sent.get(&id).copied()
+    }
+
     /// Takes the entry sent longest ago, if that is at least `interval` ago. The caller sends and adds it again.
     pub fn pop_due(&mut self, now: Time, interval: Duration) -> Option<EntryId> {
         let &(time, id) = self.order.front().filter(|&&(time, _)| time + interval <= now)?;
@@ -144,6 +150,7 @@ mod tests {
                         model.insert(ids[index], now);
                     }
                     Op::Acknowledge(index) => {
+                        prop_assert_eq!(queue.sent_at(ids[index]), model.get(&ids[index]).copied());
                         let known = queue.acknowledge(ids[index]);
                         prop_assert_eq!(known, model.remove(&ids[index]).is_some());
                     }

@@ -465,3 +465,90 @@ fn an_entry_of_a_description_that_is_empty_is_not_asked_for() {
     });
     assert!(!asks);
 }
+
+#[test]
+fn a_large_database_is_sent_as_fast_as_the_neighbour_promises_to_take_it() {
+    const COUNT: u32 = 2000;
+    let mut world = chain(3, 37);
+    world.run_for(secs(5));
+    world.kill(2);
+    world.run_for(secs(6));
+    for number in 0..COUNT {
+        let [_, high, low, fragment] = number.to_be_bytes();
+        let system = bugle_types::SystemId([9, 0, 0, 0, high, low]);
+        let id = LspId { node: NodeId::of_system(system), fragment };
+        deliver(&mut world, 0, 1, 0, &lsp(id, 2000, 1, &TlvBuilder::new(100)));
+    }
+    world.run_for(secs(5));
+    assert_eq!(world.systems[1].state().database_len(Level::L2), COUNT as usize + 3);
+    world.recording = true;
+    world.restart(2);
+    let took = world.run_until(secs(10), "all there", |w| {
+        w.systems[2].state().database_len(Level::L2) == COUNT as usize + 3
+    });
+    // One each 100 us at the steady rate.
+    assert!(took < Duration::from_millis(1700), "{took:?}");
+    let times: Vec<_> = world
+        .sent
+        .iter()
+        .filter(|(_, system, bytes)| *system == 1 && bytes.len() < 40 && bytes[4] == 20)
+        .map(|(time, _, _)| *time)
+        .collect();
+    assert!(times.len() >= COUNT as usize && times.len() < COUNT as usize + 50, "{}", times.len());
+    // Never more than the burst within the time that the burst takes at the steady rate, and as much again.
+    for window in times.windows(520) {
+        assert!(window[519].since(window[0]) >= Duration::from_millis(25));
+    }
+    world.run_for(secs(3));
+    assert!((0..3).all(|s| world.systems[s].state().in_step()));
+    assert_eq!(world.systems[1].state().stats().retransmitted, 0);
+}
+
+#[test]
+fn whoever_has_the_highest_priority_takes_a_lan_over_and_gives_it_back() {
+    let mut world = World::new(3, 38);
+    world.join(&[0, 1, 2], LAN, 10);
+    world.join(&[0], CircuitKind::Passive, 1);
+    world.run_for(secs(15));
+    let lan_id = |world: &World| {
+        let ids: Vec<_> = (0..3)
+            .map(|s| world.systems[s].state().circuits().next().unwrap().1.lan_id.l2)
+            .collect();
+        assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+        ids[0].unwrap()
+    };
+    assert_eq!(lan_id(&world).system, system_id(2));
+    for (priority, designated) in [(100, 0), (1, 2)] {
+        let before = lan_id(&world);
+        let config = bugle_isis::CircuitConfig { priority, ..world.circuit_config(0, 0) };
+        world.set_circuit(0, IfIndex(1), Some(config));
+        world.run_for(secs(5));
+        assert_eq!(lan_id(&world).system, system_id(designated));
+        for system in 0..3 {
+            let database = world.database(system, Level::L2);
+            assert_eq!(database, world.database(0, Level::L2));
+            assert!(!database.keys().any(|id| id.node == before), "the pseudonode before is gone");
+            assert_eq!(world.up(system), 2);
+        }
+        assert_eq!(world.routes[1][&prefix("10.0.1.0/24")].metric, 11);
+    }
+}
+
+#[test]
+fn a_host_in_a_full_description_is_left_out_and_told() {
+    let mut world = chain(2, 39);
+    world.configs[0].lsp_buffer_size = 512;
+    let config = world.configs[0].clone();
+    world.input(0, Input::Config(Box::new(config)));
+    world.run_for(secs(5));
+    for number in 0..14_000_u32 {
+        let address = std::net::Ipv4Addr::from(0x0a64_0000 + number);
+        world.input(0, Input::Host(Prefix::host(address.into()), Some(host(claim_metric(9)))));
+    }
+    world.run_for(secs(10));
+    let told = world.events[0].iter().filter(|(_, e)| matches!(e, Event::Overflow { .. })).count();
+    assert_eq!(told, 1);
+    assert_eq!(world.database(1, Level::L2).len(), 257);
+    // The link is still there.
+    assert!(world.routes[1].contains_key(&prefix("10.100.0.0/32")));
+}
