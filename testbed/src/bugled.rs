@@ -1,7 +1,7 @@
 //! bugle in a node.
 
 use std::io::{self, BufRead, BufReader, Write as _};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::error::{LabError, Result};
+use crate::isis::Isis;
 use crate::lab::Lab;
 use crate::node::Node;
 use crate::process::Process;
@@ -27,6 +28,18 @@ pub struct Bugled {
 }
 
 impl Bugled {
+    /// [`Bugled::start`] with IS-IS, and `more`. The passwords are written to files of their names.
+    ///
+    /// # Errors
+    /// As [`Bugled::start`].
+    pub fn start_isis(lab: &Lab, node: &Node, isis: &Isis, more: &str) -> Result<Self> {
+        for password in isis.passwords() {
+            node.write(password, password)?;
+        }
+        let config = isis.bugle(&node.directory().to_string_lossy());
+        Self::start(lab, node, &format!("{config}{more}"))
+    }
+
     /// Starts bugled with this configuration, to which the `[api]` table is added, and waits until it answers.
     ///
     /// The binaries `bugled` and `bugle` are those that the environment variables `BUGLED` and `BUGLE` name, or else those
@@ -76,7 +89,8 @@ impl Bugled {
     ///
     /// # Errors
     /// If bugled does not answer, or refuses.
-    pub fn add_host(&self, address: Ipv4Addr, port: &str, mac: Mac) -> Result<()> {
+    pub fn add_host(&self, address: impl Into<IpAddr>, port: &str, mac: Mac) -> Result<()> {
+        let address: IpAddr = address.into();
         let body = serde_json::json!({ "address": address, "port": port, "mac": mac }).to_string();
         self.request(&format!(
             "POST /v1/hosts HTTP/1.1\r\nHost: bugle\r\n\
@@ -89,7 +103,8 @@ impl Bugled {
     ///
     /// # Errors
     /// If bugled does not answer, or refuses.
-    pub fn remove_host(&self, address: Ipv4Addr) -> Result<()> {
+    pub fn remove_host(&self, address: impl Into<IpAddr>) -> Result<()> {
+        let address: IpAddr = address.into();
         self.request(&format!("DELETE /v1/hosts/{address} HTTP/1.1\r\nHost: bugle\r\n\r\n"))
     }
 
@@ -124,6 +139,14 @@ impl Bugled {
     pub fn neighbors(&self) -> Result<Vec<Neighbor>> {
         let answer = self.show("show neighbors")?;
         Ok(answer.as_array().into_iter().flatten().filter_map(neighbor).collect())
+    }
+
+    /// How many IS-IS adjacencies are up; none while bugled does not answer.
+    #[must_use]
+    pub fn up(&self) -> usize {
+        let answer = self.show("show neighbors").unwrap_or_default();
+        let all = answer.as_array().into_iter().flatten();
+        all.filter(|entry| entry["protocol"] == "isis" && entry["state"] == "Up").count()
     }
 
     /// What bugled has logged so far.

@@ -1,7 +1,7 @@
 //! The kernel's forwarding table: watching it change, and changing it at a known instant.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,8 +25,9 @@ use nix::sys::socket::{setsockopt, sockopt};
 use crate::error::{LabError, Result};
 use crate::node::Node;
 
-/// The multicast group of IPv4 route changes (linux/rtnetlink.h).
+/// The multicast groups of route changes (linux/rtnetlink.h).
 const RTNLGRP_IPV4_ROUTE: u32 = 7;
+const RTNLGRP_IPV6_ROUTE: u32 = 11;
 
 /// Room for the notifications of some 100,000 routes, at about a kilobyte each.
 const RECEIVE_BUFFER: usize = 256 << 20;
@@ -34,7 +35,7 @@ const RECEIVE_BUFFER: usize = 256 << 20;
 /// How often a watcher looks whether it should end.
 const STOP_POLL: u16 = 100;
 
-/// A change of an IPv4 route in a node's main table.
+/// A change of a route in a node's main table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// When the watcher had read the kernel's notification.
@@ -43,7 +44,7 @@ pub struct Change {
     pub prefix: Prefix,
     /// Whether the route is there now.
     pub present: bool,
-    /// The gateways, in order; none for a route to the link itself.
+    /// The gateways of an IPv4 route, in order; none for a route to the link itself.
     pub gateways: Vec<Ipv4Addr>,
     /// The nexthop object the route uses, if it uses one.
     pub nexthop_id: Option<u32>,
@@ -74,6 +75,7 @@ impl FibWatch {
                 socket.set_non_blocking(true)?;
                 setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)?;
                 socket.add_membership(RTNLGRP_IPV4_ROUTE)?;
+                socket.add_membership(RTNLGRP_IPV6_ROUTE)?;
                 Ok::<_, std::io::Error>(socket)
             })?
             .map_err(LabError::io(format!("watching the routes of {}", node.name())))?;
@@ -150,36 +152,40 @@ impl RouteEditor {
         Ok(Self { socket, ifindex: node.ifindex(interface)? })
     }
 
-    /// What `ip route add ADDRESS/32 dev INTERFACE` does.
+    /// What `ip route add ADDRESS dev INTERFACE` does.
     ///
     /// # Errors
     /// The kernel's, such as that the route exists.
-    pub fn add(&self, address: Ipv4Addr) -> Result<()> {
+    pub fn add(&self, address: impl Into<IpAddr>) -> Result<()> {
+        let address = address.into();
         let message = RouteNetlinkMessage::NewRoute(self.route(address));
         self.transact(message, NLM_F_CREATE | NLM_F_EXCL, &format!("adding the route to {address}"))
     }
 
-    /// What `ip route delete ADDRESS/32 dev INTERFACE` does.
+    /// What `ip route delete ADDRESS dev INTERFACE` does.
     ///
     /// # Errors
     /// The kernel's, such as that there is no such route.
-    pub fn delete(&self, address: Ipv4Addr) -> Result<()> {
+    pub fn delete(&self, address: impl Into<IpAddr>) -> Result<()> {
+        let address = address.into();
         let message = RouteNetlinkMessage::DelRoute(self.route(address));
         self.transact(message, 0, &format!("deleting the route to {address}"))
     }
 
-    fn route(&self, address: Ipv4Addr) -> RouteMessage {
+    fn route(&self, address: IpAddr) -> RouteMessage {
         let mut route = RouteMessage::default();
-        route.header.address_family = AddressFamily::Inet;
-        route.header.destination_prefix_length = 32;
+        let (family, length, destination) = match address {
+            IpAddr::V4(v4) => (AddressFamily::Inet, 32, RouteAddress::Inet(v4)),
+            IpAddr::V6(v6) => (AddressFamily::Inet6, 128, RouteAddress::Inet6(v6)),
+        };
+        route.header.address_family = family;
+        route.header.destination_prefix_length = length;
         route.header.table = RouteHeader::RT_TABLE_MAIN;
         route.header.protocol = RouteProtocol::Boot;
         route.header.scope = RouteScope::Link;
         route.header.kind = RouteType::Unicast;
-        route.attributes = vec![
-            RouteAttribute::Destination(RouteAddress::Inet(address)),
-            RouteAttribute::Oif(self.ifindex),
-        ];
+        route.attributes =
+            vec![RouteAttribute::Destination(destination), RouteAttribute::Oif(self.ifindex)];
         route
     }
 
@@ -254,15 +260,23 @@ fn parse(mut bytes: &[u8], at: Instant) -> Vec<Change> {
 
 fn change(route: &RouteMessage, present: bool, at: Instant) -> Option<Change> {
     let header = &route.header;
-    if header.address_family != AddressFamily::Inet || header.table != RouteHeader::RT_TABLE_MAIN {
+    let mut address = if header.address_family == AddressFamily::Inet {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+    } else if header.address_family == AddressFamily::Inet6 {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+    } else {
+        return None;
+    };
+    if header.table != RouteHeader::RT_TABLE_MAIN {
         return None;
     }
-    let mut address = Ipv4Addr::UNSPECIFIED;
     let mut gateways: Vec<_> = route.attributes.iter().filter_map(gateway_of).collect();
     let (mut nexthop_id, mut metric) = (None, 0);
     for attribute in &route.attributes {
         if let RouteAttribute::Destination(RouteAddress::Inet(destination)) = attribute {
-            address = *destination;
+            address = (*destination).into();
+        } else if let RouteAttribute::Destination(RouteAddress::Inet6(destination)) = attribute {
+            address = (*destination).into();
         } else if let RouteAttribute::MultiPath(legs) = attribute {
             let attributes = legs.iter().flat_map(|leg| &leg.attributes);
             gateways.extend(attributes.filter_map(gateway_of));
@@ -273,7 +287,7 @@ fn change(route: &RouteMessage, present: bool, at: Instant) -> Option<Change> {
         }
     }
     gateways.sort_unstable();
-    let prefix = Prefix::new(IpAddr::V4(address), header.destination_prefix_length)?;
+    let prefix = Prefix::new(address, header.destination_prefix_length)?;
     Some(Change { at, prefix, present, gateways, nexthop_id, metric })
 }
 

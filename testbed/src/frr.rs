@@ -1,4 +1,4 @@
-//! FRR in a node: zebra, ospfd and, if asked for, bfdd, run by hand.
+//! FRR in a node: zebra with ospfd or isisd and, if asked for, bfdd, run by hand.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::error::{LabError, Result};
+use crate::isis::Isis;
 use crate::lab::Lab;
 use crate::node::Node;
 use crate::ospf::Ospf;
@@ -14,14 +15,53 @@ use crate::process::Process;
 use crate::router::{DAEMON, Neighbor};
 use crate::tools;
 
-/// zebra, ospfd and bfdd of one node.
+/// zebra, ospfd or isisd, and bfdd of one node.
 #[derive(Debug)]
 pub struct Frr {
     lab: Lab,
     node: Node,
+    kind: Kind,
     pub(crate) zebra: Process,
-    pub(crate) ospfd: Process,
+    /// ospfd or isisd.
+    pub(crate) daemon: Process,
     bfdd: Option<Process>,
+}
+
+/// A protocol's daemon.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Ospfd,
+    Isisd,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ospfd => "ospfd",
+            Self::Isisd => "isisd",
+        }
+    }
+
+    /// A command that it answers.
+    const fn probe(self) -> &'static str {
+        match self {
+            Self::Ospfd => "show ip ospf json",
+            Self::Isisd => "show isis summary json",
+        }
+    }
+}
+
+/// An IS-IS adjacency as isisd shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adjacency {
+    /// The neighbour: its system id.
+    pub system: String,
+    /// The interface it is reached through.
+    pub interface: String,
+    /// The level, 1 or 2; 3 for both.
+    pub level: u64,
+    /// `Up`, `Initializing`, ...
+    pub state: String,
 }
 
 impl Frr {
@@ -30,19 +70,37 @@ impl Frr {
     /// # Errors
     /// If FRR is not installed, or a daemon does not answer within 10 s.
     pub fn start(lab: &Lab, node: &Node, ospf: &Ospf) -> Result<Self> {
-        tools::require(["zebra", "ospfd", "vtysh"])?;
-        node.write("zebra.conf", &ospf.zebra())?;
-        node.write("ospfd.conf", &ospf.ospfd())?;
+        Self::start_kind(lab, node, Kind::Ospfd, [&ospf.zebra(), &ospf.ospfd()], ospf.bfdd())
+    }
+
+    /// Starts zebra, then isisd, and waits until both answer.
+    ///
+    /// # Errors
+    /// As [`Frr::start`].
+    pub fn start_isis(lab: &Lab, node: &Node, isis: &Isis) -> Result<Self> {
+        Self::start_kind(lab, node, Kind::Isisd, [&isis.zebra(), &isis.isisd()], None)
+    }
+
+    fn start_kind(
+        lab: &Lab,
+        node: &Node,
+        kind: Kind,
+        [zebra, daemon]: [&str; 2],
+        bfdd: Option<String>,
+    ) -> Result<Self> {
+        tools::require(["zebra", kind.name(), "vtysh"])?;
+        node.write("zebra.conf", zebra)?;
+        node.write(&format!("{}.conf", kind.name()), daemon)?;
         node.write("vtysh.conf", "")?;
-        if let Some(config) = ospf.bfdd() {
+        if let Some(config) = bfdd {
             tools::require(["bfdd"])?;
             node.write("bfdd.conf", &config)?;
         }
         // The daemons give up root and then create their sockets here.
         let directory = node.directory().to_string_lossy().into_owned();
         tools::run("chown", &["-R", "frr:frr", &directory])?;
-        let (zebra, bfdd, ospfd) = start_daemons(lab, node)?;
-        Ok(Self { lab: lab.clone(), node: node.clone(), zebra, ospfd, bfdd })
+        let (zebra, bfdd, daemon) = start_daemons(lab, node, kind)?;
+        Ok(Self { lab: lab.clone(), node: node.clone(), kind, zebra, daemon, bfdd })
     }
 
     /// Runs a command of vtysh and returns what it prints.
@@ -77,6 +135,22 @@ impl Frr {
         Ok(neighbors)
     }
 
+    /// The IS-IS adjacencies.
+    ///
+    /// # Errors
+    /// If isisd does not answer.
+    pub fn adjacencies(&self) -> Result<Vec<Adjacency>> {
+        // Of several on one circuit its JSON names one.
+        Ok(self.vtysh("show isis neighbor")?.lines().filter_map(adjacency).collect())
+    }
+
+    /// How many IS-IS adjacencies are up; none while isisd does not answer.
+    #[must_use]
+    pub fn up(&self) -> usize {
+        let all = self.adjacencies().unwrap_or_default();
+        all.iter().filter(|adjacency| adjacency.state == "Up").count()
+    }
+
     /// How long the last SPF calculation took, by ospfd's own account.
     ///
     /// # Errors
@@ -89,12 +163,12 @@ impl Frr {
         micros.ok_or_else(found)
     }
 
-    /// Ends ospfd and zebra as an operator would (SIGTERM).
+    /// Ends the daemons as an operator would (SIGTERM).
     ///
     /// # Errors
     /// If they have not ended within 10 s.
     pub fn stop(&mut self) -> Result<()> {
-        self.ospfd.stop(DAEMON)?;
+        self.daemon.stop(DAEMON)?;
         if let Some(bfdd) = &mut self.bfdd {
             bfdd.stop(DAEMON)?;
         }
@@ -103,7 +177,7 @@ impl Frr {
 
     /// ospfd's process.
     pub fn ospfd(&mut self) -> &mut Process {
-        &mut self.ospfd
+        &mut self.daemon
     }
 
     /// bfdd's process, if it runs.
@@ -123,7 +197,7 @@ impl Frr {
 
     /// Kills both daemons without last words (SIGKILL); their routes stay in the kernel.
     pub fn kill(&mut self) {
-        self.ospfd.kill();
+        self.daemon.kill();
         self.bfdd = None;
         self.zebra.kill();
     }
@@ -134,20 +208,24 @@ impl Frr {
     /// If a daemon does not answer within 10 s.
     pub fn restart(&mut self) -> Result<()> {
         self.kill();
-        (self.zebra, self.bfdd, self.ospfd) = start_daemons(&self.lab, &self.node)?;
+        (self.zebra, self.bfdd, self.daemon) = start_daemons(&self.lab, &self.node, self.kind)?;
         Ok(())
     }
 }
 
-fn start_daemons(lab: &Lab, node: &Node) -> Result<(Process, Option<Process>, Process)> {
+fn start_daemons(
+    lab: &Lab,
+    node: &Node,
+    kind: Kind,
+) -> Result<(Process, Option<Process>, Process)> {
     let mut zebra = start_daemon(node, "zebra")?;
     let zserv = node.directory().join("zserv.api");
     lab.wait_for_daemon(&mut zebra, || zserv.exists())?;
     let has_bfd = node.directory().join("bfdd.conf").exists();
     let bfdd = if has_bfd { Some(start_bfdd(lab, node)?) } else { None };
-    let mut ospfd = start_daemon(node, "ospfd")?;
-    lab.wait_for_daemon(&mut ospfd, || vtysh(node, "show ip ospf json").is_ok())?;
-    Ok((zebra, bfdd, ospfd))
+    let mut daemon = start_daemon(node, kind.name())?;
+    lab.wait_for_daemon(&mut daemon, || vtysh(node, kind.probe()).is_ok())?;
+    Ok((zebra, bfdd, daemon))
 }
 
 fn start_bfdd(lab: &Lab, node: &Node) -> Result<Process> {
@@ -194,6 +272,17 @@ fn start_daemon(node: &Node, name: &str) -> Result<Process> {
 fn vtysh(node: &Node, command: &str) -> Result<String> {
     let directory = node.directory().to_string_lossy();
     tools::run("vtysh", &["--vty_socket", &directory, "--config_dir", &directory, "-c", command])
+}
+
+/// One line of `show isis neighbor`, ` 0000.0000.0003  eth0  2  Up  3  6678.231d.7dbd`; `None` if it is another.
+fn adjacency(line: &str) -> Option<Adjacency> {
+    let mut words = line.split_whitespace();
+    Some(Adjacency {
+        system: words.next()?.to_owned(),
+        interface: words.next()?.to_owned(),
+        level: words.next()?.parse().ok()?,
+        state: words.next()?.to_owned(),
+    })
 }
 
 /// One entry of `show ip ospf neighbor json`; `None` if it lacks a field.

@@ -6,6 +6,7 @@
 //! | [`node`] | [`Node`], a namespace: `ip`, programs, sysctls, threads inside it |
 //! | [`process`] | [`Process`], a program in a node: signals, log, memory, processor time |
 //! | [`ospf`] | [`Ospf`], one description of a router, in the words of each daemon |
+//! | [`isis`] | [`Isis`], the same for IS-IS |
 //! | [`router`] | [`Router`], a daemon of any make: [`Frr`], [`Bird`] or [`Bugled`] |
 //! | [`fib`] | [`FibWatch`], which dates every change of a kernel's routes, and [`RouteEditor`] |
 //! | [`probe`] | [`Probe`], numbered UDP packets at a fixed rate, and what became of them |
@@ -33,10 +34,10 @@ pub mod failover;
 pub mod fib;
 pub mod frr;
 mod guard;
+pub mod isis;
 pub mod lab;
 pub mod moves;
 pub mod node;
-
 pub mod ospf;
 pub mod probe;
 pub mod process;
@@ -51,7 +52,8 @@ pub use bird::Bird;
 pub use bugled::Bugled;
 pub use error::{LabError, Result};
 pub use fib::{Change, FibWatch, RouteEditor};
-pub use frr::Frr;
+pub use frr::{Adjacency, Frr};
+pub use isis::{Circuit, Isis};
 pub use lab::{Lab, Lan, Link, Port};
 pub use node::Node;
 pub use ospf::{Bfd, Interface, Network, Ospf, Tuning};

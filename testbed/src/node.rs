@@ -1,7 +1,7 @@
 //! A namespace, and what can be done in it.
 
 use std::fs::{self, File};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -135,6 +135,18 @@ impl Node {
         Ok(path)
     }
 
+    /// The link-local address of an interface; `None` while it has none.
+    ///
+    /// # Errors
+    /// If `ip` fails.
+    pub fn link_local(&self, interface: &str) -> Result<Option<Ipv6Addr>> {
+        let what = format!("-json -6 address show dev {interface} scope link");
+        let links: Vec<Value> = tools::json(&what, &self.ip(&what)?)?;
+        let mut addresses =
+            links.iter().flat_map(|link| link["addr_info"].as_array().into_iter().flatten());
+        Ok(addresses.find_map(|address| address["local"].as_str()?.parse().ok()))
+    }
+
     /// The kernel's number of an interface.
     ///
     /// # Errors
@@ -144,12 +156,13 @@ impl Node {
             .map_err(LabError::io(format!("looking for interface {interface} of {}", self.name())))
     }
 
-    /// The kernel's IPv4 routes to exactly `prefix`, as `ip -json route` shows them.
+    /// The kernel's routes to exactly `prefix`, as `ip -json route` shows them.
     ///
     /// # Errors
     /// If `ip` fails.
     pub fn routes(&self, prefix: &str) -> Result<Vec<Value>> {
-        let text = self.ip(&format!("-json -4 route show {prefix}"))?;
+        let family = if prefix.contains(':') { "-6" } else { "-4" };
+        let text = self.ip(&format!("-json {family} route show {prefix}"))?;
         tools::json(&format!("ip route show {prefix}"), &text)
     }
 
@@ -158,6 +171,15 @@ impl Node {
     /// # Errors
     /// If `ip` fails.
     pub fn gateways(&self, prefix: &str) -> Result<Vec<Ipv4Addr>> {
+        let ipv4 = |gateway| if let IpAddr::V4(v4) = gateway { Some(v4) } else { None };
+        Ok(self.all_gateways(prefix)?.into_iter().filter_map(ipv4).collect())
+    }
+
+    /// [`Node::gateways`], of either family.
+    ///
+    /// # Errors
+    /// If `ip` fails.
+    pub fn all_gateways(&self, prefix: &str) -> Result<Vec<IpAddr>> {
         let routes = self.routes(prefix)?;
         let metric = |route: &Value| route["metric"].as_u64().unwrap_or(0);
         let Some(best) = routes.iter().min_by_key(|route| metric(route)) else {
@@ -172,7 +194,7 @@ impl Node {
     }
 
     /// The gateways of a nexthop object or of a group's members. Routes name only the object where `nexthop_compat_mode` is off.
-    fn nexthop_gateways(&self, id: u64) -> Result<Vec<Ipv4Addr>> {
+    fn nexthop_gateways(&self, id: u64) -> Result<Vec<IpAddr>> {
         let text = self.ip(&format!("-json nexthop get id {id}"))?;
         let objects: Vec<Value> = tools::json("ip nexthop get", &text)?;
         let mut gateways = Vec::new();
@@ -187,7 +209,7 @@ impl Node {
 }
 
 /// The gateways of a route or a nexthop object, as `ip -json` shows them.
-fn gateways_of(entry: &Value) -> Vec<Ipv4Addr> {
+fn gateways_of(entry: &Value) -> Vec<IpAddr> {
     let gateway = |leg: &Value| leg["gateway"].as_str()?.parse().ok();
     match entry["nexthops"].as_array() {
         Some(legs) => legs.iter().filter_map(gateway).collect(),

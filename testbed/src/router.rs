@@ -17,7 +17,7 @@ pub(crate) const DAEMON: Duration = Duration::from_secs(10);
 /// A routing daemon in a node.
 #[derive(Debug)]
 pub enum Router {
-    /// FRR: zebra and ospfd.
+    /// FRR: zebra and the daemon of a protocol.
     Frr(Frr),
     /// BIRD.
     Bird(Bird),
@@ -70,7 +70,7 @@ impl Router {
     #[must_use]
     pub fn processes(&self) -> Vec<&Process> {
         match self {
-            Self::Frr(frr) => vec![&frr.zebra, &frr.ospfd],
+            Self::Frr(frr) => vec![&frr.zebra, &frr.daemon],
             Self::Bird(bird) => vec![&bird.process],
             Self::Bugle(bugled) => vec![&bugled.process],
         }
@@ -79,7 +79,7 @@ impl Router {
     /// The daemon's processes, to ask whether they have ended.
     pub fn processes_mut(&mut self) -> Vec<&mut Process> {
         match self {
-            Self::Frr(frr) => vec![&mut frr.zebra, &mut frr.ospfd],
+            Self::Frr(frr) => vec![&mut frr.zebra, &mut frr.daemon],
             Self::Bird(bird) => vec![&mut bird.process],
             Self::Bugle(bugled) => vec![&mut bugled.process],
         }

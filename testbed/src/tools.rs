@@ -41,14 +41,14 @@ pub fn require<'a>(wanted: impl IntoIterator<Item = &'a str>) -> Result<()> {
     })
 }
 
-/// Finds a program: `zebra`, `ospfd` and `bfdd` among FRR's daemons, `bugle` and `bugled` where the environment variable of that name
+/// Finds a program: `zebra`, `ospfd`, `isisd` and `bfdd` among FRR's daemons, `bugle` and `bugled` where the environment variable of that name
 /// in capitals says or beside the running executable, all else on the search path.
 ///
 /// # Errors
 /// [`LabError::Missing`], which says what to install.
 pub fn find(program: &str) -> Result<PathBuf> {
     let (places, remedy) = match program {
-        "zebra" | "ospfd" | "bfdd" => (vec![PathBuf::from(FRR)], "apt-get install frr"),
+        "zebra" | "ospfd" | "isisd" | "bfdd" => (vec![PathBuf::from(FRR)], "apt-get install frr"),
         "vtysh" => (search_path(), "apt-get install frr"),
         "bird" | "birdc" => (search_path(), "apt-get install bird2"),
         "bugle" | "bugled" => {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
-use bugle_types::{AreaId, Mac, ParseError, Prefix, RouterId, RouterName};
+use bugle_types::{AreaId, Mac, ParseError, Prefix, RouterId, RouterName, SystemId};
 use serde::{Deserialize, Serialize};
 
 /// What can be shown.
@@ -150,8 +150,10 @@ pub struct VrfSummary {
     pub vrf: String,
     /// The kernel's routing table; `null` while the VRF device does not exist.
     pub table: Option<u32>,
-    /// The protocols that run, like `ospf`.
+    /// The protocols that run: `ospf`, `isis`.
     pub protocols: Vec<String>,
+    /// The identity in IS-IS.
+    pub system_id: Option<SystemId>,
     /// Interfaces that take part.
     pub interfaces: u64,
     /// Neighbours heard of.
@@ -171,26 +173,28 @@ pub struct VrfSummary {
 pub struct Interface {
     /// The VRF.
     pub vrf: String,
-    /// `ospf`.
+    /// `ospf` or `isis`.
     pub protocol: String,
     /// The interface's name.
     pub interface: String,
-    /// Its primary address and prefix length.
+    /// Its primary address and prefix length; in IS-IS empty if it has none but a link-local one.
     pub address: String,
     /// The OSPF area.
-    pub area: AreaId,
+    pub area: Option<AreaId>,
+    /// In IS-IS the levels it is used for: `L1`, `L2` or `L1L2`.
+    pub level: Option<String>,
     /// `point-to-point`, `broadcast` or `passive`.
     #[serde(rename = "type")]
     pub link_type: String,
-    /// The state of RFC 2328 section 9.1, like `DR` or `Point-to-point`.
+    /// The state of RFC 2328 section 9.1, like `DR` or `Point-to-point`; in IS-IS `Up` or `Passive`.
     pub state: String,
-    /// The cost.
-    pub cost: u16,
+    /// The cost; in IS-IS the metric.
+    pub cost: u32,
     /// The priority for becoming designated router.
     pub priority: u8,
     /// The Hello interval.
     pub hello_ms: u64,
-    /// The dead interval.
+    /// The dead interval; in IS-IS the holding time.
     pub dead_ms: u64,
     /// The largest IP packet.
     pub mtu: u16,
@@ -198,6 +202,8 @@ pub struct Interface {
     pub designated_router: Option<Ipv4Addr>,
     /// The backup designated router's address.
     pub backup_designated_router: Option<Ipv4Addr>,
+    /// In IS-IS the pseudonode of a LAN, by level; its system is the designated one.
+    pub lan_ids: BTreeMap<String, String>,
     /// Neighbours heard here.
     pub neighbors: u64,
     /// Packets and LSAs dropped here, by reason.
@@ -211,15 +217,24 @@ pub struct Interface {
 pub struct Neighbor {
     /// The VRF.
     pub vrf: String,
-    /// `ospf`.
+    /// `ospf` or `isis`.
     pub protocol: String,
     /// The interface on which it is heard.
     pub interface: String,
-    /// Its identity.
-    pub router_id: RouterId,
-    /// Its address.
-    pub address: IpAddr,
-    /// The state of RFC 2328 section 10.1: `Init`, `2-Way`, `ExStart`, `Exchange`, `Loading` or `Full`.
+    /// Its identity in OSPF.
+    pub router_id: Option<RouterId>,
+    /// Its identity in IS-IS.
+    pub system_id: Option<SystemId>,
+    /// The name it gives itself in IS-IS.
+    pub hostname: Option<String>,
+    /// Its address; in IS-IS the first one, of IPv4 if there is one.
+    pub address: Option<IpAddr>,
+    /// In IS-IS its link-layer address.
+    pub mac: Option<Mac>,
+    /// In IS-IS the levels of the adjacency: `L1`, `L2` or `L1L2`.
+    pub level: Option<String>,
+    /// The state of RFC 2328 section 10.1: `Init`, `2-Way`, `ExStart`, `Exchange`, `Loading` or `Full`; in IS-IS `Initializing` or
+    /// `Up`.
     pub state: String,
     /// Its priority for becoming designated router.
     pub priority: u8,
@@ -229,12 +244,14 @@ pub struct Neighbor {
     pub designated_router: Option<Ipv4Addr>,
     /// The same for the backup.
     pub backup_designated_router: Option<Ipv4Addr>,
-    /// LSAs it has that are still to be fetched.
+    /// LSAs it has that are still to be fetched; in IS-IS always 0.
     pub requested: u64,
-    /// LSAs sent to it and not yet acknowledged.
+    /// LSAs sent to it and not yet acknowledged; in IS-IS LSPs on its link.
     pub unacknowledged: u64,
     /// The state of the BFD session with it; `null` if there is none.
     pub bfd: Option<String>,
+    /// In IS-IS: given up after so long without a Hello, from now.
+    pub expires_seconds: Option<u64>,
 }
 
 /// An entry of a link-state database.
@@ -242,21 +259,29 @@ pub struct Neighbor {
 pub struct DatabaseEntry {
     /// The VRF.
     pub vrf: String,
-    /// `ospf`.
+    /// `ospf` or `isis`.
     pub protocol: String,
-    /// The area; `null` for what is flooded further, or on one link only.
+    /// The area; `null` for what is flooded further, or on one link only, and in IS-IS.
     pub area: Option<AreaId>,
-    /// `router`, `network`, `summary-network`, `summary-asbr`, `as-external`, `opaque-area`, ...
+    /// In IS-IS the level: `L1` or `L2`.
+    pub level: Option<String>,
+    /// `router`, `network`, `summary-network`, `summary-asbr`, `as-external`, `opaque-area`, ...; in IS-IS `lsp`.
     #[serde(rename = "type")]
     pub lsa_type: String,
-    /// The link state id.
-    pub id: Ipv4Addr,
-    /// Who originated it.
-    pub advertising_router: RouterId,
+    /// The link state id; in IS-IS the LSP ID like `0000.0000.0001.00-00`.
+    pub id: String,
+    /// Who originated it: a router id, or a system id.
+    pub advertising_router: RouterName,
+    /// The name that one gives itself in IS-IS.
+    pub hostname: Option<String>,
     /// The sequence number, in hexadecimal like `0x80000001`.
     pub sequence: String,
-    /// The age.
-    pub age_seconds: u16,
+    /// The age in OSPF.
+    pub age_seconds: Option<u16>,
+    /// The lifetime left in IS-IS; 0 of what is purged.
+    pub lifetime_seconds: Option<u16>,
+    /// In IS-IS what the LSP says of its system: `OL` for overload, `ATT` for attached, ...
+    pub flags: Vec<String>,
     /// The checksum, in hexadecimal like `0x1a2b`.
     pub checksum: String,
     /// The length with its header in octets.
@@ -272,11 +297,13 @@ pub struct Route {
     pub vrf: String,
     /// The destination.
     pub prefix: Prefix,
-    /// Where it comes from: `ospf`, or `host` for a host behind one of our ports.
+    /// Where it comes from: `ospf`, `isis`, or `host` for a host behind one of our ports.
     pub protocol: String,
-    /// The kind within the protocol: `intra-area`, `inter-area`, `external-1`, `external-2`; `null` for hosts.
+    /// The kind within the protocol: `intra-area`, `inter-area`, `external-1`, `external-2`; in IS-IS `level-1`, `level-2`,
+    /// `inter-area`, the same with `-external`, or `attached`; `null` for hosts.
     pub path: Option<String>,
-    /// The metric as operators know it; for `external-2` the external one.
+    /// The metric as operators know it; for `external-2` the external one. In IS-IS that of the path
+    /// and the prefix together; a host's claim counts 262144 times.
     pub metric: u32,
     /// Where packets go; several share the load. Empty: they are dropped.
     pub nexthops: Vec<RouteNexthop>,
@@ -396,10 +423,12 @@ pub struct BfdSession {
 pub struct Spf {
     /// The VRF.
     pub vrf: String,
-    /// `ospf`.
+    /// `ospf` or `isis`.
     pub protocol: String,
-    /// The area.
-    pub area: AreaId,
+    /// The area in OSPF.
+    pub area: Option<AreaId>,
+    /// The level in IS-IS: `L1` or `L2`.
+    pub level: Option<String>,
     /// The state of RFC 8405 section 5.1: `quiet`, `short-wait` or `long-wait`.
     pub state: String,
     /// When the next run is due; `null` if none is.

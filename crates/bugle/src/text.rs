@@ -90,6 +90,11 @@ fn summary(summary: &Summary, output: &mut impl Write) -> io::Result<()> {
         ["VRF", "TABLE", "PROTOCOLS", "INTERFACES", "FULL", "DATABASE", "ROUTES", "HOSTS"];
     writeln!(output, "bugled {} on {}", summary.version, summary.hostname)?;
     writeln!(output, "router id {}, up {}", summary.router_id, ago(summary.uptime_seconds))?;
+    for vrf in &summary.vrfs {
+        if let Some(system_id) = vrf.system_id {
+            writeln!(output, "system id {system_id} in VRF {}", vrf.vrf)?;
+        }
+    }
     if !summary.fib_enabled {
         writeln!(output, "routes are computed but not installed: fib.enabled is false")?;
     }
@@ -110,8 +115,9 @@ fn summary(summary: &Summary, output: &mut impl Write) -> io::Result<()> {
 }
 
 fn interfaces(interfaces: &[Interface], output: &mut impl Write) -> io::Result<()> {
-    const HEADER: [&str; 10] = [
+    const HEADER: [&str; 11] = [
         "VRF",
+        "PROTOCOL",
         "INTERFACE",
         "ADDRESS",
         "AREA",
@@ -125,14 +131,17 @@ fn interfaces(interfaces: &[Interface], output: &mut impl Write) -> io::Result<(
     let cells = interfaces.iter().map(|interface| {
         [
             interface.vrf.clone(),
+            interface.protocol.clone(),
             interface.interface.clone(),
             interface.address.clone(),
-            interface.area.to_string(),
+            or_none(
+                interface.area.map(|area| area.to_string()).or_else(|| interface.level.clone()),
+            ),
             interface.link_type.clone(),
             interface.state.clone(),
             interface.cost.to_string(),
             format!("{}/{}", millis(interface.hello_ms), millis(interface.dead_ms)),
-            or_none(interface.designated_router),
+            designated(interface),
             interface.neighbors.to_string(),
         ]
     });
@@ -149,15 +158,40 @@ fn interfaces(interfaces: &[Interface], output: &mut impl Write) -> io::Result<(
     Ok(())
 }
 
-const NEIGHBOR: [&str; 9] =
-    ["VRF", "INTERFACE", "ROUTER ID", "ADDRESS", "STATE", "SINCE", "PRIORITY", "UNACKED", "BFD"];
+/// Who is designated on a LAN.
+fn designated(interface: &Interface) -> String {
+    let lans = interface.lan_ids.iter().map(|(level, lan_id)| format!("{level} {lan_id}"));
+    let lans: Vec<_> = lans.collect();
+    if lans.is_empty() { or_none(interface.designated_router) } else { lans.join(", ") }
+}
 
-fn neighbor(neighbor: &Neighbor) -> [String; 9] {
+const NEIGHBOR: [&str; 10] = [
+    "VRF",
+    "PROTOCOL",
+    "INTERFACE",
+    "ROUTER",
+    "ADDRESS",
+    "STATE",
+    "SINCE",
+    "PRIORITY",
+    "UNACKED",
+    "BFD",
+];
+
+fn neighbor(neighbor: &Neighbor) -> [String; 10] {
+    let router = neighbor.router_id.map(|id| id.to_string());
+    let router = router.or_else(|| neighbor.system_id.map(|id| id.to_string()));
+    let router = or_none(router.map(|id| match &neighbor.hostname {
+        Some(name) => format!("{id} ({name})"),
+        None => id,
+    }));
+    let level = neighbor.level.as_ref().map_or_else(String::new, |level| format!(" {level}"));
     [
         neighbor.vrf.clone(),
+        format!("{}{level}", neighbor.protocol),
         neighbor.interface.clone(),
-        neighbor.router_id.to_string(),
-        neighbor.address.to_string(),
+        router,
+        or_none(neighbor.address),
         neighbor.state.clone(),
         ago(neighbor.since_seconds),
         neighbor.priority.to_string(),
@@ -172,12 +206,23 @@ const DATABASE: [&str; 8] =
 fn database_entry(entry: &DatabaseEntry) -> [String; 8] {
     [
         entry.vrf.clone(),
-        or_none(entry.area),
-        entry.lsa_type.clone(),
-        entry.id.to_string(),
-        entry.advertising_router.to_string(),
+        or_none(entry.area.map(|area| area.to_string()).or_else(|| entry.level.clone())),
+        [entry.lsa_type.as_str()]
+            .into_iter()
+            .chain(entry.flags.iter().map(String::as_str))
+            .collect::<Vec<_>>()
+            .join(" "),
+        entry.id.clone(),
+        match &entry.hostname {
+            Some(name) => format!("{} ({name})", entry.advertising_router),
+            None => entry.advertising_router.to_string(),
+        },
         entry.sequence.clone(),
-        entry.age_seconds.to_string(),
+        match (entry.age_seconds, entry.lifetime_seconds) {
+            (Some(age), _) => age.to_string(),
+            (None, Some(left)) => format!("{left} left"),
+            (None, None) => NONE.to_owned(),
+        },
         entry.length.to_string(),
     ]
 }
@@ -294,7 +339,7 @@ fn spf(spf: &Spf) -> [String; 11] {
     [
         spf.vrf.clone(),
         spf.protocol.clone(),
-        spf.area.to_string(),
+        or_none(spf.area.map(|area| area.to_string()).or_else(|| spf.level.clone())),
         spf.state.clone(),
         or_none(spf.due_in_us.map(|micros| format!("{:?}", Duration::from_micros(micros)))),
         spf.runs.to_string(),

@@ -39,7 +39,7 @@ pub(crate) fn find(speaker: &Speaker, now: Time, address: IpAddr, vrf: &str) -> 
     })
 }
 
-/// When LSAs about an address went out from here, and whether they took it back.
+/// When LSAs about an address went out from here, and whether they took it back. Which LSPs hold it is not known.
 pub(crate) fn flooded(journal: &Journal, address: IpAddr, vrf: &str) -> Vec<(Time, bool)> {
     journal.pick(|event| {
         let What::Ospf(bugle_ospf::Event::Originated { key, flushed, .. }) = &event.what else {
@@ -94,7 +94,10 @@ fn reasons(
             "{} is the most specific of our routes that hold it, {}",
             route.prefix,
             match route.path.as_deref() {
-                Some(path) => format!("an {path} path of OSPF with metric {}", route.metric),
+                Some(path) => {
+                    let protocol = if route.protocol == "isis" { "IS-IS" } else { "OSPF" };
+                    format!("an {path} path of {protocol} with metric {}", route.metric)
+                }
                 None => format!("a route of {} with metric {}", route.protocol, route.metric),
             }
         ),

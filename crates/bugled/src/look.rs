@@ -3,7 +3,10 @@
 //! Most topics are small and are described on the spot. Routes and database entries can be a hundred thousand: of them plain
 //! values are copied, without an allocation for each, and described by the thread that asked.
 
+mod isis;
+
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use bugle_api::Refusal;
@@ -11,6 +14,7 @@ use bugle_api::model::{
     DatabaseEntry, Host, Interface, Neighbor, Reply, Route, RouteNexthop, Spf, Summary, Topic,
     VrfSummary,
 };
+use bugle_lsdb::BackoffState;
 use bugle_mobility::{HostState, HostView};
 use bugle_ospf::database::{Scope, StoredLsa};
 use bugle_ospf::neighbor::NeighborState;
@@ -62,14 +66,22 @@ pub(crate) fn at(
         Topic::Routes => return Ok(Seen::Routes(vrfs.map(|vrf| routes(state, vrf)).collect())),
         Topic::Database => return Ok(Seen::Database(vrfs.map(|vrf| database(vrf, now)).collect())),
         Topic::Summary => Reply::Summary(summary(state, vrfs, now)),
-        Topic::Interfaces => Reply::Interfaces(vrfs.flat_map(interfaces).collect()),
+        Topic::Interfaces => Reply::Interfaces(
+            vrfs.flat_map(|vrf| interfaces(vrf).into_iter().chain(isis::interfaces(vrf))).collect(),
+        ),
         Topic::Neighbors => {
-            Reply::Neighbors(vrfs.flat_map(|vrf| neighbors(state, vrf, now)).collect())
+            let all = vrfs.flat_map(|vrf| {
+                let ospf = neighbors(state, vrf, now).into_iter();
+                ospf.chain(isis::neighbors(state, vrf, now))
+            });
+            Reply::Neighbors(all.collect())
         }
         Topic::Hosts => Reply::Hosts(
             vrfs.flat_map(|vrf| vrf.hosts().map(|view| host(vrf, &view, now))).collect(),
         ),
-        Topic::Spf => Reply::Spf(vrfs.filter_map(|vrf| spf(vrf, now)).collect()),
+        Topic::Spf => Reply::Spf(
+            vrfs.flat_map(|vrf| spf(vrf, now).into_iter().chain(isis::spf(vrf, now))).collect(),
+        ),
         // BFD has a thread of its own, and events are the journal's.
         Topic::Bfd => Reply::Bfd(Vec::new()),
         Topic::Events => Reply::Events(Vec::new()),
@@ -88,14 +100,22 @@ fn summary<'a>(
         let states: Vec<_> =
             ospf.into_iter().flat_map(|ospf| ospf.neighbors().map(|n| n.state)).collect();
         let full = states.iter().filter(|state| **state == NeighborState::Full);
+        let isis = vrf.isis();
+        let (adjacencies, up) = isis::adjacencies(vrf);
+        let circuits = isis.map_or(0, |isis| isis.circuits().count());
         VrfSummary {
             vrf: vrf.name().to_string(),
             table: vrf.table().map(|table| table.0),
-            protocols: ospf.map(|_| OSPF.to_owned()).into_iter().collect(),
-            interfaces: count(ospf.map_or(0, |ospf| ospf.interfaces().count())),
-            neighbors: count(states.len()),
-            neighbors_full: count(full.count()),
-            database: count(ospf.map_or(0, |ospf| ospf.database_len())),
+            protocols: [ospf.map(|_| OSPF), isis.map(|_| isis::ISIS)]
+                .into_iter()
+                .flatten()
+                .map(str::to_owned)
+                .collect(),
+            system_id: isis.map(|isis| isis.system_id()),
+            interfaces: count(ospf.map_or(0, |ospf| ospf.interfaces().count()) + circuits),
+            neighbors: count(states.len() + adjacencies),
+            neighbors_full: count(full.count() + up),
+            database: count(ospf.map_or(0, |ospf| ospf.database_len()) + isis::database_len(vrf)),
             routes: count(vrf.routes().count()),
             hosts: count(vrf.hosts().count()),
         }
@@ -121,7 +141,8 @@ fn interfaces(vrf: &VrfState<'_>) -> Vec<Interface> {
             protocol: OSPF.to_owned(),
             interface: config.name.clone(),
             address: format!("{}/{}", config.address, config.prefix_length),
-            area,
+            area: Some(area),
+            level: None,
             link_type: match config.network_type {
                 NetworkType::PointToPoint => "point-to-point",
                 NetworkType::Broadcast => "broadcast",
@@ -129,13 +150,14 @@ fn interfaces(vrf: &VrfState<'_>) -> Vec<Interface> {
             }
             .to_owned(),
             state: interface.state.to_string(),
-            cost: config.cost,
+            cost: config.cost.into(),
             priority: config.priority,
             hello_ms: millis(config.hello),
             dead_ms: millis(config.dead),
             mtu: config.mtu,
             designated_router: set(interface.dr),
             backup_designated_router: set(interface.bdr),
+            lan_ids: BTreeMap::new(),
             neighbors: count(heard(ifindex)),
             drops: interface.drops.iter().map(|(why, n)| ((*why).to_owned(), *n)).collect(),
             mismatches: interface
@@ -154,8 +176,12 @@ fn neighbors(state: State<'_>, vrf: &VrfState<'_>, now: Time) -> Vec<Neighbor> {
         vrf: vrf.name().to_string(),
         protocol: OSPF.to_owned(),
         interface: state.interface_name(neighbor.id.ifindex),
-        router_id: neighbor.router_id,
-        address: neighbor.address.into(),
+        router_id: Some(neighbor.router_id),
+        system_id: None,
+        hostname: None,
+        address: Some(neighbor.address.into()),
+        mac: None,
+        level: None,
         state: neighbor.state.to_string(),
         priority: neighbor.priority,
         since_seconds: now.since(neighbor.since).as_secs(),
@@ -164,6 +190,7 @@ fn neighbors(state: State<'_>, vrf: &VrfState<'_>, now: Time) -> Vec<Neighbor> {
         requested: count(neighbor.request_count()),
         unacknowledged: count(neighbor.retransmit_count()),
         bfd: vrf.bfd_state(neighbor.id.ifindex, neighbor.address).map(|state| state.to_string()),
+        expires_seconds: None,
     });
     described.collect()
 }
@@ -194,20 +221,15 @@ pub(crate) fn waits_for(view: &HostView<'_>) -> Option<String> {
 }
 
 fn spf(vrf: &VrfState<'_>, now: Time) -> Option<Spf> {
-    use bugle_lsdb::BackoffState;
     let ospf = vrf.ospf()?;
     let (last, counts) = (ospf.routing().last_run(), ospf.routing().spf_counts());
     let coverage = ospf.routing().coverage();
     Some(Spf {
         vrf: vrf.name().to_string(),
         protocol: OSPF.to_owned(),
-        area: ospf.config().area,
-        state: match ospf.backoff() {
-            BackoffState::Quiet => "quiet",
-            BackoffState::ShortWait => "short-wait",
-            BackoffState::LongWait => "long-wait",
-        }
-        .to_owned(),
+        area: Some(ospf.config().area),
+        level: None,
+        state: backoff(ospf.backoff()).to_owned(),
         due_in_us: vrf.spf_due().map(|due| micros(due.since(now))),
         runs: ospf.stats().spf_runs,
         runs_incremental: counts.incremental,
@@ -227,6 +249,48 @@ fn spf(vrf: &VrfState<'_>, now: Time) -> Option<Spf> {
     })
 }
 
+const fn backoff(state: BackoffState) -> &'static str {
+    match state {
+        BackoffState::Quiet => "quiet",
+        BackoffState::ShortWait => "short-wait",
+        BackoffState::LongWait => "long-wait",
+    }
+}
+
+/// The kind of path that a protocol has.
+#[derive(Clone, Copy)]
+enum Path {
+    Ospf(PathType),
+    Isis(bugle_isis::PathType),
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ospf(path) => path.fmt(f),
+            Self::Isis(path) => path.fmt(f),
+        }
+    }
+}
+
+/// What a protocol says of a route.
+#[derive(Clone, Copy)]
+struct Detail {
+    path: Path,
+    protects: Option<Protection>,
+}
+
+impl Detail {
+    fn ospf(route: &bugle_ospf::Route) -> Self {
+        let protects = route.backup.map(|backup| backup.protects);
+        Self { path: Path::Ospf(route.path), protects }
+    }
+
+    fn isis(route: &bugle_isis::Route) -> Self {
+        Self { path: Path::Isis(route.path), protects: None }
+    }
+}
+
 /// The routes of a VRF as plain values.
 pub(crate) struct RouteTable {
     vrf: String,
@@ -239,7 +303,7 @@ pub(crate) struct RouteTable {
 struct RouteRow {
     prefix: Prefix,
     protocol: Protocol,
-    path: Option<PathType>,
+    path: Option<Path>,
     backup: Option<Nexthop>,
     protects: Option<Protection>,
     metric: u32,
@@ -253,14 +317,8 @@ impl RouteTable {
         Self { vrf, rows: Vec::new(), nexthops: Vec::new(), names: BTreeMap::new() }
     }
 
-    /// Adds a route, of which `detail` is what OSPF says.
-    fn push(
-        &mut self,
-        state: State<'_>,
-        route: &SelectedRoute<'_>,
-        detail: Option<&bugle_ospf::Route>,
-    ) {
-        let detail = detail.filter(|_| route.protocol == Protocol::Ospf);
+    /// Adds a route, of which `detail` is what its protocol says.
+    fn push(&mut self, state: State<'_>, route: &SelectedRoute<'_>, detail: Option<Detail>) {
         for nexthop in route.nexthops.iter().chain(route.backup.as_ref()) {
             let ifindex = nexthop.ifindex;
             self.names.entry(ifindex).or_insert_with(|| state.interface_name(ifindex));
@@ -271,7 +329,7 @@ impl RouteTable {
             protocol: route.protocol,
             path: detail.map(|detail| detail.path),
             backup: route.backup,
-            protects: detail.and_then(|detail| detail.backup).map(|backup| backup.protects),
+            protects: detail.and_then(|detail| detail.protects),
             metric: route.metric,
             installed: route.installed,
             nexthops: route.nexthops.len(),
@@ -308,13 +366,24 @@ impl RouteTable {
 
 fn routes(state: State<'_>, vrf: &VrfState<'_>) -> RouteTable {
     let mut table = RouteTable::new(vrf);
-    let ospf = vrf.ospf();
-    // Both come in the order of prefixes, so one pass finds the details.
-    let mut details = ospf.iter().flat_map(|ospf| ospf.routing().routes()).peekable();
+    let (ospf, isis) = (vrf.ospf(), vrf.isis());
+    // All come in the order of prefixes, so one pass finds the details.
+    let mut of_ospf = ospf.iter().flat_map(|ospf| ospf.routing().routes()).peekable();
+    let mut of_isis = isis.iter().flat_map(bugle_isis::State::routes).peekable();
     for route in vrf.routes() {
-        while details.next_if(|(prefix, _)| *prefix < route.prefix).is_some() {}
-        let detail = details.peek().filter(|(prefix, _)| *prefix == route.prefix);
-        table.push(state, &route, detail.map(|(_, detail)| *detail));
+        while of_ospf.next_if(|(prefix, _)| *prefix < route.prefix).is_some() {}
+        while of_isis.next_if(|(prefix, _)| *prefix < route.prefix).is_some() {}
+        let here = |prefix: Prefix| prefix == route.prefix;
+        let detail = match route.protocol {
+            Protocol::Host => None,
+            Protocol::Ospf => {
+                of_ospf.peek().filter(|(prefix, _)| here(*prefix)).map(|(_, r)| Detail::ospf(r))
+            }
+            Protocol::Isis => {
+                of_isis.peek().filter(|(prefix, _)| here(*prefix)).map(|(_, r)| Detail::isis(r))
+            }
+        };
+        table.push(state, &route, detail);
     }
     table
 }
@@ -326,7 +395,13 @@ pub(crate) fn route(
     route: &SelectedRoute<'_>,
 ) -> Option<Route> {
     let mut table = RouteTable::new(vrf);
-    table.push(state, route, vrf.ospf().and_then(|ospf| ospf.routing().route(route.prefix)));
+    let prefix = route.prefix;
+    let detail = match route.protocol {
+        Protocol::Host => None,
+        Protocol::Ospf => vrf.ospf().and_then(|o| o.routing().route(prefix).map(Detail::ospf)),
+        Protocol::Isis => vrf.isis().and_then(|isis| isis.route(prefix).map(Detail::isis)),
+    };
+    table.push(state, route, detail);
     table.describe().pop()
 }
 
@@ -335,26 +410,34 @@ pub(crate) struct Database {
     vrf: String,
     now: Time,
     entries: Vec<(Scope, StoredLsa)>,
+    lsps: Vec<isis::Row>,
 }
 
 impl Database {
     fn describe(&self) -> impl Iterator<Item = DatabaseEntry> + use<'_> {
-        self.entries.iter().map(|(scope, lsa)| {
+        let lsas = self.entries.iter().map(|(scope, lsa)| {
             let header = lsa.header(self.now);
+            // The first two octets are the age.
+            let octets = lsa.bytes().iter().copied().skip(2);
             DatabaseEntry {
                 vrf: self.vrf.clone(),
                 protocol: OSPF.to_owned(),
                 area: area(*scope),
+                level: None,
                 lsa_type: header.key.ls_type.to_string(),
-                id: header.key.link_state_id,
-                advertising_router: header.key.advertising_router,
+                id: header.key.link_state_id.to_string(),
+                advertising_router: header.key.advertising_router.into(),
+                hostname: None,
                 sequence: header.sequence.to_string(),
-                age_seconds: header.age,
+                age_seconds: Some(header.age),
+                lifetime_seconds: None,
+                flags: Vec::new(),
                 checksum: format!("{:#06x}", header.checksum),
                 length: header.length,
-                lsa: hexadecimal(header.age, lsa.bytes()),
+                lsa: hexadecimal(header.age.to_be_bytes().into_iter().chain(octets)),
             }
-        })
+        });
+        lsas.chain(self.lsps.iter().map(|row| row.describe(&self.vrf)))
     }
 }
 
@@ -365,18 +448,14 @@ fn database(vrf: &VrfState<'_>, now: Time) -> Database {
         .flat_map(bugle_ospf::State::database)
         .map(|(key, stored)| (key.scope, stored.clone()))
         .collect();
-    Database { vrf: vrf.name().to_string(), now, entries }
+    Database { vrf: vrf.name().to_string(), now, entries, lsps: isis::database(vrf, now) }
 }
 
-/// An LSA's octets, of which the first two are its age.
-fn hexadecimal(age: u16, octets: &[u8]) -> String {
-    let aged = age.to_be_bytes().into_iter().chain(octets.iter().copied().skip(2));
-    let mut text = String::with_capacity(2 * octets.len());
-    for octet in aged {
-        let digits = [octet >> 4, octet & 15].map(|digit| char::from_digit(digit.into(), 16));
-        text.extend(digits.into_iter().flatten());
-    }
-    text
+fn hexadecimal(octets: impl Iterator<Item = u8>) -> String {
+    let digits = octets
+        .flat_map(|octet| [octet >> 4, octet & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16));
+    digits.collect()
 }
 
 fn area(scope: Scope) -> Option<AreaId> {

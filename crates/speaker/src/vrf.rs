@@ -62,8 +62,6 @@ pub(crate) struct Vrf {
     pub(crate) isis: Option<Isis>,
     /// What IS-IS runs on.
     pub(crate) circuits: BTreeMap<IfIndex, CircuitConfig>,
-    /// What others advertise in IS-IS, of what is watched.
-    isis_rivals: BTreeMap<Prefix, bugle_isis::Rival>,
     pub(crate) mobility: Mobility,
     hosts_config: Option<mobility::HostsConfig>,
     infrastructure: BTreeSet<IpAddr>,
@@ -105,7 +103,6 @@ impl Vrf {
             interfaces: BTreeMap::new(),
             isis: None,
             circuits: BTreeMap::new(),
-            isis_rivals: BTreeMap::new(),
             mobility: Mobility::new(),
             hosts_config: None,
             infrastructure: BTreeSet::new(),
@@ -356,7 +353,8 @@ impl Vrf {
             (Some(ospf), IpAddr::V4(v4)) => ospf.state().routing().rival(v4).map(others),
             _ => None,
         };
-        let isis = self.isis_rivals.get(&Prefix::host(address)).copied().map(isis::others);
+        let isis = self.isis.as_ref().and_then(|isis| isis.state().rival(Prefix::host(address)));
+        let isis = isis.map(isis::others);
         let count = ospf.into_iter().chain(isis).map(|others| others.count).max()?;
         let best = ospf.into_iter().chain(isis).min_by_key(|others| others.metric)?;
         Some(mobility::Others { count, ..best })
@@ -414,7 +412,7 @@ impl Vrf {
     /// advertises what.
     fn in_step(&self) -> bool {
         use bugle_ospf::neighbor::NeighborState as S;
-        if self.isis.is_some() && !self.isis_in_step() {
+        if self.isis.as_ref().is_some_and(|isis| !isis.state().in_step()) {
             return false;
         }
         let Some(ospf) = &self.ospf else { return true };

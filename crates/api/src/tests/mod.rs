@@ -105,8 +105,12 @@ fn neighbor() -> Neighbor {
         vrf: "default".to_owned(),
         protocol: "ospf".to_owned(),
         interface: "eth0".to_owned(),
-        router_id: "192.0.2.2".parse().unwrap(),
-        address: "198.51.100.2".parse().unwrap(),
+        router_id: "192.0.2.2".parse().ok(),
+        system_id: None,
+        hostname: None,
+        address: "198.51.100.2".parse().ok(),
+        mac: None,
+        level: None,
         state: "Full".to_owned(),
         priority: 1,
         since_seconds: 5,
@@ -115,6 +119,7 @@ fn neighbor() -> Neighbor {
         requested: 0,
         unacknowledged: 0,
         bfd: None,
+        expires_seconds: None,
     }
 }
 
@@ -274,7 +279,7 @@ async fn routes_have_the_promised_fields() {
     let json = bench.client().show(Topic::Routes, None).await.unwrap();
     insta::assert_snapshot!(json, @r#"[{"vrf":"default","prefix":"10.100.0.9/32","protocol":"ospf","path":"external-2","metric":10000,"nexthops":[{"gateway":"192.0.2.2","interface":"eth0"}],"backup":null,"protects":null,"installed":true}]"#);
     let json = bench.client().show(Topic::Neighbors, None).await.unwrap();
-    insta::assert_snapshot!(json, @r#"[{"vrf":"default","protocol":"ospf","interface":"eth0","router_id":"192.0.2.2","address":"198.51.100.2","state":"Full","priority":1,"since_seconds":5,"designated_router":null,"backup_designated_router":null,"requested":0,"unacknowledged":0}]"#);
+    insta::assert_snapshot!(json, @r#"[{"vrf":"default","protocol":"ospf","interface":"eth0","router_id":"192.0.2.2","system_id":null,"hostname":null,"address":"198.51.100.2","mac":null,"level":null,"state":"Full","priority":1,"since_seconds":5,"designated_router":null,"backup_designated_router":null,"requested":0,"unacknowledged":0,"bfd":null,"expires_seconds":null}]"#);
 }
 
 #[tokio::test]

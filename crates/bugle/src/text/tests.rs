@@ -53,7 +53,8 @@ fn a_summary_is_a_few_lines_and_a_table_of_vrfs() {
     let vrf = VrfSummary {
         vrf: "default".to_owned(),
         table: Some(254),
-        protocols: vec!["ospf".to_owned()],
+        protocols: vec!["ospf".to_owned(), "isis".to_owned()],
+        system_id: "0000.0000.0001".parse().ok(),
         interfaces: 2,
         neighbors: 2,
         neighbors_full: 1,
@@ -61,8 +62,13 @@ fn a_summary_is_a_few_lines_and_a_table_of_vrfs() {
         routes: 1000,
         hosts: 40,
     };
-    let red =
-        VrfSummary { vrf: "red".to_owned(), table: None, protocols: Vec::new(), ..vrf.clone() };
+    let red = VrfSummary {
+        vrf: "red".to_owned(),
+        table: None,
+        protocols: Vec::new(),
+        system_id: None,
+        ..vrf.clone()
+    };
     insta::assert_snapshot!(shown(&Reply::Summary(Summary {
         version: "0.1.0".to_owned(),
         hostname: "hv-a".to_owned(),
@@ -75,12 +81,13 @@ fn a_summary_is_a_few_lines_and_a_table_of_vrfs() {
 
 #[test]
 fn interfaces_tell_what_keeps_adjacencies_from_forming() {
-    insta::assert_snapshot!(shown(&Reply::Interfaces(vec![Interface {
+    let ospf = Interface {
         vrf: "default".to_owned(),
         protocol: "ospf".to_owned(),
         interface: "eth0".to_owned(),
         address: "198.51.100.1/24".to_owned(),
-        area: "0.0.0.0".parse().unwrap(),
+        area: "0.0.0.0".parse().ok(),
+        level: None,
         link_type: "broadcast".to_owned(),
         state: "DR".to_owned(),
         cost: 10,
@@ -90,23 +97,42 @@ fn interfaces_tell_what_keeps_adjacencies_from_forming() {
         mtu: 1500,
         designated_router: "198.51.100.1".parse().ok(),
         backup_designated_router: None,
+        lan_ids: BTreeMap::new(),
         neighbors: 1,
         drops: BTreeMap::from([("checksum".to_owned(), 3)]),
         mismatches: BTreeMap::from([(
             "198.51.100.3".to_owned(),
             "hello interval: ours 1 s, theirs 10 s".to_owned(),
         )]),
-    }])));
+    };
+    let isis = Interface {
+        protocol: "isis".to_owned(),
+        area: None,
+        level: Some("L1L2".to_owned()),
+        state: "Up".to_owned(),
+        designated_router: None,
+        lan_ids: ["L1", "L2"]
+            .map(|level| (level.to_owned(), "0000.0000.0001.02".to_owned()))
+            .into(),
+        drops: BTreeMap::new(),
+        mismatches: BTreeMap::new(),
+        ..ospf.clone()
+    };
+    insta::assert_snapshot!(shown(&Reply::Interfaces(vec![ospf, isis])));
 }
 
 #[test]
 fn neighbors_database_and_spf_are_tables() {
-    insta::assert_snapshot!(shown(&Reply::Neighbors(vec![Neighbor {
+    let ospf = Neighbor {
         vrf: "default".to_owned(),
         protocol: "ospf".to_owned(),
         interface: "eth0".to_owned(),
-        router_id: "192.0.2.2".parse().unwrap(),
-        address: "198.51.100.2".parse().unwrap(),
+        router_id: "192.0.2.2".parse().ok(),
+        system_id: None,
+        hostname: None,
+        address: "198.51.100.2".parse().ok(),
+        mac: None,
+        level: None,
         state: "Full".to_owned(),
         priority: 1,
         since_seconds: 4210,
@@ -115,24 +141,56 @@ fn neighbors_database_and_spf_are_tables() {
         requested: 0,
         unacknowledged: 0,
         bfd: Some("Up".to_owned()),
-    }])));
-    insta::assert_snapshot!(shown(&Reply::Database(vec![DatabaseEntry {
+        expires_seconds: None,
+    };
+    let isis = Neighbor {
+        protocol: "isis".to_owned(),
+        router_id: None,
+        system_id: "0000.0000.0002".parse().ok(),
+        hostname: Some("leaf-2".to_owned()),
+        mac: "52:54:00:00:00:02".parse().ok(),
+        level: Some("L2".to_owned()),
+        state: "Up".to_owned(),
+        expires_seconds: Some(3),
+        ..ospf.clone()
+    };
+    insta::assert_snapshot!(shown(&Reply::Neighbors(vec![ospf, isis])));
+    let lsa = DatabaseEntry {
         vrf: "default".to_owned(),
         protocol: "ospf".to_owned(),
         area: None,
+        level: None,
         lsa_type: "as-external".to_owned(),
-        id: "10.100.0.9".parse().unwrap(),
+        id: "10.100.0.9".to_owned(),
         advertising_router: "192.0.2.2".parse().unwrap(),
+        hostname: None,
         sequence: "0x80000001".to_owned(),
-        age_seconds: 17,
+        age_seconds: Some(17),
+        lifetime_seconds: None,
+        flags: Vec::new(),
         checksum: "0x1a2b".to_owned(),
         length: 36,
         lsa: "0011020a".to_owned(),
-    }])));
+    };
+    let lsp = DatabaseEntry {
+        protocol: "isis".to_owned(),
+        level: Some("L2".to_owned()),
+        lsa_type: "lsp".to_owned(),
+        id: "0000.0000.0002.00-00".to_owned(),
+        advertising_router: "0000.0000.0002".parse().unwrap(),
+        hostname: Some("leaf-2".to_owned()),
+        sequence: "0x00000007".to_owned(),
+        age_seconds: None,
+        lifetime_seconds: Some(65_000),
+        flags: vec!["OL".to_owned()],
+        ..lsa.clone()
+    };
+    insta::assert_snapshot!(shown(&Reply::Database(vec![lsa, lsp])));
     insta::assert_snapshot!(shown(&Reply::Spf(vec![Spf {
         vrf: "default".to_owned(),
         protocol: "ospf".to_owned(),
-        area: "0.0.0.0".parse().unwrap(),
+        area: "0.0.0.0".parse().ok(),
+        level: None,
         state: "quiet".to_owned(),
         due_in_us: Some(9800),
         runs: 12,

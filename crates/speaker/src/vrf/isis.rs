@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use bugle_isis::{
-    self as isis, AdjacencyState, AttachedConfig, Auth, CircuitConfig, CircuitKind,
-    GenerationConfig, HostRoute, Ipv6Topology, Isis, Leak, Padding,
+    self as isis, AttachedConfig, Auth, CircuitConfig, CircuitKind, GenerationConfig, HostRoute,
+    Ipv6Topology, Isis, Leak, Padding,
 };
 use bugle_mobility as mobility;
 use bugle_rib::{self as rib, Protocol, RouteChange};
@@ -85,7 +85,6 @@ impl Vrf {
     /// go.
     pub(crate) fn end_isis(&mut self, cx: &mut Context<'_>) {
         let Some(mut isis) = self.isis.take() else { return };
-        self.isis_rivals.clear();
         isis.handle(cx.now, isis::Input::Shutdown);
         while let Some(output) = isis.poll_output() {
             self.on_isis_output(cx, output);
@@ -141,12 +140,6 @@ impl Vrf {
         any
     }
 
-    /// Whether some neighbour's database has been copied.
-    pub(super) fn isis_in_step(&self) -> bool {
-        let mut adjacencies = self.isis.iter().flat_map(|isis| isis.state().adjacencies());
-        adjacencies.any(|adjacency| adjacency.state == AdjacencyState::Up)
-    }
-
     fn on_isis_output(&mut self, cx: &mut Context<'_>, output: isis::Output) {
         match output {
             isis::Output::Send { ifindex, destination, bytes } => {
@@ -172,11 +165,7 @@ impl Vrf {
                 cx.rib
                     .handle(cx.now, rib::Input::Routes { vrf, protocol: Protocol::Isis, changes });
             }
-            isis::Output::Rival(prefix, rival) => {
-                match rival {
-                    Some(rival) => self.isis_rivals.insert(prefix, rival),
-                    None => self.isis_rivals.remove(&prefix),
-                };
+            isis::Output::Rival(prefix, _) => {
                 if self.settle.is_none() {
                     self.answer(cx.now, prefix);
                 }

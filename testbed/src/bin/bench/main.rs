@@ -3,6 +3,7 @@
 //! | Module | Measures |
 //! |---|---|
 //! | `host` | a host route added and deleted, until the kernel one hop away has it |
+//! | `isis` | the same with IS-IS, for both families, and a second host right after the first |
 //! | `load` | many external routes from a neighbour, until all are in the kernel; memory and processor time |
 //! | `chain` | a host route through a chain of routers |
 //! | `spf` | a change of topology, in processor time |
@@ -14,6 +15,7 @@ mod chain;
 mod failover;
 mod host;
 mod idle;
+mod isis;
 mod load;
 mod spf;
 
@@ -42,6 +44,12 @@ enum Benchmark {
     Host {
         /// How many host routes.
         #[arg(long, default_value_t = 20, value_parser = value_parser!(u8).range(1..))]
+        count: u8,
+    },
+    /// Host routes of both families in IS-IS: until the kernel of the next router has them.
+    Isis {
+        /// How many of each.
+        #[arg(long, default_value_t = 10, value_parser = value_parser!(u8).range(1..))]
         count: u8,
     },
     /// External routes from a neighbour: until all are in the kernel.
@@ -120,6 +128,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     tools::require(makes.iter().flat_map(|make| make.programs()).copied().chain(["ip"]))?;
     match arguments.benchmark {
         Some(Benchmark::Host { count }) => host::run(&makes, count),
+        Some(Benchmark::Isis { count }) => isis::run(&makes, count),
         Some(Benchmark::Load { routes: Some(routes) }) => load::run(&makes, &[routes]),
         Some(Benchmark::Load { routes: None }) => load::run(&makes, &LOADS),
         Some(Benchmark::Chain { routers, count }) => chain::run(&makes, routers, count),
@@ -138,6 +147,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         Some(Benchmark::Idle { seconds }) => idle::run(&makes, seconds),
         None => {
             host::run(&makes, 20)?;
+            isis::run(&makes, 10)?;
             load::run(&makes, &LOADS)?;
             chain::run(&makes, 20, 10)?;
             spf::run(&makes, &SIZES, 10)?;
