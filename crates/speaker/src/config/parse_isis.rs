@@ -146,7 +146,10 @@ fn interface(mut table: Table<'_>, levels: CircuitType) -> Option<(IsisInterface
     let retransmit = Duration::from_millis(50)..=HOUR;
     table.read("retransmit", &mut interface.retransmit, |value| value.duration(retransmit));
     table.read("auth", &mut interface.auth, keys);
-    table.later("bfd", "BFD comes in a later release; remove the key and rely on hold-multiplier");
+    table.later(
+        "bfd",
+        "BFD for IS-IS comes in a later release; remove the key and rely on hold-multiplier",
+    );
     table.finish();
     name.map(|(_, place)| (interface, place))
 }
