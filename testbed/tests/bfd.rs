@@ -108,6 +108,8 @@ fn a_silent_failure_is_found_out_by_bfd_with_frr() -> Result<()> {
             .iter()
             .all(|step| steps.contains(step))
     })?;
+    let explained = bugled.show(&format!("explain {}", pair.remote()))?;
+    assert_eq!(explained["repair"].as_array().map(Vec::len), Some(6), "{explained}");
     pair.lan.mend(1)?;
     pair.wait_up(&bugled)
 }
@@ -217,12 +219,13 @@ fn nothing_is_left_over_when_paths_flap_and_interfaces_are_renamed() -> Result<(
     VM.place(&pair.lab, &pair.theirs, TAP)?;
     RouteEditor::new(&pair.theirs, TAP)?.add(VM.address)?;
     let _frr = Frr::start(&pair.lab, &pair.theirs, &Pair::theirs(20))?;
-    let config = Pair::config(20).replace("\"eth0\"", "\"???0\"");
+    let config =
+        Pair::config(20).replace("\"eth0\"", "\"???0\"") + "[link-damping]\ninitial = \"0s\"\n";
     let mut bugled = Bugled::start(&pair.lab, &pair.ours, &config)?;
     pair.wait_up(&bugled)?;
     wait_for_gateways(&pair.lab, &pair.ours, VM.address, &[pair.remote()])?;
     let before = pair.possessions(&bugled)?;
-    for _ in 0..FLAPS {
+    for _ in 0..flaps() {
         pair.lan.cut(1)?;
         pair.lab.wait_for(SOON, "the adjacency to end", || full(&bugled) == 0)?;
         pair.lan.mend(1)?;
@@ -244,8 +247,44 @@ fn nothing_is_left_over_when_paths_flap_and_interfaces_are_renamed() -> Result<(
     Ok(())
 }
 
-/// Paths flap so often in a test.
-const FLAPS: usize = 4;
+/// Paths flap so often in a test, unless `BUGLE_FLAPS` says otherwise.
+fn flaps() -> usize {
+    std::env::var("BUGLE_FLAPS").ok().and_then(|text| text.parse().ok()).unwrap_or(4)
+}
+
+#[test]
+fn what_flaps_is_held_down_and_shown_so() -> Result<()> {
+    let Some(pair) = Pair::new("bfdheld")? else { return Ok(()) };
+    let _frr = Frr::start(&pair.lab, &pair.theirs, &Pair::theirs(20))?;
+    let damping = "[link-damping]\nafter = 1\ninitial = \"2s\"\n";
+    let bugled = Bugled::start(&pair.lab, &pair.ours, &(Pair::config(20) + damping))?;
+    pair.wait_up(&bugled)?;
+    for held in [0, 1] {
+        pair.lan.cut(1)?;
+        pair.lab.wait_for(SOON, "the adjacency to end", || full(&bugled) == 0)?;
+        pair.lan.mend(1)?;
+        wait_for_entry(&pair.lab, &bugled, "show interfaces", "a hold", |interface| {
+            interface["held_neighbors"].as_object().is_some_and(|all| all.len() == held)
+        })?;
+        pair.wait_up(&bugled)?;
+    }
+    wait_for_entry(&pair.lab, &bugled, "show neighbors", "flaps", |n| n["flaps"] == 2)?;
+    assert_eq!(
+        (events(&bugled, "link-held").len(), events(&bugled, "link-released").len()),
+        (1, 1)
+    );
+    // The link's carrier is another matter.
+    for _ in 0..2 {
+        pair.lab.wait_for(SOON, "the adjacency", || full(&bugled) == 1)?;
+        pair.lan.unplug(0)?;
+        pair.lab.wait_for(SOON, "the adjacency to end", || full(&bugled) == 0)?;
+        pair.lan.plug(0)?;
+    }
+    wait_for_entry(&pair.lab, &bugled, "show interfaces", "a held link", |interface| {
+        interface["state"] == "Held" && interface["held_seconds"].is_u64()
+    })?;
+    pair.wait_up(&bugled)
+}
 
 #[test]
 fn a_session_of_three_times_10_ms_survives_busy_loops_floods_of_requests_and_of_changes()

@@ -210,6 +210,12 @@ pub struct Interface {
     pub drops: BTreeMap<String, u64>,
     /// Neighbours configured differently, which keeps adjacencies from forming: what differs, by their address.
     pub mismatches: BTreeMap<String, String>,
+    /// How often the link has lost its carrier without a quiet time between two losses.
+    pub flaps: u64,
+    /// It flaps, and is held down for so long from now.
+    pub held_seconds: Option<u64>,
+    /// Neighbours that are not listened to because the path to them flaps: for how many seconds, by their address.
+    pub held_neighbors: BTreeMap<String, u64>,
 }
 
 /// A neighbour.
@@ -252,6 +258,8 @@ pub struct Neighbor {
     pub bfd: Option<String>,
     /// In IS-IS: given up after so long without a Hello, from now.
     pub expires_seconds: Option<u64>,
+    /// How often the path to it has failed without a quiet time between two failures.
+    pub flaps: u64,
 }
 
 /// An entry of a link-state database.
@@ -494,9 +502,11 @@ pub struct Explanation {
     pub reasons: Vec<String>,
     /// The host's last move as seen from here, step by step.
     pub timeline: Vec<Step>,
+    /// The last repair of a failure in this VRF, step by step.
+    pub repair: Vec<Step>,
 }
 
-/// A step of a host's move.
+/// A step of a host's move, or of a repair.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Step {
     /// What was done, like `claimed` or `advertised`.

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bugle_api::model::{
     BfdSession, DatabaseEntry, Event, Explanation, Host, Interface, Neighbor, Reply, Route,
-    RouteNexthop, Spf, Summary,
+    RouteNexthop, Spf, Step, Summary,
 };
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
@@ -31,7 +31,7 @@ pub(crate) fn reply(reply: &Reply, output: &mut impl Write) -> io::Result<()> {
 
 /// The answer to `explain`.
 pub(crate) fn explanation(explanation: &Explanation, output: &mut impl Write) -> io::Result<()> {
-    let Explanation { vrf, address, route, host, reasons, timeline } = explanation;
+    let Explanation { vrf, address, route, host, reasons, timeline, repair } = explanation;
     writeln!(output, "{address} in VRF {vrf}")?;
     match route {
         None => writeln!(output, "  no route of ours")?,
@@ -67,10 +67,15 @@ pub(crate) fn explanation(explanation: &Explanation, output: &mut impl Write) ->
     for reason in reasons {
         writeln!(output, "  because {reason}")?;
     }
-    if !timeline.is_empty() {
-        writeln!(output, "  last move:")?;
+    steps("last move", timeline, output)?;
+    steps("last repair", repair, output)
+}
+
+fn steps(of: &str, steps: &[Step], output: &mut impl Write) -> io::Result<()> {
+    if !steps.is_empty() {
+        writeln!(output, "  {of}:")?;
     }
-    for step in timeline {
+    for step in steps {
         let after = Duration::from_micros(step.after_us);
         writeln!(output, "    {}  +{after:?}  {}", utc(step.time_us), step.step)?;
     }
@@ -150,6 +155,14 @@ fn interfaces(interfaces: &[Interface], output: &mut impl Write) -> io::Result<(
         for (address, mismatch) in &interface.mismatches {
             let name = &interface.interface;
             writeln!(output, "{name}: no adjacency with {address}: {mismatch}")?;
+        }
+        if let Some(seconds) = interface.held_seconds {
+            let (name, flaps) = (&interface.interface, interface.flaps);
+            writeln!(output, "{name}: flaps ({flaps} times): held down for {}", ago(seconds))?;
+        }
+        for (address, seconds) in &interface.held_neighbors {
+            let name = &interface.interface;
+            writeln!(output, "{name}: path to {address} flaps: held down for {}", ago(*seconds))?;
         }
         for (reason, count) in &interface.drops {
             writeln!(output, "{}: dropped {count}: {reason}", interface.interface)?;

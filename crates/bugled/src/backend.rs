@@ -90,7 +90,11 @@ impl Backend for Daemon {
         let found = self.look(move |speaker, now| explain::find(speaker, now, address, &asked));
         let found = found.await?.ok_or_else(|| Refusal::UnknownVrf(name.clone()))?;
         let journal = &self.journal;
-        Ok(found.describe(&explain::flooded(journal, address, &name), self.wall))
+        Ok(found.describe(
+            &explain::flooded(journal, address, &name),
+            explain::repaired(journal, &name),
+            self.wall,
+        ))
     }
 
     async fn add_host(&self, host: HostAdd) -> Result<(), Refusal> {

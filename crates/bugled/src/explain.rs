@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use bugle_api::model::{Explanation, Host, Route, Step};
 use bugle_mobility::{HostView, Others, Timeline};
 use bugle_rib::Protocol;
-use bugle_speaker::{Speaker, VrfState, What};
+use bugle_speaker::{RepairStep, Speaker, VrfState, What};
 use bugle_types::Time;
 use bugle_wire::ospf::LsaType;
 
@@ -52,12 +52,31 @@ pub(crate) fn flooded(journal: &Journal, address: IpAddr, vrf: &str) -> Vec<(Tim
     })
 }
 
+/// The last repair in a VRF, step by step.
+pub(crate) fn repaired(journal: &Journal, vrf: &str) -> Vec<(Time, String)> {
+    let steps = journal.pick(|event| match &event.what {
+        What::Repair(repair) if event.vrf.as_deref() == Some(vrf) => {
+            Some((repair.step, event.time, event.to_string()))
+        }
+        _ => None,
+    });
+    let last = steps.iter().rposition(|(step, ..)| *step == RepairStep::Detected);
+    let steps = steps.into_iter().skip(last.unwrap_or_default());
+    steps.map(|(_, time, text)| (time, text)).collect()
+}
+
 impl Found {
     /// The explanation, with what was `flooded`.
-    pub(crate) fn describe(self, flooded: &[(Time, bool)], wall: Wall) -> Explanation {
+    pub(crate) fn describe(
+        self,
+        flooded: &[(Time, bool)],
+        repair: Vec<(Time, String)>,
+        wall: Wall,
+    ) -> Explanation {
         let Self { vrf, address, route, host, reasons, timeline } = self;
         let timeline = steps(timeline, flooded, wall);
-        Explanation { vrf, address, route, host, reasons, timeline }
+        let repair = dated(repair, wall);
+        Explanation { vrf, address, route, host, reasons, timeline, repair }
     }
 }
 
@@ -173,14 +192,16 @@ fn steps(timeline: Timeline, flooded: &[(Time, bool)], wall: Wall) -> Vec<Step> 
             },
         )
     }));
+    dated(steps.into_iter().map(|(time, step)| (time, step.to_owned())).collect(), wall)
+}
+
+/// Steps in the order of time.
+fn dated(mut steps: Vec<(Time, String)>, wall: Wall) -> Vec<Step> {
     steps.sort_by_key(|(time, _)| *time);
-    let after = |time: Time| u64::try_from(time.since(first).as_micros()).unwrap_or(u64::MAX);
-    steps
-        .into_iter()
-        .map(|(time, step)| Step {
-            step: step.to_owned(),
-            time_us: wall.micros(time),
-            after_us: after(time),
-        })
+    let Some(first) = steps.first().map(|(time, _)| *time) else { return Vec::new() };
+    let after = |time: Time| look::micros(time.since(first));
+    let dated = steps.into_iter();
+    dated
+        .map(|(time, step)| Step { step, time_us: wall.micros(time), after_us: after(time) })
         .collect()
 }

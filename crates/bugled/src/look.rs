@@ -18,7 +18,7 @@ use bugle_lsdb::BackoffState;
 use bugle_mobility::{HostState, HostView};
 use bugle_ospf::database::{Scope, StoredLsa};
 use bugle_ospf::neighbor::NeighborState;
-use bugle_ospf::{NetworkType, PathType, Protection};
+use bugle_ospf::{InterfaceConfig, NetworkType, PathType, Protection};
 use bugle_rib::{Protocol, SelectedRoute};
 use bugle_speaker::{Speaker, State, VrfState};
 use bugle_types::{AreaId, IfIndex, Nexthop, Prefix, Time};
@@ -67,7 +67,8 @@ pub(crate) fn at(
         Topic::Database => return Ok(Seen::Database(vrfs.map(|vrf| database(vrf, now)).collect())),
         Topic::Summary => Reply::Summary(summary(state, vrfs, now)),
         Topic::Interfaces => Reply::Interfaces(
-            vrfs.flat_map(|vrf| interfaces(vrf).into_iter().chain(isis::interfaces(vrf))).collect(),
+            vrfs.flat_map(|vrf| interfaces(vrf, now).into_iter().chain(isis::interfaces(vrf)))
+                .collect(),
         ),
         Topic::Neighbors => {
             let all = vrfs.flat_map(|vrf| {
@@ -130,12 +131,12 @@ fn summary<'a>(
     }
 }
 
-fn interfaces(vrf: &VrfState<'_>) -> Vec<Interface> {
+fn interfaces(vrf: &VrfState<'_>, now: Time) -> Vec<Interface> {
     let Some(ospf) = vrf.ospf() else { return Vec::new() };
     let area = ospf.config().area;
     let heard = |ifindex| ospf.neighbors().filter(|n| n.id.ifindex == ifindex).count();
-    let described = ospf.interfaces().map(|(ifindex, interface)| {
-        let config = &interface.config;
+    let row = |ifindex, config: &InterfaceConfig| {
+        let held = vrf.held_neighbors(ifindex);
         Interface {
             vrf: vrf.name().to_string(),
             protocol: OSPF.to_owned(),
@@ -149,25 +150,42 @@ fn interfaces(vrf: &VrfState<'_>) -> Vec<Interface> {
                 NetworkType::Passive => "passive",
             }
             .to_owned(),
-            state: interface.state.to_string(),
+            state: "Held".to_owned(),
             cost: config.cost.into(),
             priority: config.priority,
             hello_ms: millis(config.hello),
             dead_ms: millis(config.dead),
             mtu: config.mtu,
-            designated_router: set(interface.dr),
-            backup_designated_router: set(interface.bdr),
+            designated_router: None,
+            backup_designated_router: None,
             lan_ids: BTreeMap::new(),
             neighbors: count(heard(ifindex)),
-            drops: interface.drops.iter().map(|(why, n)| ((*why).to_owned(), *n)).collect(),
-            mismatches: interface
-                .mismatches
-                .iter()
-                .map(|(address, mismatch)| (address.to_string(), mismatch.to_string()))
+            drops: BTreeMap::new(),
+            mismatches: BTreeMap::new(),
+            flaps: vrf.link_flaps(ifindex).into(),
+            held_seconds: None,
+            held_neighbors: held
+                .map(|(address, until)| (address.to_string(), until.since(now).as_secs()))
                 .collect(),
         }
+    };
+    let active = ospf.interfaces().map(|(ifindex, interface)| Interface {
+        state: interface.state.to_string(),
+        designated_router: set(interface.dr),
+        backup_designated_router: set(interface.bdr),
+        drops: interface.drops.iter().map(|(why, n)| ((*why).to_owned(), *n)).collect(),
+        mismatches: interface
+            .mismatches
+            .iter()
+            .map(|(address, mismatch)| (address.to_string(), mismatch.to_string()))
+            .collect(),
+        ..row(ifindex, &interface.config)
     });
-    described.collect()
+    let held = vrf.held_interfaces().into_iter().map(|(ifindex, config, until)| Interface {
+        held_seconds: Some(until.since(now).as_secs()),
+        ..row(ifindex, &config)
+    });
+    active.chain(held).collect()
 }
 
 fn neighbors(state: State<'_>, vrf: &VrfState<'_>, now: Time) -> Vec<Neighbor> {
@@ -191,6 +209,7 @@ fn neighbors(state: State<'_>, vrf: &VrfState<'_>, now: Time) -> Vec<Neighbor> {
         unacknowledged: count(neighbor.retransmit_count()),
         bfd: vrf.bfd_state(neighbor.id.ifindex, neighbor.address).map(|state| state.to_string()),
         expires_seconds: None,
+        flaps: vrf.neighbor_flaps(neighbor.id.ifindex, neighbor.address).into(),
     });
     described.collect()
 }

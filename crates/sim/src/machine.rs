@@ -279,6 +279,7 @@ impl Machine {
                 | What::Host(_)
                 | What::Bfd(_)
                 | What::Repair(_)
+                | What::Held(..)
                 | What::Notice(_) => return,
             },
         };

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use bugle_bfd as bfd;
 use bugle_isis::Event as IsisEvent;
@@ -39,6 +40,8 @@ pub enum What {
     Bfd(bfd::Event),
     /// A failure is being repaired.
     Repair(Repair),
+    /// A link or path flaps, and is held down for so long; zero: no longer.
+    Held(Failure, Duration),
     /// To the configuration or the machine; a sentence.
     Notice(String),
 }
@@ -140,6 +143,8 @@ impl What {
                 bfd::Event::Stalled { .. } => "bfd-stalled",
             },
             Self::Repair(_) => "repair",
+            Self::Held(_, Duration::ZERO) => "link-released",
+            Self::Held(..) => "link-held",
             Self::Notice(_) => "notice",
         }
     }
@@ -147,6 +152,9 @@ impl What {
     /// Whether an operator should look at it.
     #[must_use]
     pub fn is_warning(&self) -> bool {
+        if let Self::Held(_, hold) = self {
+            return !hold.is_zero();
+        }
         matches!(
             self,
             Self::Ospf(OspfEvent::Mismatch { .. } | OspfEvent::Dropped { .. })
@@ -177,6 +185,8 @@ impl fmt::Display for Event {
             What::Host(event) => host(f, event),
             What::Bfd(event) => bfd(f, event),
             What::Repair(Repair { of, step }) => write!(f, "{of}: {step}"),
+            What::Held(of, Duration::ZERO) => write!(f, "held down no longer after {of}"),
+            What::Held(of, hold) => write!(f, "{of} once too often: held down for {hold:?}"),
             What::Notice(text) => f.write_str(text),
         }
     }

@@ -9,11 +9,13 @@
 //! | [`record`] | [`Recorder`](record::Recorder), [`Replay`](record::Replay): what a speaker was told, as text, and again |
 //! | [`state`] | [`State`]: what there is to see |
 //! | `bfd` | the BFD sessions that a VRF asks for |
+//! | `damping` | links and paths that flap are held down |
 //! | `vrf` | one VRF: its instances, its hosts, what passes between them; `vrf::isis`: what is IS-IS's own; `vrf::repair`: what BFD finds, and what is done about it |
 //! | `ports` | which interfaces a protocol runs on |
 
 mod bfd;
 pub mod config;
+mod damping;
 pub mod event;
 pub mod io;
 mod ports;

@@ -13,7 +13,8 @@ use bugle_rib::{self as rib, Protocol, Rib};
 use bugle_types::{Address, IfIndex, Link, Rng, RouterId, TableId, Time, VrfId};
 
 use crate::config::{self, Config, VrfName};
-use crate::event::{Event, RepairStep, What};
+use crate::damping::Damper;
+use crate::event::{Event, Failure, RepairStep, What};
 use crate::io::{HostChange, HostRefusal, Input, Output};
 use crate::ports::Machine;
 use crate::vrf::{Context, Identity, Vrf};
@@ -33,6 +34,8 @@ pub enum Timer {
     Isis(VrfId, isis::Timer),
     /// A host's.
     Host(VrfId),
+    /// What has flapped is held down no longer.
+    Release,
     /// A BFD session whose neighbour has not come back is given up.
     Bfd(VrfId),
     /// The databases have had time enough to be in step before hosts are claimed.
@@ -68,6 +71,7 @@ pub struct Speaker {
     /// The tables that the snapshot to come will hold.
     asked: Vec<TableId>,
     sweep: Option<Time>,
+    pub(crate) damper: Damper,
     stopping: bool,
     rng: Rng,
     pool: Option<LsaPool>,
@@ -92,6 +96,7 @@ impl Speaker {
             rib: Rib::new(),
             asked: Vec::new(),
             sweep: Some(now + SWEEP_AT_LATEST),
+            damper: Damper::default(),
             stopping: false,
             rng: Rng::new(seed),
             pool: None,
@@ -127,8 +132,14 @@ impl Speaker {
             Input::Resync => self.reported = Some(Default::default()),
             Input::Synced => self.on_synced(),
             Input::Ospf { ifindex, src, dst, bytes } => {
+                // Who flaps is not listened to for a while.
+                let held = self.damper.is_held((ifindex, Failure::Path(src.into())));
                 // An interface runs in one VRF: the first that took it.
-                let vrf = self.vrfs.values_mut().find(|vrf| vrf.interfaces.contains_key(&ifindex));
+                let vrf = self
+                    .vrfs
+                    .values_mut()
+                    .filter(|_| !held)
+                    .find(|vrf| vrf.interfaces.contains_key(&ifindex));
                 if let Some(ospf) = vrf.and_then(|vrf| vrf.ospf.as_mut()) {
                     ospf.handle(self.now, ospf::Input::Packet { ifindex, src, dst, bytes });
                 }
@@ -180,7 +191,8 @@ impl Speaker {
             ]
         });
         let rib = self.rib.deadline().map(|(time, _)| (time, Timer::ReadFib));
-        vrfs.chain([rib, self.sweep.map(|time| (time, Timer::Sweep))]).flatten().min()
+        let release = self.damper.deadline().map(|time| (time, Timer::Release));
+        vrfs.chain([rib, release, self.sweep.map(|time| (time, Timer::Sweep))]).flatten().min()
     }
 
     /// After [`Input::Shutdown`]: every neighbour knows, and nothing is left to do but to carry out what was polled.
@@ -194,6 +206,7 @@ impl Speaker {
     }
 
     fn on_tick(&mut self) {
+        self.release();
         let Self { now, machine, vrfs, rib, out, .. } = self;
         let now = *now;
         for (name, vrf) in vrfs {
@@ -220,6 +233,31 @@ impl Speaker {
             self.sweep = None;
             self.rib.handle(now, rib::Input::Sweep);
         }
+    }
+
+    /// Something failed; whoever flaps is held down.
+    fn note_failure(&mut self, ifindex: IfIndex, of: Failure) {
+        let config = &self.config.link_damping;
+        if let Some(hold) = self.damper.failed(self.now, (ifindex, of), config) {
+            self.tell_held(ifindex, of, hold);
+        }
+    }
+
+    /// What has been held down for long enough has another chance.
+    fn release(&mut self) {
+        let over = self.damper.on_tick(self.now, &self.config.link_damping);
+        for &(ifindex, of) in &over {
+            self.tell_held(ifindex, of, Duration::ZERO);
+        }
+        if !over.is_empty() {
+            self.apply();
+        }
+    }
+
+    fn tell_held(&mut self, ifindex: IfIndex, of: Failure, hold: Duration) {
+        let interface = Some(self.machine.name(ifindex));
+        let event = Event { time: self.now, vrf: None, interface, what: What::Held(of, hold) };
+        self.out.push_back(Output::Event(event));
     }
 
     fn on_config(&mut self, config: Config) {
@@ -268,7 +306,11 @@ impl Speaker {
             links.insert(ifindex);
         }
         self.rib.handle(self.now, rib::Input::Link { ifindex, usable: link.is_up() });
+        let lost = link.admin_up && !link.carrier;
         let old = self.machine.links.insert(ifindex, link);
+        if lost && old.as_ref().is_some_and(Link::is_up) {
+            self.on_carrier_lost(ifindex);
+        }
         if let Some(old) = old
             && self.machine.links.get(&ifindex).is_some_and(|new| new.name != old.name)
         {
@@ -283,10 +325,23 @@ impl Speaker {
         self.apply();
     }
 
+    /// The kernel goes round the link by itself as far as that is prepared.
+    fn on_carrier_lost(&mut self, ifindex: IfIndex) {
+        let Self { now, machine, vrfs, rib, out, .. } = self;
+        let speaks = |vrf: &Vrf| {
+            vrf.interfaces.contains_key(&ifindex) || vrf.circuits.contains_key(&ifindex)
+        };
+        let Some((name, vrf)) = vrfs.iter_mut().find(|(_, vrf)| speaks(vrf)) else { return };
+        let cx = &mut Context { now: *now, name, machine, rib, out };
+        vrf.begin_repair(cx, ifindex, Failure::Link, *now);
+        self.note_failure(ifindex, Failure::Link);
+    }
+
     fn on_link_gone(&mut self, ifindex: IfIndex) {
         self.rib.handle(self.now, rib::Input::LinkGone(ifindex));
         let name = self.machine.links.get(&ifindex).map(|link| link.name.clone());
         self.machine.remove_link(ifindex);
+        self.damper.forget(ifindex);
         if let Some(name) = name {
             self.tell_ports_gone(&name);
         }
@@ -336,6 +391,9 @@ impl Speaker {
         if vrf.on_bfd(&mut Context { now: *now, name, machine, rib, out }, at, &change) {
             pump_rib(*now, config.fib.enabled, rib, asked, out);
             vrf.end_adjacency(&mut Context { now: *now, name, machine, rib, out }, change.path);
+            if let bfd::Hop::Single(ifindex) = change.path.hop {
+                self.note_failure(ifindex, Failure::Path(change.path.remote));
+            }
         }
     }
 
@@ -392,15 +450,20 @@ impl Speaker {
         let router_id = self.router_id();
         // An interface runs in one VRF: the first that takes it.
         let mut taken: BTreeMap<IfIndex, &VrfName> = BTreeMap::new();
-        let Self { now, config, machine, vrfs, rib, out, rng, .. } = self;
+        let Self { now, config, machine, vrfs, rib, damper, out, rng, .. } = self;
+        let held = |ifindex: IfIndex| damper.is_held((ifindex, Failure::Link));
         let identity = Identity { router_id, hostname: config.hostname.as_deref() };
         let profiles = &config.bfd;
         for (name, config) in &config.vrfs {
             let Some(vrf) = vrfs.get_mut(name) else { continue };
             let mut interfaces = machine.ospf_interfaces(name, config);
-            interfaces.retain(|ifindex, _| *taken.entry(*ifindex).or_insert(name) == name);
+            interfaces.retain(|&ifindex, _| {
+                !held(ifindex) && *taken.entry(ifindex).or_insert(name) == name
+            });
             let mut circuits = machine.isis_circuits(name, config);
-            circuits.retain(|ifindex, _| *taken.entry(*ifindex).or_insert(name) == name);
+            circuits.retain(|&ifindex, _| {
+                !held(ifindex) && *taken.entry(ifindex).or_insert(name) == name
+            });
             let mut cx = Context { now: *now, name, machine, rib, out };
             vrf.configure(&mut cx, identity, config, &infrastructure, rng);
             vrf.set_interfaces(&mut cx, interfaces);

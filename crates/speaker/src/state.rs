@@ -9,6 +9,7 @@ use bugle_rib::{Counters, SelectedRoute};
 use bugle_types::{IfIndex, RouterId, TableId, Time, VrfId};
 
 use crate::config::{Config, VrfName};
+use crate::event::Failure;
 use crate::speaker::Speaker;
 use crate::vrf::Vrf;
 
@@ -115,6 +116,40 @@ impl<'a> VrfState<'a> {
         neighbor: Ipv4Addr,
     ) -> Option<bugle_wire::bfd::State> {
         self.vrf.bfd.state(crate::bfd::path(self.vrf.id, ifindex, neighbor))
+    }
+
+    /// How often the path to a neighbour of OSPF has failed without a quiet time between two failures.
+    #[must_use]
+    pub fn neighbor_flaps(&self, ifindex: IfIndex, neighbor: Ipv4Addr) -> u32 {
+        let subject = (ifindex, Failure::Path(neighbor.into()));
+        self.speaker.damper.flaps(subject).map_or(0, |flaps| flaps.count)
+    }
+
+    /// How often the link of an interface has failed without a quiet time between two failures.
+    #[must_use]
+    pub fn link_flaps(&self, ifindex: IfIndex) -> u32 {
+        self.speaker.damper.flaps((ifindex, Failure::Link)).map_or(0, |flaps| flaps.count)
+    }
+
+    /// The paths from an interface that are held down, and until when.
+    pub fn held_neighbors(
+        &self,
+        ifindex: IfIndex,
+    ) -> impl Iterator<Item = (IpAddr, Time)> + use<'a> {
+        self.speaker.damper.held().filter_map(move |(subject, until)| match subject {
+            (of, Failure::Path(neighbor)) if of == ifindex => Some((neighbor, until)),
+            _ => None,
+        })
+    }
+
+    /// The interfaces that OSPF would run on if they did not flap, and until when they are held down.
+    pub fn held_interfaces(&self) -> Vec<(IfIndex, ospf::InterfaceConfig, Time)> {
+        let config = self.speaker.config.vrfs.get(self.name);
+        let wanted = config.map(|config| self.speaker.machine.ospf_interfaces(self.name, config));
+        let mut wanted = wanted.unwrap_or_default();
+        let held = self.speaker.damper.held().filter(|((_, of), _)| *of == Failure::Link);
+        held.filter_map(|((ifindex, _), until)| Some((ifindex, wanted.remove(&ifindex)?, until)))
+            .collect()
     }
 
     /// Its number, by which BFD knows it.

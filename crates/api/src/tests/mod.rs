@@ -57,6 +57,7 @@ impl Backend for Fake {
             host: None,
             reasons: vec!["because".to_owned()],
             timeline: Vec::new(),
+            repair: Vec::new(),
         })
     }
 
@@ -120,6 +121,7 @@ fn neighbor() -> Neighbor {
         unacknowledged: 0,
         bfd: None,
         expires_seconds: None,
+        flaps: 0,
     }
 }
 

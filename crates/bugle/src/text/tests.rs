@@ -104,6 +104,9 @@ fn interfaces_tell_what_keeps_adjacencies_from_forming() {
             "198.51.100.3".to_owned(),
             "hello interval: ours 1 s, theirs 10 s".to_owned(),
         )]),
+        flaps: 5,
+        held_seconds: Some(8),
+        held_neighbors: BTreeMap::from([("198.51.100.2".to_owned(), 2)]),
     };
     let isis = Interface {
         protocol: "isis".to_owned(),
@@ -116,6 +119,9 @@ fn interfaces_tell_what_keeps_adjacencies_from_forming() {
             .into(),
         drops: BTreeMap::new(),
         mismatches: BTreeMap::new(),
+        flaps: 0,
+        held_seconds: None,
+        held_neighbors: BTreeMap::new(),
         ..ospf.clone()
     };
     insta::assert_snapshot!(shown(&Reply::Interfaces(vec![ospf, isis])));
@@ -141,6 +147,7 @@ fn neighbors_database_and_spf_are_tables() {
         requested: 0,
         unacknowledged: 0,
         bfd: Some("Up".to_owned()),
+        flaps: 0,
         expires_seconds: None,
     };
     let isis = Neighbor {
@@ -266,11 +273,13 @@ fn an_explanation_tells_route_host_reasons_and_timeline() {
         host: Some(a_host()),
         reasons: vec!["its metric 9999 is below 10000 of 192.0.2.7".to_owned()],
         timeline: vec![step(0, "claimed"), step(180, "route installed"), step(1210, "advertised")],
+        repair: vec![step(0, "detected"), step(95, "traffic diverted as far as prepared")],
     };
     explanation(&told, &mut output).unwrap();
     told.route = None;
     told.host = None;
     told.timeline.clear();
+    told.repair.clear();
     explanation(&told, &mut output).unwrap();
     insta::assert_snapshot!(String::from_utf8(output).unwrap());
 }

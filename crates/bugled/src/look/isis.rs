@@ -1,5 +1,6 @@
 //! What there is to see of IS-IS.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use bugle_api::model::{DatabaseEntry, Interface, Neighbor, Spf};
@@ -54,6 +55,9 @@ pub(super) fn interfaces(vrf: &VrfState<'_>) -> Vec<Interface> {
                 .iter()
                 .map(|(source, mismatch)| (source.to_string(), mismatch.to_string()))
                 .collect(),
+            flaps: vrf.link_flaps(ifindex).into(),
+            held_seconds: None,
+            held_neighbors: BTreeMap::new(),
         }
     });
     described.collect()
@@ -87,6 +91,7 @@ pub(super) fn neighbors(state: State<'_>, vrf: &VrfState<'_>, now: Time) -> Vec<
             requested: 0,
             unacknowledged: count(pending.sum()),
             bfd: None,
+            flaps: 0,
             expires_seconds: isis.expires(adjacency.id).map(|at| at.since(now).as_secs()),
         }
     });

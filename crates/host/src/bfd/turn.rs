@@ -214,6 +214,7 @@ impl Turns {
                     self.ends.progress.sessions.store(self.senders.len(), Ordering::Release);
                 }
                 Output::Send { session, packet } => self.send(session, &packet),
+                // No profile of the configuration asks for the echo function.
                 Output::Echo { .. } => {}
                 Output::Event(event) => {
                     self.untold.push(News::Event(self.ends.clock.now(), event));

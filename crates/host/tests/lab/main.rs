@@ -2,6 +2,8 @@
 //! The tests must be root for their namespaces; without that they say so and test nothing.
 
 #[cfg(test)]
+mod bfd;
+#[cfg(test)]
 mod isis;
 #[cfg(test)]
 mod namespace;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bugle_bfd::{Authentication, EchoProfile, Profile};
-use bugle_wire::bfd::{AuthType, Interval};
+use bugle_bfd::{Authentication, Profile};
+use bugle_wire::bfd::AuthType;
 use serde::{Deserialize, Serialize};
 
 use super::key::{KeyFileError, read_secret};
@@ -24,10 +24,6 @@ pub struct BfdProfile {
     pub passive: bool,
     /// `shutdown`: keep the sessions administratively down; what relies on them goes on without. Default: `false`.
     pub shutdown: bool,
-    /// `echo-tx`: send echo packets no faster than this to neighbours that loop them back. Default: none are sent.
-    pub echo_tx: Option<Duration>,
-    /// `echo-rx`: tell neighbours that this machine loops their echo packets back, no faster than this. Default: it does not.
-    pub echo_rx: Option<Duration>,
     /// `auth`: how packets are authenticated: the first key is sent with, all are accepted. Default: not at all.
     pub auth: Vec<BfdKey>,
 }
@@ -40,8 +36,6 @@ impl Default for BfdProfile {
             multiplier: 3,
             passive: false,
             shutdown: false,
-            echo_tx: None,
-            echo_rx: None,
             auth: Vec::new(),
         }
     }
@@ -50,16 +44,11 @@ impl Default for BfdProfile {
 impl BfdProfile {
     /// The profile as sessions take it; `None` if it was not checked.
     pub(crate) fn profile(&self) -> Option<Profile> {
-        let echo = |interval: Option<Duration>| interval.map(Interval::from_duration);
         let keys = || self.auth.iter().map(|key| (key.id, &*key.secret.0));
         let auth = self.auth.first().map(|first| Authentication::new(first.kind.number(), keys()));
         Some(Profile {
             passive: self.passive,
             admin_down: self.shutdown,
-            echo: EchoProfile {
-                tx: echo(self.echo_tx).unwrap_or_default(),
-                rx: echo(self.echo_rx).unwrap_or_default(),
-            },
             auth: auth.transpose().ok()?.map(Arc::new),
             ..Profile::new(self.tx, self.rx, self.multiplier).ok()?
         })

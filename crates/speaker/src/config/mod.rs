@@ -55,6 +55,8 @@ pub struct Config {
     pub record: Option<Record>,
     /// `[bfd.NAME]`: profiles of BFD sessions, by the names under which interfaces refer to them.
     pub bfd: BTreeMap<String, BfdProfile>,
+    /// `[link-damping]`: what is done about links and paths that flap.
+    pub link_damping: LinkDamping,
     /// `[vrf.NAME]`: one entry for each VRF. The default VRF is always present and always first.
     pub vrfs: BTreeMap<VrfName, Vrf>,
 }
@@ -99,6 +101,7 @@ impl Default for Config {
             fib: Fib::default(),
             record: None,
             bfd: BTreeMap::new(),
+            link_damping: LinkDamping::default(),
             vrfs: BTreeMap::from([(VrfName::default(), Vrf::default())]),
         }
     }
@@ -164,6 +167,32 @@ pub struct Record {
 impl Record {
     /// How large the file gets at most, unless told otherwise, in MiB.
     pub const DEFAULT_LIMIT: u32 = 256;
+}
+
+/// `[link-damping]`: a link that loses its carrier, or a path that BFD finds failed, too often is held down for a while: no
+/// adjacency forms there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LinkDamping {
+    /// `after`: so many failures are free. Default: 3.
+    pub after: u32,
+    /// `initial`: the next one is held for so long, each further one twice as long as the one before; zero: never. Default:
+    /// `1s`.
+    pub initial: Duration,
+    /// `max`: but no longer than this. Default: `60s`.
+    pub max: Duration,
+    /// `quiet`: after so long without a failure all is forgiven. Default: `120s`.
+    pub quiet: Duration,
+}
+
+impl Default for LinkDamping {
+    fn default() -> Self {
+        Self {
+            after: 3,
+            initial: Duration::from_secs(1),
+            max: Duration::from_secs(60),
+            quiet: Duration::from_secs(120),
+        }
+    }
 }
 
 /// The NAME of a `[vrf.NAME]`: `default`, or the VRF device unless the VRF gives a table. `default` sorts first.

@@ -17,8 +17,8 @@ use super::parse_bfd::{Profiles, profile_name, profiles};
 use super::parse_isis::isis;
 use super::reader::{Place, Problems, Table, Value, show_duration};
 use super::{
-    Advertise, Api, Config, Fib, Hosts, LinkType, MetricType, NexthopCompat, Ospf, OspfInterface,
-    Record, StaticHost, Vrf, VrfName, is_router_id,
+    Advertise, Api, Config, Fib, Hosts, LinkDamping, LinkType, MetricType, NexthopCompat, Ospf,
+    OspfInterface, Record, StaticHost, Vrf, VrfName, is_router_id,
 };
 
 /// `sun_path` holds 108 bytes with its final zero.
@@ -58,6 +58,7 @@ pub(super) fn file(mut table: Table<'_>) -> Config {
     if let Some(named) = table.value("bfd").and_then(|value| value.table()) {
         config.bfd = profiles(named);
     }
+    table.read("link-damping", &mut config.link_damping, |value| value.table().map(link_damping));
     if let Some(named) = table.value("vrf").and_then(|value| value.table()) {
         config.vrfs.append(&mut vrfs(named, config.router_id, &config.bfd));
     }
@@ -127,6 +128,20 @@ fn record(mut table: Table<'_>) -> Option<Record> {
     table.read("limit", &mut limit, |value| value.integer(1..=1 << 20));
     table.finish();
     file.map(|(file, _)| Record { file, limit })
+}
+
+fn link_damping(mut table: Table<'_>) -> LinkDamping {
+    let mut damping = LinkDamping::default();
+    let hold = Duration::ZERO..=HOUR;
+    table.read("after", &mut damping.after, |value| value.integer(0..=1_000));
+    table.read("initial", &mut damping.initial, |value| value.duration(hold.clone()));
+    table.read("max", &mut damping.max, |value| value.duration(hold));
+    table.read("quiet", &mut damping.quiet, |value| {
+        value.duration(Duration::from_secs(1)..=24 * HOUR)
+    });
+    not_longer(&table, ("initial", damping.initial), ("max", damping.max));
+    table.finish();
+    damping
 }
 
 fn vrfs(table: Table<'_>, router_id: Option<RouterId>, bfd: &Profiles) -> BTreeMap<VrfName, Vrf> {

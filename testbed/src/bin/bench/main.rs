@@ -8,9 +8,11 @@
 //! | `chain` | a host route through a chain of routers |
 //! | `spf` | a change of topology, in processor time |
 //! | `failover` | a link that fails, until traffic to the last of many prefixes has another way |
+//! | `bfd` | what BFD sessions cost |
 //! | `idle` | what a router costs that has nothing to do |
 #![expect(clippy::disallowed_methods, reason = "a benchmark runs in real time")]
 
+mod bfd;
 mod chain;
 mod failover;
 mod host;
@@ -85,6 +87,15 @@ enum Benchmark {
         #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..))]
         count: u32,
     },
+    /// What BFD sessions of 3 x 10 ms cost, in processor time.
+    Bfd {
+        /// How many sessions; 2 and 32 if left out.
+        #[arg(long, value_parser = value_parser!(u8).range(1..))]
+        sessions: Option<u8>,
+        /// For how long.
+        #[arg(long, default_value_t = 20, value_parser = value_parser!(u64).range(1..))]
+        seconds: u64,
+    },
     /// What a router with two adjacencies costs that has nothing to do.
     Idle {
         /// For how long.
@@ -101,6 +112,9 @@ const SIZES: [u32; 3] = [1_000, 5_000, 10_000];
 
 /// The numbers of prefixes behind a link that fails.
 const FAILOVERS: [u32; 3] = [100, 10_000, 100_000];
+
+/// BFD sessions.
+const SESSIONS: [u8; 2] = [2, 32];
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
@@ -144,6 +158,10 @@ fn run(arguments: &Arguments) -> Result<()> {
             failover::run(&makes, &FAILOVERS, count);
             Ok(())
         }
+        Some(Benchmark::Bfd { sessions: Some(sessions), seconds }) => {
+            bfd::run(&makes, &[sessions], seconds)
+        }
+        Some(Benchmark::Bfd { sessions: None, seconds }) => bfd::run(&makes, &SESSIONS, seconds),
         Some(Benchmark::Idle { seconds }) => idle::run(&makes, seconds),
         None => {
             host::run(&makes, 20)?;
@@ -152,6 +170,7 @@ fn run(arguments: &Arguments) -> Result<()> {
             chain::run(&makes, 20, 10)?;
             spf::run(&makes, &SIZES, 10)?;
             failover::run(&makes, &FAILOVERS, 5);
+            bfd::run(&makes, &SESSIONS, 20)?;
             idle::run(&makes, 20)
         }
     }
