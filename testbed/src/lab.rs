@@ -323,22 +323,6 @@ impl Lan {
         self.switch.ip(&format!("link set p{} nomaster", position + 1)).map(drop)
     }
 
-    /// Takes the carrier from the node at `position`.
-    ///
-    /// # Errors
-    /// If there is no such port.
-    pub fn unplug(&self, position: usize) -> Result<()> {
-        self.switch.ip(&format!("link set p{} down", position + 1)).map(drop)
-    }
-
-    /// Undoes [`Lan::unplug`].
-    ///
-    /// # Errors
-    /// If there is no such port.
-    pub fn plug(&self, position: usize) -> Result<()> {
-        self.switch.ip(&format!("link set p{} up", position + 1)).map(drop)
-    }
-
     /// Lets nothing through to the node at `position`, while everybody still hears it.
     ///
     /// # Errors

@@ -54,11 +54,10 @@ pub(crate) fn flooded(journal: &Journal, address: IpAddr, vrf: &str) -> Vec<(Tim
 
 /// The last repair in a VRF, step by step.
 pub(crate) fn repaired(journal: &Journal, vrf: &str) -> Vec<(Time, String)> {
-    let steps = journal.pick(|event| match &event.what {
-        What::Repair(repair) if event.vrf.as_deref() == Some(vrf) => {
-            Some((repair.step, event.time, event.to_string()))
-        }
-        _ => None,
+    let steps = journal.pick(|event| {
+        let What::Repair(repair) = &event.what else { return None };
+        let here = event.vrf.as_deref() == Some(vrf);
+        here.then(|| (repair.step, event.time, event.to_string()))
     });
     let last = steps.iter().rposition(|(step, ..)| *step == RepairStep::Detected);
     let steps = steps.into_iter().skip(last.unwrap_or_default());

@@ -143,6 +143,7 @@ impl<'a> VrfState<'a> {
     }
 
     /// The interfaces that OSPF would run on if they did not flap, and until when they are held down.
+    #[must_use]
     pub fn held_interfaces(&self) -> Vec<(IfIndex, ospf::InterfaceConfig, Time)> {
         let config = self.speaker.config.vrfs.get(self.name);
         let wanted = config.map(|config| self.speaker.machine.ospf_interfaces(self.name, config));

@@ -67,7 +67,9 @@ fn share(make: Make, count: u8, time: Duration) -> Result<f64> {
     thread::sleep(Duration::from_secs(3));
     let mut cpu = || match &mut router {
         Router::Frr(frr) => frr.bfdd().map_or(Ok(Duration::ZERO), |bfdd| bfdd.cpu_time()),
-        other => other.processes().into_iter().map(bugle_testbed::Process::cpu_time).sum(),
+        Router::Bird(_) | Router::Bugle(_) => {
+            router.processes().into_iter().map(bugle_testbed::Process::cpu_time).sum()
+        }
     };
     let before = cpu()?;
     thread::sleep(time);
