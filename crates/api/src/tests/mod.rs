@@ -281,7 +281,7 @@ async fn routes_have_the_promised_fields() {
     let json = bench.client().show(Topic::Routes, None).await.unwrap();
     insta::assert_snapshot!(json, @r#"[{"vrf":"default","prefix":"10.100.0.9/32","protocol":"ospf","path":"external-2","metric":10000,"nexthops":[{"gateway":"192.0.2.2","interface":"eth0"}],"backup":null,"protects":null,"installed":true}]"#);
     let json = bench.client().show(Topic::Neighbors, None).await.unwrap();
-    insta::assert_snapshot!(json, @r#"[{"vrf":"default","protocol":"ospf","interface":"eth0","router_id":"192.0.2.2","system_id":null,"hostname":null,"address":"198.51.100.2","mac":null,"level":null,"state":"Full","priority":1,"since_seconds":5,"designated_router":null,"backup_designated_router":null,"requested":0,"unacknowledged":0,"bfd":null,"expires_seconds":null}]"#);
+    insta::assert_snapshot!(json, @r#"[{"vrf":"default","protocol":"ospf","interface":"eth0","router_id":"192.0.2.2","system_id":null,"hostname":null,"address":"198.51.100.2","mac":null,"level":null,"state":"Full","priority":1,"since_seconds":5,"designated_router":null,"backup_designated_router":null,"requested":0,"unacknowledged":0,"bfd":null,"expires_seconds":null,"flaps":0}]"#);
 }
 
 #[tokio::test]
