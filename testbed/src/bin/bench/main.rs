@@ -169,7 +169,7 @@ fn run(arguments: &Arguments) -> Result<()> {
             load::run(&makes, &LOADS)?;
             chain::run(&makes, 20, 10)?;
             spf::run(&makes, &SIZES, 10)?;
-            failover::run(&makes, &FAILOVERS, 5);
+            failover::run(&makes, &[10_000], 2);
             bfd::run(&makes, &SESSIONS, 20)?;
             idle::run(&makes, 20)
         }
