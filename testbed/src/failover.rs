@@ -159,10 +159,10 @@ impl FailoverLab {
         &self.lab
     }
 
-    /// The router under test.
+    /// Where the router under test runs.
     #[must_use]
-    pub fn tested(&self) -> Option<&Router> {
-        self.routers.first()
+    pub const fn tested(&self) -> &Node {
+        &self.tested
     }
 
     /// Lets a link fail under traffic, waits `patience` for the repair, and takes the failure back. `None` if some prefix had no

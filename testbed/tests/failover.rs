@@ -1,0 +1,43 @@
+//! Failures under traffic to many prefixes: each is repaired, and leaves nothing behind in the kernel.
+#![expect(clippy::disallowed_methods, reason = "a lab runs in real time")]
+
+mod support;
+
+use std::time::Duration;
+
+use bugle_testbed::contender::Make;
+use bugle_testbed::failover::{Failure, FailoverLab};
+use bugle_testbed::{Lab, Node, Result};
+
+use support::SOON;
+
+const PREFIXES: u32 = 1000;
+
+/// How many routes and nexthop objects of bugle's the kernel holds.
+fn held(node: &Node) -> Result<(usize, usize)> {
+    let count = |what: &str| Ok(node.ip(what)?.lines().count());
+    Ok((count("-o route show table all proto 182")?, count("-o nexthop show proto 182")?))
+}
+
+#[test]
+fn every_failure_is_repaired_and_leaves_nothing_behind() -> Result<()> {
+    // Says so where labs cannot run.
+    if Lab::for_test("failover")?.is_none() {
+        return Ok(());
+    }
+    let mut lab = FailoverLab::start(Make::Bugle, PREFIXES, 50)?;
+    let mut before = (0, 0);
+    // With a second route beside each.
+    lab.lab().wait_for(SOON, "the routes and their spares", || {
+        before = held(lab.tested()).unwrap_or_default();
+        before.0 >= 2 * PREFIXES as usize
+    })?;
+    for failure in [Failure::Silent, Failure::Carrier, Failure::Remote] {
+        let repair = lab.fail(failure, Duration::from_secs(2))?;
+        assert!(repair.is_some(), "{failure:?}: traffic found no other way");
+        lab.lab().wait_for(SOON, "the kernel as it was", || {
+            held(lab.tested()).is_ok_and(|now| now == before)
+        })?;
+    }
+    Ok(())
+}
