@@ -77,6 +77,8 @@ pub struct Repair {
     pub last: Duration,
     /// Packets lost, of 1,000 a second to each target.
     pub lost: usize,
+    /// From the detection by BFD until traffic was diverted as far as prepared, as bugle's events tell of it.
+    pub diverted: Option<Duration>,
 }
 
 impl FailoverLab {
@@ -180,6 +182,10 @@ impl FailoverLab {
         }
         thread::sleep(patience);
         let report = probe.stop();
+        let diverted = match failure {
+            Failure::Silent => self.diverted(),
+            Failure::Carrier | Failure::Remote => None,
+        };
         match failure {
             Failure::Silent => self.near.mend(0)?,
             Failure::Carrier => self.near.plug(0)?,
@@ -204,7 +210,24 @@ impl FailoverLab {
             first: after(ended.iter().min()),
             last: after(ended.iter().max()),
             lost: interruptions.iter().map(|interruption| interruption.lost).sum(),
+            diverted,
         }))
+    }
+
+    /// What the last repair took that the router under test tells of.
+    fn diverted(&self) -> Option<Duration> {
+        let Some(Router::Bugle(bugled)) = self.routers.first() else { return None };
+        let events = bugled.show("show events").ok()?;
+        let steps: Vec<(u64, &str)> = events
+            .as_array()?
+            .iter()
+            .filter(|event| event["kind"] == "repair")
+            .filter_map(|event| Some((event["time_us"].as_u64()?, event["message"].as_str()?)))
+            .collect();
+        let begun = steps.iter().rposition(|(_, step)| step.contains("detected"))?;
+        let (detected, _) = steps.get(begun)?;
+        let (at, _) = steps.get(begun..)?.iter().find(|(_, step)| step.contains("diverted"))?;
+        Some(Duration::from_micros(at.saturating_sub(*detected)))
     }
 
     /// Waits until a kernel has a route to each prefix.

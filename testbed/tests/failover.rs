@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use bugle_testbed::contender::Make;
-use bugle_testbed::failover::{Failure, FailoverLab};
+use bugle_testbed::failover::{FailoverLab, Failure};
 use bugle_testbed::{Lab, Node, Result};
 
 use support::SOON;
