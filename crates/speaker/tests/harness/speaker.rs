@@ -19,6 +19,14 @@ const CONFIG: &str = "
     name = \"eth2\"
     hello = \"1s\"
     dead = \"4s\"
+    [vrf.default.isis]
+    net = \"49.0001.0000.0000.0001.00\"
+    level = \"1-2\"
+    [[vrf.default.isis.interface]]
+    name = \"eth1\"
+    type = \"point-to-point\"
+    [[vrf.default.isis.interface]]
+    name = \"eth2\"
     [vrf.default.hosts]
     ports = [\"tap*\"]
 ";
@@ -61,7 +69,11 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn step(&mut self) {
-        match self.octet() % 14 {
+        let choice = self.octet();
+        if choice >= 238 {
+            return self.pdu();
+        }
+        match choice % 14 {
             0 | 1 => self.hello(),
             2..=5 => self.update(),
             6 => self.packet(2),
@@ -83,6 +95,35 @@ impl Bench<'_> {
             }
             _ => self.tell(Input::FibDisturbed),
         }
+    }
+
+    /// A PDU of IS-IS whose header, length and checksum are right, and nothing else.
+    fn pdu(&mut self) {
+        /// Types, with the lengths of their headers and where the PDU's length is.
+        const TYPES: [(u8, u8, usize); 9] = [
+            (15, 27, 17),
+            (16, 27, 17),
+            (17, 20, 17),
+            (18, 27, 8),
+            (20, 27, 8),
+            (24, 33, 8),
+            (25, 33, 8),
+            (26, 17, 8),
+            (27, 17, 8),
+        ];
+        let ifindex = IfIndex(1 + u32::from(self.octet() % 3));
+        let (kind, header, length_at) = TYPES[usize::from(self.octet()) % TYPES.len()];
+        let count = usize::from(header) + usize::from(self.octet());
+        let mut bytes = vec![0x83, header, 1, 0, kind, 1, 0, 0];
+        bytes.extend(self.octets(count - 8));
+        let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
+        bytes[length_at..length_at + 2].copy_from_slice(&length);
+        if matches!(kind, 18 | 20) {
+            let sum = checksum::fletcher(&bytes[12..], 12);
+            bytes[24..26].copy_from_slice(&sum.to_be_bytes());
+        }
+        let source = Mac([2, 0, 0, 0, 0, 9]);
+        self.tell(Input::Isis { ifindex, source, bytes: &bytes });
     }
 
     fn octet(&mut self) -> u8 {
@@ -146,7 +187,7 @@ impl Bench<'_> {
             carrier: up,
             loopback: false,
             mtu: 1500,
-            mac: None,
+            mac: Some(Mac([2, 0, 0, 0, 0, 1])),
             master: None,
             vrf_table: None,
         }));
