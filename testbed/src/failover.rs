@@ -110,7 +110,8 @@ impl FailoverLab {
             let name = lan.ports.get(position).map_or("", |port| port.interface.as_str());
             Interface { cost, ..Interface::point_to_point(name).with_bfd(bfd_millis, 3) }
         };
-        let more = "[fib]\nnexthop-compat = \"off\"\n";
+        // One failure after another is what is measured: none is held down for it.
+        let more = "[fib]\nnexthop-compat = \"off\"\n[link-damping]\ninitial = \"0s\"\n";
         let description = [
             (&tested, vec![watched(&near, 0, 10), watched(&detour, 0, 20)]),
             (&left, vec![watched(&near, 1, 10), watched(&remote, 0, 10)]),
