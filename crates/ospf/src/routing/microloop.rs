@@ -139,3 +139,59 @@ impl Ospf {
         Route { nexthops: Arc::new([backup]), backup: None, ..new }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOT: NodeKey = NodeKey(0);
+
+    /// A change of an edge, and whether this router has seen it.
+    type Seen = (EdgeChange, bool);
+
+    /// Edges between the root and two neighbours, and between these, that go or come.
+    fn changes() -> Vec<Seen> {
+        let [one, two] = [NodeKey(1), NodeKey(2)];
+        let mut changes = Vec::new();
+        for (from, to) in [(ROOT, one), (one, ROOT), (ROOT, two), (one, two)] {
+            for (old, new) in [(Some(1), None), (None, Some(1)), (Some(1), Some(2))] {
+                let change = EdgeChange { from, to, tag: 0, old, new };
+                changes.extend([(change, true), (change, false)]);
+            }
+        }
+        changes
+    }
+
+    /// What they come to, by the words of section 5.3.
+    fn meaning(seen: &[Seen]) -> Happened {
+        let peer = |change: &EdgeChange| match (change.from, change.to) {
+            (ROOT, peer) | (peer, ROOT) => Some(peer),
+            _ => None,
+        };
+        let Some((first, _)) = seen.first() else { return Happened::Nothing };
+        let single =
+            seen.iter().all(|(change, _)| change.new.is_none() && peer(change) == peer(first));
+        match peer(first).filter(|_| single) {
+            Some(peer) if seen.iter().any(|(_, local)| *local) => Happened::LinkDown(peer),
+            Some(peer) => Happened::FarEndDown(peer),
+            None => Happened::Other,
+        }
+    }
+
+    #[test]
+    fn what_happened_does_not_depend_on_the_order_of_the_news() {
+        for first in changes() {
+            for second in changes() {
+                for third in changes() {
+                    for seen in [&[first][..], &[first, second], &[first, second, third]] {
+                        let mut happened = Happened::Nothing;
+                        for (change, local) in seen {
+                            happened.note(Some(ROOT), *local, change);
+                        }
+                        assert_eq!(happened, meaning(seen), "{seen:?}");
+                    }
+                }
+            }
+        }
+    }
+}

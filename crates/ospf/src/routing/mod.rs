@@ -339,7 +339,11 @@ impl Ospf {
         }
         let stored = self.db.lookup(&key).map(|(_, stored)| stored).filter(|stored| live(stored));
         let body = stored.and_then(|stored| stored.lsa()?.body().ok());
+        let had_virtual_links = self.routing.topology.has_virtual_links();
         self.routing.on_lsa(self.config.router_id, key.lsa, body.as_ref());
+        if self.routing.topology.has_virtual_links() != had_virtual_links {
+            self.routing.backups.ask(self.now, Duration::ZERO);
+        }
     }
 
     /// Recomputes prefixes, internal ones first: forwarding addresses are looked up among their routes. Returns what changed, by
