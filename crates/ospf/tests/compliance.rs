@@ -35,7 +35,8 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 /// The sources by the name that a table gives them: that of the file, or of the folder if the file is `mod.rs` or `lib.rs`.
 fn sources() -> BTreeMap<String, String> {
     let mut sources: BTreeMap<String, String> = BTreeMap::new();
-    for path in files(&root().join("crates"), "rs") {
+    let (crates, labs) = (root().join("crates"), root().join("testbed/tests"));
+    for path in files(&crates, "rs").into_iter().chain(files(&labs, "rs")) {
         let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
         let folder = path.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
         let name = if stem == "mod" || stem == "lib" { folder } else { stem };

@@ -2,7 +2,7 @@
 //!
 //! | Module | Holds |
 //! |---|---|
-//! | this one | [`Bfd`]: how the driver's loop speaks to the thread; [`View`]: what there is to see of it |
+//! | this one | `Bfd`: how the driver's loop speaks to the thread; [`View`]: what there is to see of it |
 //! | `turn` | what the thread does: one turn after another |
 //! | `receive` | the sockets that packets come in by, one for each port |
 //! | `send` | the sockets that packets go out by, one for each session |

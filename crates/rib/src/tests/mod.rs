@@ -474,13 +474,19 @@ fn who_stays_behind_is_led_to_another_object_before_the_rest_moves() {
     world.step(Step::Route { vrf: 1, protocol: 1, prefix: 0, hops: Some(vec![0]), backup: None });
     offer_all(&mut world, 4, &[0], None);
     let ops = offer_all(&mut world, 4, &[1], None);
+    let old = nexthop(prefixes()[0], 0);
     let kinds: Vec<_> = ops
         .iter()
         .map(|op| match op {
-            FibOp::PutNexthop { nexthop: to, .. } if *to == nexthop(prefixes()[0], 0) => "old",
+            FibOp::PutNexthop { nexthop, .. } if *nexthop == old => "old",
             FibOp::PutNexthop { .. } => "turn",
             FibOp::PutRoute { key, .. } if key.table == TableId(101) => "who stays",
-            op => panic!("{op:?} is not needed"),
+            FibOp::PutGroup { .. }
+            | FibOp::DelNexthop { .. }
+            | FibOp::PutRoute { .. }
+            | FibOp::DelRoute { .. }
+            | FibOp::PutNeighbor { .. }
+            | FibOp::DelNeighbor { .. } => "what is not needed",
         })
         .collect();
     assert_eq!(kinds, ["old", "who stays", "turn"]);
