@@ -28,11 +28,12 @@ fn every_failure_is_repaired_and_leaves_nothing_behind() -> Result<()> {
         before = held(lab.tested()).unwrap_or_default();
         before.0 >= 2 * PREFIXES as usize
     })?;
-    for failure in [Failure::Silent, Failure::Carrier, Failure::Remote] {
+    for failure in [Failure::Silent, Failure::Carrier, Failure::Remote, Failure::Remote] {
         let repair = lab.fail(failure, Duration::from_secs(2))?;
         assert!(repair.is_some(), "{failure:?}: traffic found no other way");
+        // An object that turned to another path and back can be one too many, as long as it is in use; one more each time is not.
         lab.lab().wait_for(SOON, "the kernel as it was", || {
-            held(lab.tested()).is_ok_and(|now| now == before)
+            held(lab.tested()).is_ok_and(|now| now.0 == before.0 && now.1 <= before.1 + 1)
         })?;
     }
     Ok(())

@@ -148,7 +148,7 @@ mod daemon {
         let output = bugled(&["--config", path, "--check"]);
         assert_eq!((output.status.code(), complaint(&output)), (Some(0), String::new()));
 
-        fs::write(&file, "router-id = '192.0.2'\n[bfd.fast]\n").unwrap();
+        fs::write(&file, "router-id = '192.0.2'\nhostnam = 'hv-a'\n").unwrap();
         for arguments in [vec!["--config", path, "--check"], vec!["--config", path]] {
             let output = bugled(&arguments);
             assert_eq!(output.status.code(), Some(2));
