@@ -201,11 +201,6 @@ impl Nexthops {
             && path.hops.iter().any(|hop| links.is_alive(*hop))
     }
 
-    /// New routes to an object's path use another from now on.
-    pub(crate) fn retire(&mut self, set: SetId) {
-        self.strike(set);
-    }
-
     /// The object that the kernel holds under `id`, if it can stand for the path of `set` as it is: routes that were found on
     /// it can stay.
     pub(crate) fn claim(&mut self, id: NexthopId, set: SetId, links: &Links) -> Option<SetId> {
@@ -259,7 +254,9 @@ impl Nexthops {
             let Some(object) = self.objects.get_mut(set.index()) else { continue };
             object.at = hop;
             match hop {
-                Some(hop) if object.path.choices().any(|choice| choice == hop) => self.confirm(set),
+                Some(hop) if object.path.choices().any(|choice| choice == hop) => {
+                    self.arrived(set);
+                }
                 Some(_) => self.set_kernel(set, Kernel::SomethingElse),
                 None => self.set_kernel(set, Kernel::Nothing),
             }
@@ -285,7 +282,7 @@ impl Nexthops {
                             .iter()
                             .all(|m| self.hop(*m).is_some_and(|hop| choices.contains(&hop)));
                     if right && inside.len() == ids.len() {
-                        self.confirm(set);
+                        self.arrived(set);
                     } else {
                         self.set_kernel(set, Kernel::SomethingElse);
                     }
@@ -388,7 +385,7 @@ impl Nexthops {
         self.named(&object.members);
         let set = self.insert(Object { id: Some(id), ..object });
         self.by_id.insert(id, set);
-        self.confirm(set);
+        self.arrived(set);
         set
     }
 
@@ -409,7 +406,7 @@ impl Nexthops {
             (object.id, object.at) = (Some(id), Some(at));
         }
         self.by_id.insert(id, waiting);
-        self.confirm(waiting);
+        self.arrived(waiting);
     }
 
     fn insert(&mut self, object: Object) -> SetId {
@@ -420,7 +417,7 @@ impl Nexthops {
 
     /// The object stands for another path from now on.
     fn rename(&mut self, set: SetId, path: &Path) {
-        self.strike(set);
+        self.retire(set);
         self.forget_members(set);
         if let Some(object) = self.objects.get_mut(set.index()) {
             object.path = path.clone();
@@ -441,8 +438,8 @@ impl Nexthops {
         sets.is_some_and(|sets| sets.contains(&set))
     }
 
-    /// The object is not one of its path's any more.
-    fn strike(&mut self, set: SetId) {
+    /// The object is not one of its path's any more: new routes to it use another.
+    pub(crate) fn retire(&mut self, set: SetId) {
         let Some(object) = self.objects.get(set.index()) else { return };
         if let Some(sets) = self.by_path.get_mut(&object.path) {
             sets.retain(|other| *other != set);
@@ -584,11 +581,6 @@ impl Nexthops {
         self.epoch
     }
 
-    /// A snapshot shows the object: it goes on as it was, or exists from now on.
-    fn confirm(&mut self, set: SetId) {
-        self.arrived(set);
-    }
-
     /// The kernel's group has these members.
     fn fill(&mut self, set: SetId, inside: Vec<SetId>) {
         self.empty(set);
@@ -647,7 +639,7 @@ impl Nexthops {
             return;
         }
         self.give_up_id(set);
-        self.strike(set);
+        self.retire(set);
         self.forget_members(set);
         self.idle.remove(&set);
         self.objects.remove(set.index());
