@@ -455,13 +455,15 @@ impl<E: Engine + 'static> Driver<E> {
                 }
                 Ok(Received::Malformed) => self.counters.malformed.add_one(),
                 Ok(Received::Nothing) => return,
-                Err(error) => {
-                    self.counters.receive_errors.add_one();
-                    let kind = Trouble::Receive(ifindex, error.raw_os_error());
-                    self.warn(kind, || format!("cannot receive on {}: {error}", name(ifindex)));
-                }
+                Err(error) => self.receive_failed(ifindex, &error),
             }
         }
+    }
+
+    fn receive_failed(&mut self, ifindex: IfIndex, error: &io::Error) {
+        self.counters.receive_errors.add_one();
+        let kind = Trouble::Receive(ifindex, error.raw_os_error());
+        self.warn(kind, || format!("cannot receive on {}: {error}", name(ifindex)));
     }
 
     fn send(&mut self, ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr, bytes: &[u8]) {
@@ -474,14 +476,15 @@ impl<E: Engine + 'static> Driver<E> {
             Some(socket) => socket.send(src, dst, bytes),
             None => Err(io::ErrorKind::NotConnected.into()),
         };
-        match result {
-            Ok(()) => self.counters.sent.add_one(),
-            Err(error) => {
-                self.counters.send_errors.add_one();
-                let kind = Trouble::Send(ifindex, error.raw_os_error());
-                self.warn(kind, || format!("cannot send to {dst} on {}: {error}", name(ifindex)));
-            }
-        }
+        self.sent(ifindex, result, || format!("to {dst}"));
+    }
+
+    /// Counts what was sent; of what could not be, says so.
+    fn sent(&mut self, ifindex: IfIndex, result: io::Result<()>, what: impl FnOnce() -> String) {
+        let Err(error) = result else { return self.counters.sent.add_one() };
+        self.counters.send_errors.add_one();
+        let kind = Trouble::Send(ifindex, error.raw_os_error());
+        self.warn(kind, || format!("cannot send {} on {}: {error}", what(), name(ifindex)));
     }
 
     /// Outputs are carried out in order: a host's route is in the kernel before its advertisement goes out. Many changes would
@@ -505,13 +508,15 @@ impl<E: Engine + 'static> Driver<E> {
         };
         match attempt() {
             Ok(socket) => port.socket = Some(socket),
-            Err(error) => {
-                self.counters.socket_errors.add_one();
-                self.warn(Trouble::Open(ifindex), || {
-                    format!("cannot speak OSPF on {}: {error}", name(ifindex))
-                });
-            }
+            Err(error) => self.open_failed(ifindex, "OSPF", &error),
         }
+    }
+
+    fn open_failed(&mut self, ifindex: IfIndex, protocol: &str, error: &io::Error) {
+        self.counters.socket_errors.add_one();
+        self.warn(Trouble::Open(ifindex), || {
+            format!("cannot speak {protocol} on {}: {error}", name(ifindex))
+        });
     }
 
     fn set_all_d_routers(&mut self, ifindex: IfIndex, join: bool) {

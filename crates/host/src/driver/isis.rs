@@ -5,7 +5,7 @@ use std::io;
 use bugle_speaker::Input;
 use bugle_types::{IfIndex, Mac};
 
-use super::{Driver, PACKETS_PER_TURN, Trouble, name};
+use super::{Driver, PACKETS_PER_TURN};
 use crate::engine::Engine;
 use crate::isis::{IsisSocket, Received};
 use crate::poller::Token;
@@ -43,11 +43,7 @@ impl<E: Engine + 'static> Driver<E> {
                 }
                 Ok(Received::Malformed) => self.counters.malformed.add_one(),
                 Ok(Received::Nothing) => return,
-                Err(error) => {
-                    self.counters.receive_errors.add_one();
-                    let kind = Trouble::Receive(ifindex, error.raw_os_error());
-                    self.warn(kind, || format!("cannot receive on {}: {error}", name(ifindex)));
-                }
+                Err(error) => self.receive_failed(ifindex, &error),
             }
         }
     }
@@ -68,16 +64,7 @@ impl<E: Engine + 'static> Driver<E> {
             Some(socket) => socket.send(source, destination, bytes),
             None => Err(io::ErrorKind::NotConnected.into()),
         };
-        match result {
-            Ok(()) => self.counters.sent.add_one(),
-            Err(error) => {
-                self.counters.send_errors.add_one();
-                let kind = Trouble::Send(ifindex, error.raw_os_error());
-                self.warn(kind, || {
-                    format!("cannot send {} bytes on {}: {error}", bytes.len(), name(ifindex))
-                });
-            }
-        }
+        self.sent(ifindex, result, || format!("{} bytes", bytes.len()));
     }
 
     fn open_isis_socket(&mut self, ifindex: IfIndex) {
@@ -89,12 +76,7 @@ impl<E: Engine + 'static> Driver<E> {
         };
         match attempt() {
             Ok(socket) => circuit.socket = Some(socket),
-            Err(error) => {
-                self.counters.socket_errors.add_one();
-                self.warn(Trouble::Open(ifindex), || {
-                    format!("cannot speak IS-IS on {}: {error}", name(ifindex))
-                });
-            }
+            Err(error) => self.open_failed(ifindex, "IS-IS", &error),
         }
     }
 }
