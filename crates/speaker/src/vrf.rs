@@ -420,6 +420,19 @@ impl Vrf {
         states.peek().is_some() && states.all(|state| matches!(state, S::TwoWay | S::Full))
     }
 
+    /// Offers a protocol's routes to the table; what one event changed stays together.
+    fn offer<R>(
+        &self,
+        cx: &mut Context<'_>,
+        protocol: Protocol,
+        changes: Vec<(Prefix, Option<R>)>,
+        route: impl Fn(R) -> rib::Route,
+    ) {
+        let changes: Vec<RouteChange> =
+            changes.into_iter().map(|(prefix, new)| (prefix, new.map(&route))).collect();
+        cx.rib.handle(cx.now, rib::Input::Routes { vrf: self.id, protocol, changes });
+    }
+
     fn on_ospf_output(&mut self, cx: &mut Context<'_>, output: ospf::Output) {
         match output {
             ospf::Output::Send { ifindex, src, dst, bytes } => {
@@ -430,20 +443,11 @@ impl Vrf {
             }
             ospf::Output::Routes(changes) => {
                 self.routed.ospf = true;
-                let changes: Vec<RouteChange> = changes
-                    .into_iter()
-                    .map(|(prefix, route)| {
-                        let route = route.map(|route| rib::Route {
-                            metric: route.metric(),
-                            nexthops: route.nexthops,
-                            backup: route.backup.map(|backup| backup.nexthop),
-                        });
-                        (prefix, route)
-                    })
-                    .collect();
-                let vrf = self.id;
-                cx.rib
-                    .handle(cx.now, rib::Input::Routes { vrf, protocol: Protocol::Ospf, changes });
+                self.offer(cx, Protocol::Ospf, changes, |route| rib::Route {
+                    metric: route.metric(),
+                    nexthops: route.nexthops,
+                    backup: route.backup.map(|backup| backup.nexthop),
+                });
             }
             ospf::Output::Rival(address, _) => {
                 if self.settle.is_none() {
@@ -488,7 +492,7 @@ impl Vrf {
                 cx.rib.handle(cx.now, rib::Input::Neighbor { ifindex, address, mac });
             }
             mobility::Output::LocalRoute { prefix, target } => {
-                let route = target.map(|target| {
+                self.offer(cx, Protocol::Host, vec![(prefix, target)], |target| {
                     let nexthops: Arc<[Nexthop]> = match target {
                         mobility::LocalTarget::Port(ifindex) => {
                             Arc::new([Nexthop::on_link(ifindex)])
@@ -497,9 +501,6 @@ impl Vrf {
                     };
                     rib::Route { metric: 0, nexthops, backup: None }
                 });
-                let (vrf, changes) = (self.id, vec![(prefix, route)]);
-                cx.rib
-                    .handle(cx.now, rib::Input::Routes { vrf, protocol: Protocol::Host, changes });
             }
             mobility::Output::Advertise { prefix, metric } => {
                 self.advertise(cx.now, prefix, Some(metric));

@@ -8,7 +8,7 @@ use bugle_isis::{
     Ipv6Topology, Isis, Leak, Padding,
 };
 use bugle_mobility as mobility;
-use bugle_rib::{self as rib, Protocol, RouteChange};
+use bugle_rib::{self as rib, Protocol};
 use bugle_types::{IfIndex, Prefix, Rng, RouterId};
 
 use super::{Context, SETTLE, Vrf};
@@ -150,20 +150,11 @@ impl Vrf {
             }
             isis::Output::Routes(changes) => {
                 self.routed.isis = true;
-                let changes: Vec<RouteChange> = changes
-                    .into_iter()
-                    .map(|(prefix, route)| {
-                        let route = route.map(|route| rib::Route {
-                            metric: route.metric,
-                            nexthops: route.nexthops,
-                            backup: None,
-                        });
-                        (prefix, route)
-                    })
-                    .collect();
-                let vrf = self.id;
-                cx.rib
-                    .handle(cx.now, rib::Input::Routes { vrf, protocol: Protocol::Isis, changes });
+                self.offer(cx, Protocol::Isis, changes, |route| rib::Route {
+                    metric: route.metric,
+                    nexthops: route.nexthops,
+                    backup: None,
+                });
             }
             isis::Output::Rival(prefix, _) => {
                 if self.settle.is_none() {
