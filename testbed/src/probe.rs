@@ -73,19 +73,10 @@ impl Probe {
     /// If a socket is refused: a receiver must own the address `target`.
     pub fn start(client: &Node, target: Ipv4Addr, rate: u32, receivers: &[&Node]) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        let mut listening = Vec::new();
-        for receiver in receivers {
-            let socket = receiver
-                .enter(|| UdpSocket::bind((target, PORT)))?
-                .map_err(LabError::io(format!("listening at {target} in {}", receiver.name())))?;
-            socket
-                .set_read_timeout(Some(LINGER))
-                .map_err(LabError::io("setting a socket's timeout"))?;
-            let stop = Arc::clone(&stop);
-            listening.push(thread::spawn(move || receive(&socket, &stop)));
-        }
+        let receivers = receivers.iter().map(|node| start_receiver(node, target, &stop));
+        let receivers = receivers.collect::<Result<_>>()?;
         let sender = start_sender(client, vec![target], rate, &stop)?;
-        Ok(Self { stop, sender, receivers: listening })
+        Ok(Self { stop, sender, receivers })
     }
 
     /// Sends `rate` packets a second from `client` to each of `targets` in turn, all of which are addresses of `receiver`. What became
@@ -95,22 +86,10 @@ impl Probe {
     /// If a socket is refused.
     pub fn fan(client: &Node, targets: &[Ipv4Addr], rate: u32, receiver: &Node) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        let socket = receiver
-            .enter(|| {
-                let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT))?;
-                // A receiver that is not scheduled for a while must not lose what the network did not.
-                setsockopt(&socket, sockopt::RcvBufForce, &(16 << 20))?;
-                socket.set_read_timeout(Some(LINGER))?;
-                io::Result::Ok(socket)
-            })?
-            .map_err(LabError::io(format!("listening in {}", receiver.name())))?;
-        let listening = {
-            let stop = Arc::clone(&stop);
-            thread::spawn(move || receive(&socket, &stop))
-        };
+        let receivers = vec![start_receiver(receiver, Ipv4Addr::UNSPECIFIED, &stop)?];
         let each = rate.saturating_mul(u32::try_from(targets.len()).unwrap_or(u32::MAX));
         let sender = start_sender(client, targets.to_vec(), each, &stop)?;
-        Ok(Self { stop, sender, receivers: vec![listening] })
+        Ok(Self { stop, sender, receivers })
     }
 
     /// Ends the stream and tells what became of it.
@@ -213,6 +192,24 @@ impl ProbeReport {
 
 fn index(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn start_receiver(
+    node: &Node,
+    address: Ipv4Addr,
+    stop: &Arc<AtomicBool>,
+) -> Result<JoinHandle<Vec<(u64, Instant)>>> {
+    let socket = node
+        .enter(|| {
+            let socket = UdpSocket::bind((address, PORT))?;
+            // A receiver that is not scheduled for a while must not lose what the network did not.
+            setsockopt(&socket, sockopt::RcvBufForce, &(16 << 20))?;
+            socket.set_read_timeout(Some(LINGER))?;
+            io::Result::Ok(socket)
+        })?
+        .map_err(LabError::io(format!("listening at {address} in {}", node.name())))?;
+    let stop = Arc::clone(stop);
+    Ok(thread::spawn(move || receive(&socket, &stop)))
 }
 
 fn start_sender(
