@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::echo::Returned;
 use crate::io::{Arrival, Client, Discard, Event, Hop, Input, Output, Path, Stats, TTL};
 use crate::session::{Context, Session, Timer};
-use crate::timing::{LONGEST_LEEWAY, Progress, STALL, Stall, random_u32};
+use crate::timing::{Jitter, Progress, STALL, Stall, random_u32};
 
 /// Outputs there is room for from the beginning: more than one input causes unless many sessions change at once.
 const OUTPUTS: usize = 256;
@@ -53,6 +53,8 @@ const SOURCE_PORTS: (u16, u16) = (49_152, 16_384);
 pub struct Bfd {
     now: Time,
     rng: Rng,
+    /// That of the pass.
+    jitter: Jitter,
     sessions: Slab<Session>,
     by_id: BTreeMap<Discriminator, usize>,
     by_path: BTreeMap<Path, usize>,
@@ -97,9 +99,11 @@ impl Bfd {
     /// be guessed, let it be a secret.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
         Self {
             now: Time::ZERO,
-            rng: Rng::new(seed),
+            jitter: Jitter::draw(&mut rng),
+            rng,
             sessions: Slab::new(),
             by_id: BTreeMap::new(),
             by_path: BTreeMap::new(),
@@ -185,10 +189,11 @@ impl Bfd {
 
     fn on_tick(&mut self, drained: Time) {
         let progress = Progress { drained: drained.min(self.now), stall: self.stall };
-        // What is due soon may go out now, and save a turn.
-        let soon = self.now + LONGEST_LEEWAY;
+        self.jitter = Jitter::draw(&mut self.rng);
         for key in 0..self.due.len() {
-            if self.due.get(key).is_some_and(|due| *due <= soon) {
+            let due = self.due.get(key).is_some_and(|due| *due <= self.now);
+            let along = |session: &Session| session.may_go_along(self.now);
+            if due || self.sessions.get(key).is_some_and(along) {
                 self.with_session(key, |session, ctx| session.on_tick(progress, ctx));
             }
         }
@@ -264,8 +269,8 @@ impl Bfd {
         let key = entry.key();
         let (first_port, ports) = SOURCE_PORTS;
         let port = first_port + u16::try_from(key % usize::from(ports)).unwrap_or(0);
-        let Self { now, rng, out, stats, .. } = self;
-        let mut ctx = Context { now: *now, rng, out, stats };
+        let Self { now, rng, jitter, out, stats, .. } = self;
+        let mut ctx = Context { now: *now, rng, jitter: *jitter, out, stats };
         entry.insert(Session::new(id, port, path, client, settings, &mut ctx));
         self.by_id.insert(id, key);
         self.by_path.insert(path, key);
@@ -301,8 +306,8 @@ impl Bfd {
         key: usize,
         act: impl FnOnce(&mut Session, &mut Context<'_>) -> R,
     ) -> Option<R> {
-        let Self { now, rng, out, stats, .. } = self;
-        let mut ctx = Context { now: *now, rng, out, stats };
+        let Self { now, rng, jitter, out, stats, .. } = self;
+        let mut ctx = Context { now: *now, rng, jitter: *jitter, out, stats };
         let session = self.sessions.get_mut(key)?;
         let result = act(session, &mut ctx);
         if session.is_finished() {

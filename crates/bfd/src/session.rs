@@ -12,12 +12,14 @@ use crate::config::{MIN_INTERVAL, Settings};
 use crate::echo::{self, Echo, Returned};
 use crate::io::{Change, Client, Discard, Endpoint, Event, Hop, Output, Path, Stats};
 use crate::machine::{self, Cause};
-use crate::timing::{Progress, Timing, Watch, jittered, leeway, random_u32};
+use crate::timing::{Jitter, Progress, Timing, Watch, leeway, random_u32, shortest};
 
 /// What a session needs of the engine.
 pub(crate) struct Context<'a> {
     pub(crate) now: Time,
     pub(crate) rng: &'a mut Rng,
+    /// That of all packets of the pass.
+    pub(crate) jitter: Jitter,
     pub(crate) out: &'a mut VecDeque<Output>,
     pub(crate) stats: &'a mut Stats,
 }
@@ -461,14 +463,19 @@ impl Session {
             self.transition(Cause::EchoFailed, ctx);
         }
         self.follow_echo(ctx);
-        let leeway = self.interval.map_or(Duration::ZERO, leeway);
-        if self.transmit_at.is_some_and(|at| at <= ctx.now + leeway) {
+        if self.may_go_along(ctx.now) {
             self.transmit(ctx);
         }
         if self.echo.transmit_at.is_some_and(|at| at <= ctx.now) {
             self.send_echo(ctx);
         }
         self.settle(ctx);
+    }
+
+    /// Whether the next control packet goes out now if the system is awake anyway.
+    pub(crate) fn may_go_along(&self, now: Time) -> bool {
+        let (Some(at), Some(interval)) = (self.transmit_at, self.interval) else { return false };
+        at <= now + leeway(interval) && self.transmitted + shortest(interval) <= now
     }
 
     fn transition(&mut self, cause: Cause, ctx: &mut Context<'_>) {
@@ -536,7 +543,7 @@ impl Session {
         ctx.stats.echoes_sent += 1;
         self.stats.echoes_sent += 1;
         let multiplier = self.settings.profile.multiplier;
-        self.echo.transmit_at = Some(ctx.now + jittered(interval, multiplier, ctx.rng));
+        self.echo.transmit_at = Some(ctx.now + ctx.jitter.shorten(interval, multiplier));
     }
 
     /// What every step ends with: news goes out at once, and the timers follow from the variables.
@@ -558,13 +565,13 @@ impl Session {
 
     /// Derives the transmission timer from the variables. It moves when the agreed interval changes, and not with what is
     /// received, or a fast peer would keep us from sending.
-    fn rearm(&mut self, ctx: &mut Context<'_>) {
+    fn rearm(&mut self, ctx: &Context<'_>) {
         let interval = self.agreed_interval();
         if interval != self.interval || self.transmit_at.is_none() {
             self.interval = interval;
             let multiplier = self.settings.profile.multiplier;
-            self.transmit_at =
-                interval.map(|interval| self.transmitted + jittered(interval, multiplier, ctx.rng));
+            let gap = |interval| ctx.jitter.shorten(interval, multiplier);
+            self.transmit_at = interval.map(|interval| self.transmitted + gap(interval));
         }
     }
 

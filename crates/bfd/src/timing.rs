@@ -89,28 +89,43 @@ impl Watch {
     }
 }
 
-/// The time to the next packet: the interval less a random part, so that systems do not fall into step (section 6.8.7).
-///
-/// It is at least three quarters of the interval and the [`leeway`], so that a packet may go out that much earlier.
-pub(crate) fn jittered(interval: Interval, multiplier: NonZeroU8, rng: &mut Rng) -> Duration {
-    let nanos = u64::from(interval.0) * 1000;
-    // With a multiplier of 1, a packet must be there before the whole interval has passed.
-    let most = if multiplier == NonZeroU8::MIN { nanos / 100 * 90 } else { nanos };
-    let least = nanos - nanos / 4 + nanos / LEEWAY;
-    Duration::from_nanos(most - rng.below(most.saturating_sub(least) + 1))
+/// Where in the time that section 6.8.7 leaves open the next packets go out, so that systems do not fall into step. All that goes
+/// out in one pass has the same: what is sent together once is sent together from then on, since waking up costs more than
+/// sending.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Jitter(u64);
+
+impl Jitter {
+    const BITS: u32 = 16;
+
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
+        Self(rng.below((1 << Self::BITS) + 1))
+    }
+
+    /// The time from a packet to the next: from three quarters of the interval up to all of it; with a multiplier of 1, up to nine
+    /// tenths, so that a packet is there before the whole interval has passed.
+    pub(crate) fn shorten(self, interval: Interval, multiplier: NonZeroU8) -> Duration {
+        let nanos = u64::from(interval.0) * 1000;
+        let most = if multiplier == NonZeroU8::MIN { nanos / 100 * 90 } else { nanos };
+        let least = least(nanos);
+        Duration::from_nanos(least + ((most.saturating_sub(least) * self.0) >> Self::BITS))
+    }
 }
 
-/// How much earlier than planned a packet may go out, if the system is awake anyway: waking up costs more than sending.
+/// No packet goes out sooner after the one before.
+pub(crate) fn shortest(interval: Interval) -> Duration {
+    Duration::from_nanos(least(u64::from(interval.0) * 1000))
+}
+
+const fn least(nanos: u64) -> u64 {
+    nanos - nanos / 4
+}
+
+/// How much earlier than planned a packet goes out, if others go out now: half of what jitter takes from the interval, so that
+/// packets of different intervals do not come at the shortest all the time.
 pub(crate) fn leeway(interval: Interval) -> Duration {
-    Duration::from_nanos((u64::from(interval.0) * 1000 / LEEWAY).min(MAX_LEEWAY))
+    Duration::from_nanos(u64::from(interval.0) * 1000 / 8)
 }
-
-/// The leeway as a fraction of the interval, and in nanoseconds the longest that is worth looking for.
-const LEEWAY: u64 = 16;
-const MAX_LEEWAY: u64 = 1_000_000;
-
-/// The longest leeway there is.
-pub(crate) const LONGEST_LEEWAY: Duration = Duration::from_nanos(MAX_LEEWAY);
 
 /// A number that is hard to guess.
 pub(crate) fn random_u32(rng: &mut Rng) -> u32 {
@@ -135,17 +150,22 @@ mod tests {
         let interval = Interval(10_000);
         for (multiplier, most) in [(1, 9_000), (2, 10_000), (3, 10_000)] {
             let multiplier = NonZeroU8::new(multiplier).unwrap();
-            let drawn: Vec<_> =
-                (0..10_000).map(|_| jittered(interval, multiplier, &mut rng)).collect();
-            let (least, most) = (Duration::from_micros(8_125), Duration::from_micros(most));
-            assert_eq!(least, leeway(interval) + Duration::from_micros(7_500));
+            let mut drawn = || Jitter::draw(&mut rng).shorten(interval, multiplier);
+            let drawn: Vec<_> = (0..10_000).map(|_| drawn()).collect();
+            let (least, most) = (shortest(interval), Duration::from_micros(most));
+            assert_eq!(least, Duration::from_micros(7_500));
             assert!(drawn.iter().all(|time| (least..=most).contains(time)));
             let margin = Duration::from_micros(10);
             assert!(*drawn.iter().min().unwrap() < least + margin);
             assert!(*drawn.iter().max().unwrap() + margin > most);
+            let average = drawn.iter().sum::<Duration>() / 10_000;
+            let middle = (least + most) / 2;
+            assert!(average + margin * 2 > middle && average < middle + margin * 2);
         }
-        assert_eq!(jittered(Interval::ZERO, NonZeroU8::MIN, &mut rng), Duration::ZERO);
-        assert!(jittered(Interval(u32::MAX), NonZeroU8::MAX, &mut rng) > Duration::from_secs(3200));
+        let drawn = Jitter::draw(&mut rng);
+        assert_eq!(drawn.shorten(Interval::ZERO, NonZeroU8::MIN), Duration::ZERO);
+        let longest = drawn.shorten(Interval(u32::MAX), NonZeroU8::MAX);
+        assert!(longest >= shortest(Interval(u32::MAX)) && longest > Duration::from_secs(3200));
     }
 
     #[test]
