@@ -5,7 +5,7 @@ use socket2::{SockFilter, Socket};
 
 /// What the kernel may queue while the driver is busy: a full table from a neighbour, of which a datagram of 1,500 octets
 /// takes some 2,300.
-const RECEIVE_BUFFER: usize = 8 << 20;
+pub(crate) const RECEIVE_BUFFER: usize = 8 << 20;
 const SEND_BUFFER: usize = 2 << 20;
 
 /// The classic BPF instruction that ends a program, taking as many octets of the packet as it says.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | this one | `Bfd`: how the driver's loop speaks to the thread; [`View`]: what there is to see of it |
 //! | `turn` | what the thread does: one turn after another |
-//! | `receive` | the sockets that packets come in by, one for each port |
+//! | `receive` | the sockets that packets come in by, two for each port |
 //! | `send` | the sockets that packets go out by, one for each session |
 //!
 //! The thread is started with the first session. It has real-time priority where that is permitted, allocates nothing once its

@@ -1,4 +1,7 @@
-//! The sockets that BFD packets come in by: one for each UDP port and IP version, and for each VRF that has a device.
+//! The sockets that BFD packets come in by: a pair for each UDP port and IP version, and for each VRF that has a device.
+//!
+//! Waking up costs far more than a packet, and a packet that says what the last one said can wait: it has the kernel's time of
+//! arrival. So the kernel puts such packets into a socket that nobody waits for, and all others into one that wakes the thread.
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,6 +20,7 @@ use nix::{cmsg_space, libc};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::clock::Clock;
+use crate::socket::{RECEIVE_BUFFER, RETURN};
 
 /// Packets taken with one system call.
 const BATCH: usize = 16;
@@ -55,7 +59,10 @@ pub(super) struct Incoming<'a> {
 
 pub(super) struct Receiver {
     pub(super) purpose: Purpose,
-    socket: Socket,
+    /// For packets that must be looked at now.
+    urgent: Socket,
+    /// For packets that can wait; without it all go to the other.
+    steady: Option<Socket>,
     headers: MultiHeaders<SockaddrStorage>,
     buffers: Box<[[u8; LONGEST]; BATCH]>,
     /// Everything that came before this has been handed in.
@@ -63,85 +70,148 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
+    /// # Errors
+    /// If a socket cannot be had; `AddrInUse`: another program has the port.
     pub(super) fn open(purpose: Purpose, now: Time) -> io::Result<Self> {
-        let (domain, any): (_, IpAddr) = if purpose.ipv6 {
-            (Domain::IPV6, Ipv6Addr::UNSPECIFIED.into())
-        } else {
-            (Domain::IPV4, Ipv4Addr::UNSPECIFIED.into())
-        };
-        let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
-        socket.set_nonblocking(true)?;
-        if let Some(device) = purpose.device.and_then(|device| NonZeroU32::new(device.0)) {
-            socket.bind_device_by_index_v4(Some(device))?;
-        }
-        if purpose.ipv6 {
-            socket.set_only_v6(true)?;
-            setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
-            setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true)?;
-        } else {
-            setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
-            setsockopt(&socket, sockopt::Ipv4RecvTtl, &true)?;
-        }
-        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
-        let port = match purpose.port {
-            Port::SingleHop => CONTROL_PORT,
-            Port::Multihop => MULTIHOP_PORT,
-        };
-        socket.bind(&SocketAddr::new(any, port).into())?;
+        // Sockets that share a port share it with whoever has the same user. So first see whether anybody has it.
+        drop(bound(purpose, Sharing::Not)?);
+        let urgent = bound(purpose, Sharing::InPair)?;
+        let steady = bound(purpose, Sharing::InPair).and_then(|steady| {
+            // It has to hold what comes until the next turn.
+            setsockopt(&steady, sockopt::RcvBufForce, &RECEIVE_BUFFER)?;
+            sort(&steady)?;
+            Ok(steady)
+        });
         let control = cmsg_space!(libc::in6_pktinfo, libc::c_int, libc::timespec);
         Ok(Self {
             purpose,
-            socket,
+            urgent,
+            steady: steady.ok(),
             headers: MultiHeaders::preallocate(BATCH, Some(control)),
             buffers: Box::new([[0; LONGEST]; BATCH]),
             drained: now,
         })
     }
 
+    /// The sockets to wait for: with all of them, no packet has to wait.
+    pub(super) fn sockets(&self, all: bool) -> impl Iterator<Item = BorrowedFd<'_>> {
+        [Some(&self.urgent), self.steady.as_ref().filter(|_| all)]
+            .into_iter()
+            .flatten()
+            .map(AsFd::as_fd)
+    }
+
     /// Hands in every packet there is, and says up to when that is all that came.
     ///
     /// # Errors
-    /// If the socket has an error to tell; it stays of use.
+    /// If a socket has an error to tell; it stays of use.
     pub(super) fn drain(
         &mut self,
         clock: &Clock,
         mut hand_in: impl FnMut(Incoming<'_>),
     ) -> io::Result<Time> {
-        for _ in 0..BATCHES {
-            let before = clock.now();
-            let mut slices = self.buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
-            let (fd, flags) = (self.socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
-            let messages = match recvmmsg(fd, &mut self.headers, &mut slices, flags, None) {
-                Ok(messages) => messages,
-                Err(Errno::EAGAIN) => {
-                    self.drained = before;
-                    return Ok(before);
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let (now, wall) = clock.both();
-            let mut count = 0;
-            for message in messages {
-                count += 1;
-                // No packet is older than the last time that there was none.
-                let received = |stamp| (now - wall.saturating_sub(stamp)).max(self.drained);
-                if let Some(incoming) = incoming(&message, received) {
-                    hand_in(incoming);
-                }
-            }
-            if count < BATCH {
-                self.drained = before;
-                return Ok(before);
+        let Self { urgent, steady, headers, buffers, drained, .. } = self;
+        let mut until = clock.now();
+        // What is steady came first, as a rule.
+        for socket in steady.iter().chain([&*urgent]) {
+            if !take(socket, headers, buffers, *drained, clock, &mut hand_in)? {
+                until = *drained;
             }
         }
-        Ok(self.drained)
+        *drained = until;
+        Ok(until)
     }
 }
 
-impl AsFd for Receiver {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+/// How a socket has its port.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    Not,
+    InPair,
+}
+
+fn bound(purpose: Purpose, sharing: Sharing) -> io::Result<Socket> {
+    let (domain, any): (_, IpAddr) = if purpose.ipv6 {
+        (Domain::IPV6, Ipv6Addr::UNSPECIFIED.into())
+    } else {
+        (Domain::IPV4, Ipv4Addr::UNSPECIFIED.into())
+    };
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_port(sharing == Sharing::InPair)?;
+    if let Some(device) = purpose.device.and_then(|device| NonZeroU32::new(device.0)) {
+        socket.bind_device_by_index_v4(Some(device))?;
     }
+    if purpose.ipv6 {
+        socket.set_only_v6(true)?;
+        setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+        setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true)?;
+    } else {
+        setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+        setsockopt(&socket, sockopt::Ipv4RecvTtl, &true)?;
+    }
+    setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
+    let port = match purpose.port {
+        Port::SingleHop => CONTROL_PORT,
+        Port::Multihop => MULTIHOP_PORT,
+    };
+    socket.bind(&SocketAddr::new(any, port).into())?;
+    Ok(socket)
+}
+
+/// Has the kernel choose between the two sockets of a port, of which the second to be bound is the one for what is steady: in state
+/// Up, with neither Poll nor Final, Demand nor Multipoint (RFC 5880 section 4.1). The program begins at the UDP payload; what is too short for
+/// it goes to the first.
+fn sort(member: &Socket) -> io::Result<()> {
+    const LOAD_U8: u16 = 0x30;
+    const AND: u16 = 0x54;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const STATE_P_F_D_M: u32 = 0b1111_0011;
+    const UP: u32 = 0b1100_0000;
+    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let mut steps = [
+        step(LOAD_U8, 0, 0, 1),
+        step(AND, 0, 0, STATE_P_F_D_M),
+        step(JUMP_IF_EQUAL, 1, 0, UP),
+        step(RETURN, 0, 0, 0),
+        step(RETURN, 0, 0, 1),
+    ];
+    let program = libc::sock_fprog { len: 5, filter: steps.as_mut_ptr() };
+    Ok(setsockopt(member, sockopt::AttachReusePortCbpf, &program)?)
+}
+
+/// Hands in what there is in a socket: all of it, unless that goes on and on. What came before `drained` is known.
+fn take(
+    socket: &Socket,
+    headers: &mut MultiHeaders<SockaddrStorage>,
+    buffers: &mut [[u8; LONGEST]; BATCH],
+    drained: Time,
+    clock: &Clock,
+    hand_in: &mut impl FnMut(Incoming<'_>),
+) -> io::Result<bool> {
+    for _ in 0..BATCHES {
+        let mut slices = buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
+        let (fd, flags) = (socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+        let messages = match recvmmsg(fd, headers, &mut slices, flags, None) {
+            Ok(messages) => messages,
+            Err(Errno::EAGAIN) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        };
+        let (now, wall) = clock.both();
+        let mut count = 0;
+        for message in messages {
+            count += 1;
+            // No packet is older than the last time that there was none.
+            let received = |stamp| (now - wall.saturating_sub(stamp)).max(drained);
+            if let Some(incoming) = incoming(&message, received) {
+                hand_in(incoming);
+            }
+        }
+        if count < BATCH {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A message in our words; `received` turns a time of the wall clock into ours. None if the kernel did not say whence it came.
@@ -186,4 +256,82 @@ fn incoming<'a>(
         ttl,
         bytes: message.iovs().next().unwrap_or_default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use bugle_wire::bfd::State;
+    use nix::sched::{CloneFlags, unshare};
+
+    use super::*;
+
+    /// Runs a test in a network of its own, if that is permitted.
+    fn alone(test: impl FnOnce() + Send + 'static) {
+        if !nix::unistd::Uid::effective().is_root() {
+            eprintln!("skipped: needs root, for a network namespace");
+            return;
+        }
+        let run = || {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            let up = ["link", "set", "dev", "lo", "up"];
+            assert!(std::process::Command::new("ip").args(up).status().unwrap().success());
+            test();
+        };
+        std::thread::Builder::new().spawn(run).unwrap().join().unwrap();
+    }
+
+    fn is_readable(socket: &Socket) -> bool {
+        socket.recv_with_flags(&mut [std::mem::MaybeUninit::uninit()], libc::MSG_PEEK).is_ok()
+    }
+
+    #[test]
+    fn what_says_nothing_new_wakes_nobody_and_everything_else_does() {
+        alone(|| {
+            let clock = Clock::start();
+            for (ipv6, port, to) in [
+                (false, Port::SingleHop, ("127.0.0.1", CONTROL_PORT)),
+                (false, Port::Multihop, ("127.0.0.1", MULTIHOP_PORT)),
+                (true, Port::SingleHop, ("::1", CONTROL_PORT)),
+                (true, Port::Multihop, ("::1", MULTIHOP_PORT)),
+            ] {
+                let purpose = Purpose { port, ipv6, device: None };
+                let mut receiver = Receiver::open(purpose, clock.now()).unwrap();
+                let remote = UdpSocket::bind((to.0, 0)).unwrap();
+                let mut check = |packet: &[u8], steady: bool| {
+                    remote.send_to(packet, to).unwrap();
+                    assert_eq!(is_readable(&receiver.urgent), !steady, "{packet:x?}");
+                    assert_eq!(is_readable(receiver.steady.as_ref().unwrap()), steady);
+                    let mut taken = Vec::new();
+                    let until =
+                        receiver.drain(&clock, |incoming| taken.push(incoming.bytes.to_vec()));
+                    assert_eq!(taken, [packet]);
+                    assert!(until.unwrap() > Time::ZERO);
+                };
+                let mut packet = [0; 24];
+                for byte in 0..=u8::MAX {
+                    packet[1] = byte;
+                    // Up, whatever the C and A bits say.
+                    let up = byte >> 6 == State::Up as u8;
+                    check(&packet, up && byte & 0b11_0011 == 0);
+                }
+                check(&[], false);
+                check(&packet[..1], false);
+            }
+        });
+    }
+
+    #[test]
+    fn a_port_that_another_program_has_is_not_shared() {
+        alone(|| {
+            let clock = Clock::start();
+            let purpose = Purpose { port: Port::SingleHop, ipv6: false, device: None };
+            let first = Receiver::open(purpose, clock.now()).unwrap();
+            let second = Receiver::open(purpose, clock.now()).map(drop).unwrap_err();
+            assert_eq!(second.kind(), io::ErrorKind::AddrInUse);
+            drop(first);
+            assert!(Receiver::open(purpose, clock.now()).is_ok());
+        });
+    }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bugle_bfd::{self as bfd, Arrival, Endpoint, Hop, Input, Output};
 use bugle_types::{IfIndex, Time, VrfId};
-use bugle_wire::bfd::Discriminator;
+use bugle_wire::bfd::{Discriminator, State};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
@@ -32,12 +32,8 @@ use crate::poller::Waker;
 const PRIORITY: u8 = 50;
 /// How late timers of a thread without real-time priority may be, in nanoseconds; the kernel's default is 50 us.
 const TIMER_SLACK: u64 = 1_000;
-/// Where packets keep coming, they are left to gather for so long: waking up costs more than a packet. What they say is as old
-/// as the kernel says, so no session lives longer or shorter for it.
-const GATHER: Duration = Duration::from_millis(1);
-/// Packets in a [`WINDOW`] from which on they are left to gather.
-const MANY: u32 = 80;
-const WINDOW: Duration = Duration::from_millis(100);
+/// How long to wait before the loop is told again what it had no room for.
+const TELL_AGAIN: Duration = Duration::from_millis(1);
 /// How long to wait before a port that another program has is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// Orders taken before packets have their turn.
@@ -69,9 +65,8 @@ pub(super) struct Turns {
     vrfs: BTreeMap<IfIndex, VrfId>,
     /// When to try again what could not be opened.
     retry_at: Option<Time>,
-    /// When packets were counted last, and how many have come since.
-    window: (Time, u32),
-    gathering: bool,
+    /// Sessions in state Init, which any packet may bring up: for them, none can wait.
+    coming_up: BTreeSet<Discriminator>,
     realtime: Result<(), String>,
     /// What the loop is to hear at the end of the turn.
     untold: Vec<News>,
@@ -91,7 +86,6 @@ enum Trouble {
 impl Turns {
     pub(super) fn new(ends: Ends) -> Self {
         let bfd = bfd::Bfd::new(ends.seed);
-        let window = (ends.clock.now(), 0);
         Self {
             ends,
             bfd,
@@ -100,8 +94,7 @@ impl Turns {
             devices: BTreeMap::new(),
             vrfs: BTreeMap::new(),
             retry_at: None,
-            window,
-            gathering: false,
+            coming_up: BTreeSet::new(),
             realtime: Ok(()),
             untold: Vec::new(),
             limiter: Limiter::new(),
@@ -136,12 +129,11 @@ impl Turns {
 
     /// Hands in every packet there is. Everything that came before the time returned has been.
     fn receive(&mut self) -> Time {
-        let Self { ends, bfd, receivers, vrfs, devices, limiter, window, untold, .. } = self;
+        let Self { ends, bfd, receivers, vrfs, devices, limiter, untold, .. } = self;
         let mut drained = ends.clock.now();
         for receiver in receivers {
             let Purpose { port, device, .. } = receiver.purpose;
             let result = receiver.drain(&ends.clock, |incoming| {
-                window.1 += 1;
                 let vrf = match port {
                     Port::SingleHop => vrfs.get(&incoming.ifindex).copied(),
                     Port::Multihop => {
@@ -217,6 +209,13 @@ impl Turns {
                 // No profile of the configuration asks for the echo function.
                 Output::Echo { .. } => {}
                 Output::Event(event) => {
+                    if let bfd::Event::Changed(bfd::Change { session, to, .. }) = event {
+                        if to == State::Init {
+                            self.coming_up.insert(session);
+                        } else {
+                            self.coming_up.remove(&session);
+                        }
+                    }
                     self.untold.push(News::Event(self.ends.clock.now(), event));
                 }
             }
@@ -293,28 +292,17 @@ impl Turns {
         self.ends.told.wake();
     }
 
-    /// Waits for packets, for orders, and for the next deadline.
+    /// Waits for packets that cannot wait, for orders, and for the next deadline.
     fn wait(&mut self) {
         let now = self.ends.clock.now();
         let due = self.bfd.deadline().map(|(deadline, _)| deadline);
-        let later = (!self.untold.is_empty()).then(|| now + GATHER);
-        let due = [due, self.retry_at, later].into_iter().flatten().min();
-        if now.since(self.window.0) >= WINDOW {
-            self.gathering = self.window.1 >= MANY;
-            self.window = (now, 0);
-        }
-        let due = if self.gathering {
-            let gathered = now + GATHER;
-            Some(due.map_or(gathered, |due| due.min(gathered)))
-        } else {
-            due
-        };
+        let again = (!self.untold.is_empty()).then(|| now + TELL_AGAIN);
+        let due = [due, self.retry_at, again].into_iter().flatten().min();
         let mut fds: SmallVec<[PollFd<'_>; 8]> = SmallVec::new();
         fds.push(PollFd::new(self.ends.wake.as_fd(), PollFlags::POLLIN));
-        if !self.gathering {
-            let sockets = self.receivers.iter().map(AsFd::as_fd);
-            fds.extend(sockets.map(|socket| PollFd::new(socket, PollFlags::POLLIN)));
-        }
+        let all = !self.coming_up.is_empty();
+        let sockets = self.receivers.iter().flat_map(|receiver| receiver.sockets(all));
+        fds.extend(sockets.map(|socket| PollFd::new(socket, PollFlags::POLLIN)));
         let timeout = due.map(|due| TimeSpec::from_duration(due.since(now)));
         let result = ppoll(&mut fds, timeout, None);
         let woken = fds.first().is_some_and(|fd| fd.any().unwrap_or(true));

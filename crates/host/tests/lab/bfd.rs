@@ -1,12 +1,13 @@
-//! BFD between two drivers: over one hop and several, by both versions of IP.
+//! BFD between two drivers: over one hop and several, by both versions of IP; and with a remote system of the test's.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use bugle_bfd::{Change, Client, Event, Hop, Path, Profile, Settings};
 use bugle_speaker::Output;
 use bugle_types::{IfIndex, VrfId};
-use bugle_wire::bfd::State;
+use bugle_wire::bfd::{CONTROL_PORT, Control, Diagnostic, Discriminator, Flags, Interval, State};
 
 use crate::namespace::{Namespace, pair, possible};
 use crate::script::{Actor, Told, block_on};
@@ -20,7 +21,10 @@ struct End {
 
 impl End {
     fn request(self) -> Output {
-        let interval = Duration::from_millis(20);
+        self.request_every(Duration::from_millis(20))
+    }
+
+    fn request_every(self, interval: Duration) -> Output {
         let profile = Profile::new(interval, interval, 5).unwrap();
         let settings = Settings { local: self.local, point_to_point: false, profile };
         let (client, settings) = (Client::Static, Box::new(settings));
@@ -77,4 +81,66 @@ fn sessions_come_up_over_one_hop_and_several_by_both_versions_of_ip() {
     check(&namespaces, ["10.0.0.1", "10.0.0.2"], |_, local| Hop::Multi(local));
     check(&namespaces, ["2001:db8::1", "2001:db8::2"], |ifindex, _| Hop::Single(ifindex));
     check(&namespaces, ["2001:db8::1", "2001:db8::2"], |_, local| Hop::Multi(local));
+}
+
+#[test]
+fn news_are_acted_on_at_once_however_long_a_turn_is_away() {
+    if !possible() {
+        return;
+    }
+    let [ours, theirs] = pair();
+    let path = Path {
+        vrf: VrfId::DEFAULT,
+        hop: Hop::Single(ours.ifindex("eth0")),
+        remote: "10.0.0.2".parse().unwrap(),
+    };
+    let end = End { path, local: "10.0.0.1".parse().unwrap() };
+    let actor = Actor::start(&ours);
+    // Neither a packet of ours nor the end of the detection time is due while the test runs.
+    actor.ask([end.request_every(Duration::from_mins(10))]);
+    let socket = theirs.run(|| {
+        let socket = UdpSocket::bind("10.0.0.2:49152").unwrap();
+        socket.set_ttl(255).unwrap();
+        socket.connect(("10.0.0.1", CONTROL_PORT)).unwrap();
+        socket
+    });
+    let slow = Interval(600_000_000);
+    let say = |state, your_discriminator| {
+        let control = Control {
+            diagnostic: Diagnostic::NONE,
+            state,
+            flags: Flags::NONE,
+            detect_mult: NonZeroU8::new(5).unwrap(),
+            my_discriminator: Discriminator::new(7).unwrap(),
+            your_discriminator,
+            desired_min_tx: slow,
+            required_min_rx: slow,
+            required_min_echo_rx: Interval::ZERO,
+        };
+        socket.send(&control.emit(None)).unwrap();
+    };
+    let session = || {
+        let look = actor.handle.bfd(|view| {
+            let session = view.sessions.sessions().next()?;
+            Some((session.id(), session.stats().received))
+        });
+        block_on(look).unwrap().flatten().unwrap()
+    };
+    // Whoever looks looks after the request.
+    session();
+    for _ in 0..3 {
+        say(State::Down, None);
+        wait_for(&actor, |change| change.to == State::Init);
+        let (id, before) = session();
+        say(State::Up, Some(id));
+        wait_for(&actor, |change| change.to == State::Up);
+        for _ in 0..100 {
+            say(State::Up, Some(id));
+        }
+        assert_eq!(session(), (id, before + 101));
+        say(State::Down, Some(id));
+        wait_for(&actor, |change| change.to == State::Down);
+    }
+    actor.ask([end.release()]);
+    actor.stop();
 }
