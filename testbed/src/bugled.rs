@@ -2,11 +2,13 @@
 
 use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::IpAddr;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use bugle_types::Mac;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -115,6 +117,7 @@ impl Bugled {
         let ask = |mut stream: BufReader<UnixStream>| {
             stream.get_ref().set_read_timeout(Some(DAEMON))?;
             stream.get_ref().write_all(request.as_bytes())?;
+            await_answer(stream.get_ref())?;
             answer(&mut stream).map(|(status, body)| (stream, status, body))
         };
         // The daemon closes a connection that has been idle for long: then, as any client does, once more over a new one.
@@ -178,6 +181,15 @@ impl Bugled {
 }
 
 /// Reads an answer: its status line and its body.
+/// Waits as clients do that have more than one thing to wait for. A thread that waits in `read` is woken for nothing when the daemon takes
+/// the request, and may then be given the daemon's processor.
+fn await_answer(stream: &UnixStream) -> io::Result<()> {
+    let mut wanted = [PollFd::new(stream.as_fd(), PollFlags::POLLIN)];
+    let limit = PollTimeout::try_from(DAEMON).unwrap_or(PollTimeout::MAX);
+    poll(&mut wanted, limit)?;
+    Ok(())
+}
+
 fn answer(stream: &mut impl BufRead) -> io::Result<(String, String)> {
     let (mut status, mut length) = (String::new(), 0);
     if stream.read_line(&mut status)? == 0 {

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::backend::{Daemon, FrontDesk};
 use crate::capabilities;
-use crate::journal::Journal;
+use crate::journal::{Journal, Scribe};
 use crate::supervisor::Supervisor;
 use crate::wall::{Wall, secret, seed};
 
@@ -79,17 +79,18 @@ async fn serve(file: &Path, config: Config) -> Result<(), RunError> {
     let (driver, handle) = Driver::open(speaker, clock, secret()?)?;
     let driver = driver.with_desk(Box::new(FrontDesk(desk)))?;
     let journal = Arc::new(Journal::new(wall));
-    let events = handle.events();
+    let mut scribe = Scribe::new(handle.events(), Arc::clone(&journal));
     let supervisor = Supervisor::new(file, config, handle.clone());
-    let backend = Arc::new(Daemon::new(handle, Arc::clone(&journal), wall));
+    let backend = Arc::new(Daemon::new(handle, journal, wall));
     let ended = driver.start()?;
     let done = tokio::select! {
         done = ended => done.map_err(|_| RunError::Broken)?,
         // These go on for as long as they are asked to.
         () = server.run(backend) => Ok(()),
-        () = journal.follow(events) => Ok(()),
+        never = scribe.run() => match never {},
         failed = supervisor.run() => match failed? {},
     };
+    scribe.catch_up();
     info!("stopped");
     Ok(done?)
 }

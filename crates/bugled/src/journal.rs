@@ -1,12 +1,15 @@
 //! The latest events.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bugle_api::model;
 use bugle_speaker::Event;
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::broadcast::{self, error::RecvError, error::TryRecvError};
 
+use crate::log::EventLog;
 use crate::wall::Wall;
 
 /// Events kept for `show events` and `explain`.
@@ -31,21 +34,56 @@ struct Pages {
     missed: u64,
 }
 
+/// Carries events from the loop to the journal and to the log.
+#[derive(Debug)]
+pub(crate) struct Scribe {
+    events: broadcast::Receiver<Event>,
+    journal: Arc<Journal>,
+    log: EventLog,
+}
+
+impl Scribe {
+    pub(crate) fn new(events: broadcast::Receiver<Event>, journal: Arc<Journal>) -> Self {
+        Self { events, journal, log: EventLog::default() }
+    }
+
+    /// Takes in events for ever.
+    pub(crate) async fn run(&mut self) -> Infallible {
+        loop {
+            match self.events.recv().await {
+                Ok(event) => self.note(event),
+                Err(RecvError::Lagged(missed)) => self.missed(missed),
+                // The loop has ended. Whoever waits for this to return waits for something else to end first.
+                Err(RecvError::Closed) => return pending().await,
+            }
+        }
+    }
+
+    /// Takes in what is there already.
+    pub(crate) fn catch_up(&mut self) {
+        loop {
+            match self.events.try_recv() {
+                Ok(event) => self.note(event),
+                Err(TryRecvError::Lagged(missed)) => self.missed(missed),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+            }
+        }
+    }
+
+    fn note(&mut self, event: Event) {
+        self.log.note(&event);
+        self.journal.note(event);
+    }
+
+    fn missed(&self, count: u64) {
+        EventLog::missed(count);
+        self.journal.pages().missed += count;
+    }
+}
+
 impl Journal {
     pub(crate) fn new(wall: Wall) -> Self {
         Self { wall, pages: Mutex::default(), watchers: broadcast::Sender::new(BACKLOG) }
-    }
-
-    /// Takes in events until the loop ends.
-    pub(crate) async fn follow(self: Arc<Self>, mut events: broadcast::Receiver<Event>) {
-        loop {
-            match events.recv().await {
-                Ok(event) => self.note(event),
-                Err(RecvError::Lagged(missed)) => self.pages().missed += missed,
-                // The loop has ended. Whoever waits for this to return waits for something else to end first.
-                Err(RecvError::Closed) => return std::future::pending().await,
-            }
-        }
     }
 
     /// Events from now on.

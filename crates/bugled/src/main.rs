@@ -16,6 +16,7 @@
 //! | `explain` | why packets to an address go where they go |
 //! | `metrics` | what is counted |
 //! | `journal` | the latest events |
+//! | `log` | the log, which may be slow to take what is written |
 //! | `wall` | the loop's time as UTC |
 //! | `systemd` | what the service manager is told |
 
@@ -25,6 +26,7 @@ mod cli;
 mod daemon;
 mod explain;
 mod journal;
+mod log;
 mod look;
 mod metrics;
 mod sessions;
@@ -33,19 +35,13 @@ mod supervisor;
 mod systemd;
 mod wall;
 
-use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::Cli;
-
-/// What the daemon logs unless told otherwise.
-const DEFAULT_LOG: &str = "info";
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -60,10 +56,10 @@ fn main() -> ExitCode {
             Err(error) => complain(&error, 2),
         };
     }
-    if let Err(error) = start_log(cli.log.as_deref()) {
-        return complain(&error, 2);
+    match log::start(cli.log.as_deref()) {
+        Ok(_until_written) => run(file),
+        Err(error) => complain(&error, 2),
     }
-    run(file)
 }
 
 fn run(file: &Path) -> ExitCode {
@@ -84,38 +80,4 @@ fn complain(error: &impl ToString, status: u8) -> ExitCode {
         let _ = writeln!(io::stderr(), "bugled: {line}");
     }
     ExitCode::from(status)
-}
-
-/// Logs to standard error: what `filter` says, else what `RUST_LOG` says, else the default.
-fn start_log(filter: Option<&str>) -> Result<(), String> {
-    let variable = std::env::var(EnvFilter::DEFAULT_ENV).ok();
-    let text = filter.or(variable.as_deref()).unwrap_or(DEFAULT_LOG);
-    let bad = |why: &dyn Display| {
-        format!("cannot log {text:?}: {why}; say error, warn, info, debug or trace")
-    };
-    // The filter would take any other word for the name of a module, and log nothing.
-    let is_meant = |word: &&str| {
-        let word = word.trim();
-        word.is_empty()
-            || word.contains(['=', '['])
-            || word.starts_with("bugle")
-            || word.parse::<LevelFilter>().is_ok()
-    };
-    if let Some(word) = text.split(',').find(|word| !is_meant(word)) {
-        return Err(bad(&format_args!("{word:?} is no level")));
-    }
-    let filter = EnvFilter::try_new(text).map_err(|error| bad(&error))?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        // With nowhere to write to, complaining about it fails, too.
-        .log_internal_errors(false)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
-    // The journal notes the time itself.
-    if std::env::var_os("JOURNAL_STREAM").is_some() {
-        log.without_time().init();
-    } else {
-        log.init();
-    }
-    Ok(())
 }

@@ -105,7 +105,7 @@ enum Asker {
 }
 
 /// A kind of trouble that is logged at a bounded rate.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Trouble {
     Open(IfIndex),
     Send(IfIndex, Option<i32>),
@@ -113,7 +113,6 @@ enum Trouble {
     Forwarding,
     Monitor,
     Bfd,
-    Told { kind: &'static str, interface: Option<String> },
 }
 
 impl<E: Engine + 'static> Driver<E> {
@@ -283,7 +282,7 @@ impl<E: Engine + 'static> Driver<E> {
         self.drain();
     }
 
-    /// Does what the engine asks for, in order; but what wakes other threads, or writes a log, waits until packets and changes to
+    /// Does what the engine asks for, in order; but what wakes other threads waits until packets and changes to
     /// the kernel are out.
     fn drain(&mut self) {
         while let Some(output) = self.engine.poll_output() {
@@ -381,7 +380,10 @@ impl<E: Engine + 'static> Driver<E> {
                     (Some(Asker::Desk(_)) | None, _) => {}
                 }
             }
-            Output::Event(event) => self.tell(event),
+            Output::Event(event) => {
+                // No receiver is no error.
+                let _ = self.events.send(event);
+            }
         }
     }
 
@@ -597,25 +599,6 @@ impl<E: Engine + 'static> Driver<E> {
         if let Err(error) = self.forwarding.run(self.clock.now(), CHANGES_PER_TURN) {
             self.warn(Trouble::Forwarding, || error.to_string());
         }
-    }
-
-    /// Logs an event, and passes it on to whoever listens.
-    fn tell(&mut self, event: Event) {
-        let kind = event.what.kind();
-        let vrf = event.vrf.as_deref().unwrap_or("-");
-        // What a neighbour can cause at will must not fill the log.
-        let floods = matches!(kind, "dropped" | "mismatch");
-        let told = Trouble::Told { kind, interface: event.interface.clone().filter(|_| floods) };
-        if !event.what.is_warning() {
-            match kind {
-                "originated" | "spf-run" => tracing::debug!(kind, vrf, "{event}"),
-                _ => tracing::info!(kind, vrf, "{event}"),
-            }
-        } else if !floods || self.limiter.admit(told, self.clock.now()).is_some() {
-            tracing::warn!(kind, vrf, "{event}");
-        }
-        // No receiver is no error.
-        let _ = self.events.send(event);
     }
 
     fn warn(&mut self, trouble: Trouble, text: impl FnOnce() -> String) {

@@ -16,7 +16,7 @@
 //! | `socket` | what raw sockets have in common |
 //! | `forwarding` | the kernel's forwarding table: changes in order, reads between them |
 //! | `poller` | waiting for sockets, for other threads, and for a time |
-//! | `limiter` | log messages at a bounded rate |
+//! | [`limiter`] | [`Limiter`]: log messages at a bounded rate |
 
 pub mod bfd;
 pub mod clock;
@@ -28,7 +28,7 @@ mod forwarding;
 pub mod handle;
 mod ipv4;
 pub mod isis;
-mod limiter;
+pub mod limiter;
 pub mod ospf;
 mod poller;
 pub mod record;
@@ -42,5 +42,6 @@ pub use driver::{Driver, DriverError};
 pub use engine::Engine;
 pub use handle::{Handle, Stopped};
 pub use isis::IsisSocket;
+pub use limiter::Limiter;
 pub use ospf::OspfSocket;
 pub use record::Recorded;

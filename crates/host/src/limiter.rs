@@ -11,9 +11,9 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// Kinds of trouble remembered.
 const CAPACITY: usize = 1024;
 
-/// Decides which of many equal troubles are worth a line in the log.
+/// Decides which of many equal troubles are worth a line in the log: one in 10 s for each kind `K`.
 #[derive(Debug)]
-pub(crate) struct Limiter<K> {
+pub struct Limiter<K> {
     told: BTreeMap<K, Told>,
 }
 
@@ -23,13 +23,21 @@ struct Told {
     since: u64,
 }
 
+impl<K: Ord> Default for Limiter<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<K: Ord> Limiter<K> {
-    pub(crate) const fn new() -> Self {
+    /// Nothing has been told so far.
+    #[must_use]
+    pub const fn new() -> Self {
         Self { told: BTreeMap::new() }
     }
 
     /// Whether to tell of `kind` now: `Some` with how often it was passed over since the last time.
-    pub(crate) fn admit(&mut self, kind: K, now: Time) -> Option<u64> {
+    pub fn admit(&mut self, kind: K, now: Time) -> Option<u64> {
         if let Some(told) = self.told.get_mut(&kind) {
             if now.since(told.at) < INTERVAL {
                 told.since = told.since.saturating_add(1);

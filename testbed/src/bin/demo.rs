@@ -1,7 +1,6 @@
 //! `make demo`: a virtual machine moves between two hypervisors, 20 times, with every contender in the same run.
 #![expect(clippy::disallowed_methods, reason = "a demonstration runs in real time")]
 
-use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use clap::Parser;
 
 use bugle_testbed::contender::Make;
 use bugle_testbed::moves::{GIVE_UP, Move, MoveLab};
-use bugle_testbed::summary::{Summary, columns, millis, ratio, stagger, table};
+use bugle_testbed::summary::{Summary, comparison, millis, stagger};
 use bugle_testbed::tools::{self, say};
 use bugle_testbed::{LabError, Result};
 
@@ -94,16 +93,18 @@ fn demo(arguments: &Arguments) -> Result<()> {
         contender.lab.converge()?;
     }
     thread::sleep(SPACING);
+    say("\nPer move in ms: told / rerouted / outage");
+    say(&line("move", contenders.iter().map(|contender| contender.name.to_owned())));
     for round in 1..=moves {
         let start = Instant::now();
         thread::sleep(stagger(round));
-        let mut line = format!("move {round:2}:");
+        let mut cells = Vec::new();
         for contender in &mut contenders {
             let result = contender.lab.move_machine()?;
-            let _ = write!(line, "  {} {}", contender.name, or_never(result.rerouted));
+            cells.push(cell(&result));
             contender.moves.push(result);
         }
-        say(&line);
+        say(&line(&round.to_string(), cells));
         if round < moves {
             thread::sleep(SPACING.saturating_sub(start.elapsed()));
         }
@@ -112,53 +113,43 @@ fn demo(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// A row of the table that grows while one watches.
+fn line(first: &str, cells: impl IntoIterator<Item = String>) -> String {
+    let cells = cells.into_iter().map(|cell| format!(" {cell:^20} |"));
+    format!("| {first:>4} |{}", cells.collect::<String>())
+}
+
+/// What a move took, in milliseconds.
+fn cell(result: &Move) -> String {
+    let or_never = |duration: Option<Duration>| duration.map_or_else(|| "never".to_owned(), millis);
+    let Move { told, rerouted, outage } = result;
+    format!("{} / {} / {}", millis(*told), or_never(*rerouted), or_never(outage.duration))
+}
+
 fn report(contenders: &[Contender]) {
-    let mut rows = Vec::new();
-    let reference = contenders.first().and_then(rerouted);
-    for contender in contenders {
-        let outages = Summary::of(contender.moves.iter().map(|result| result.outage.duration));
-        let lost: usize = contender.moves.iter().map(|result| result.outage.lost).sum();
-        let told = Summary::of(contender.moves.iter().map(|result| Some(result.told)));
-        let told = told.map_or_else(|| "-".to_owned(), |told| millis(told.median));
-        let mut row = vec![contender.name.to_owned(), told];
-        row.extend(columns(rerouted(contender)));
-        row.push(match (rerouted(contender), reference) {
-            (Some(this), Some(reference)) => ratio(this.median, reference.median),
-            _ => "-".to_owned(),
-        });
-        row.extend(columns(outages));
-        row.push(lost.to_string());
-        rows.push(row);
-    }
-    let header = [
-        "ms",
-        "told: median",
-        "rerouted: best",
-        "median",
-        "p99",
-        "worst",
-        "never",
-        "times the first's",
-        "outage: best",
-        "median",
-        "p99",
-        "worst",
-        "never",
-        "packets lost",
+    type Measure = fn(&Move) -> Option<Duration>;
+    let measures: [(&str, Measure); 3] = [
+        ("told, ms", |result| Some(result.told)),
+        ("rerouted, ms", |result| result.rerouted),
+        ("outage, ms", |result| result.outage.duration),
     ];
-    say(&table(&header, &rows));
+    for (what, measure) in measures {
+        let series: Vec<_> = contenders
+            .iter()
+            .map(|Contender { name, moves, .. }| (*name, Summary::of(moves.iter().map(measure))))
+            .collect();
+        say(&format!("\n{}", comparison(what, &series).trim_end()));
+    }
+    let lost = contenders.iter().map(|Contender { name, moves, .. }| {
+        let lost: usize = moves.iter().map(|result| result.outage.lost).sum();
+        format!("{name} {lost}")
+    });
+    say(&format!("\npackets lost: {}\n", lost.collect::<Vec<_>>().join(", ")));
     say(&format!(
-        "told: what told routing has returned: bugle's API, or the kernel for FRR and BIRD.\n\
-         rerouted: from before that until the spine's kernel sends to the new hypervisor alone; given up after {} s. Medians are compared.\n\
-         outage: until the first packet from which on all reached the machine at its new place.",
+        "told: until what told routing has answered. bugle has then installed and advertised the route; for FRR and BIRD it is the kernel.\n\
+         rerouted: from before that until the spine's kernel sends to the new hypervisor alone; given up after {} s.\n\
+         outage: until the first packet from which on all reached the machine at its new place.\n\
+         Ratios compare medians.",
         GIVE_UP.as_secs()
     ));
-}
-
-fn rerouted(contender: &Contender) -> Option<Summary> {
-    Summary::of(contender.moves.iter().map(|result| result.rerouted))
-}
-
-fn or_never(duration: Option<Duration>) -> String {
-    duration.map_or_else(|| "never".to_owned(), |duration| format!("{} ms", millis(duration)))
 }
