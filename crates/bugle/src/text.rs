@@ -76,10 +76,14 @@ fn steps(of: &str, steps: &[Step], output: &mut impl Write) -> io::Result<()> {
         writeln!(output, "  {of}:")?;
     }
     for step in steps {
-        let after = Duration::from_micros(step.after_us);
-        writeln!(output, "    {}  +{after:?}  {}", utc(step.time_us), step.step)?;
+        let (time, after) = (utc(step.time_us), after(step.after_us));
+        writeln!(output, "    {time}  {after:>11}  {}", step.step)?;
     }
     Ok(())
+}
+
+fn after(micros: u64) -> String {
+    format!("+{}.{:03} ms", micros / 1_000, micros % 1_000)
 }
 
 /// One event on one line.

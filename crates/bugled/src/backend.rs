@@ -91,6 +91,7 @@ impl Backend for Daemon {
         let found = found.await?.ok_or_else(|| Refusal::UnknownVrf(name.clone()))?;
         let journal = &self.journal;
         Ok(found.describe(
+            explain::live(journal, address, &name),
             &explain::flooded(journal, address, &name),
             explain::repaired(journal, &name),
             self.wall,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use bugle_api::model::{Explanation, Host, Route, Step};
-use bugle_mobility::{HostView, Others, Timeline};
+use bugle_mobility::{self as mobility, HostView, Others, Timeline};
 use bugle_rib::Protocol;
 use bugle_speaker::{RepairStep, Speaker, VrfState, What};
 use bugle_types::Time;
@@ -52,6 +52,17 @@ pub(crate) fn flooded(journal: &Journal, address: IpAddr, vrf: &str) -> Vec<(Tim
     })
 }
 
+/// When a host was live: since the last event that says so.
+pub(crate) fn live(journal: &Journal, address: IpAddr, vrf: &str) -> Option<Time> {
+    let mut all = journal.pick(|event| {
+        let What::Host(mobility::Event::Live { address: live, .. }) = event.what else {
+            return None;
+        };
+        (live == address && event.vrf.as_deref() == Some(vrf)).then_some(event.time)
+    });
+    all.pop()
+}
+
 /// The last repair in a VRF, step by step.
 pub(crate) fn repaired(journal: &Journal, vrf: &str) -> Vec<(Time, String)> {
     let steps = journal.pick(|event| {
@@ -65,15 +76,16 @@ pub(crate) fn repaired(journal: &Journal, vrf: &str) -> Vec<(Time, String)> {
 }
 
 impl Found {
-    /// The explanation, with what was `flooded`.
+    /// The explanation, with the time since when the host has been `live`, and with what was `flooded`.
     pub(crate) fn describe(
         self,
+        live: Option<Time>,
         flooded: &[(Time, bool)],
         repair: Vec<(Time, String)>,
         wall: Wall,
     ) -> Explanation {
         let Self { vrf, address, route, host, reasons, timeline } = self;
-        let timeline = steps(timeline, flooded, wall);
+        let timeline = steps(timeline, live, flooded, wall);
         let repair = dated(repair, wall);
         Explanation { vrf, address, route, host, reasons, timeline, repair }
     }
@@ -169,10 +181,18 @@ fn elsewhere(rival: Others) -> String {
 }
 
 /// The steps of the last move in the order of time.
-fn steps(timeline: Timeline, flooded: &[(Time, bool)], wall: Wall) -> Vec<Step> {
+fn steps(
+    timeline: Timeline,
+    live: Option<Time>,
+    flooded: &[(Time, bool)],
+    wall: Wall,
+) -> Vec<Step> {
     let mut steps: Vec<(Time, &str)> = [
         (timeline.claimed, "claimed"),
-        (timeline.live, "neighbour entry, route and advertisement asked for"),
+        (
+            timeline.live.map(|asked| live.unwrap_or(asked)),
+            "neighbour entry and route in the kernel",
+        ),
         (timeline.yielded, "another router's newer claim seen"),
         (timeline.withdrawn, "withdrawn"),
     ]

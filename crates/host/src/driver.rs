@@ -285,6 +285,7 @@ impl<E: Engine + 'static> Driver<E> {
     /// Does what the engine asks for, in order; but what wakes other threads waits until packets and changes to
     /// the kernel are out.
     fn drain(&mut self) {
+        let before = self.later.len();
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Event(event) => self.date(event),
@@ -302,10 +303,21 @@ impl<E: Engine + 'static> Driver<E> {
                 | Output::ReleaseBfd { .. } => self.carry_out(output),
             }
         }
+        for output in &mut self.later[before..] {
+            if let Output::Event(event) = output
+                && event.what.is_flooding()
+            {
+                event.time = self.clock.now();
+            }
+        }
     }
 
-    /// Keeps an event for later. A step of a repair is dated when it has been done, and not when it was asked for.
+    /// Keeps an event for later. A step of a move or of a repair is dated when it has been done, and not when it was asked for.
     fn date(&mut self, mut event: Event) {
+        if event.what.is_arrival() {
+            self.run_forwarding();
+            event.time = self.clock.now();
+        }
         if let What::Repair(Repair { step, .. }) = event.what {
             match step {
                 RepairStep::Detected => {}

@@ -104,6 +104,22 @@ impl fmt::Display for RepairStep {
 }
 
 impl What {
+    /// Whether a host is reachable here from now on: the changes to the kernel that this takes come before the event. The driver
+    /// dates it when they have been made.
+    #[must_use]
+    pub fn is_arrival(&self) -> bool {
+        matches!(self, Self::Host(HostEvent::Live { .. }))
+    }
+
+    /// Whether neighbours are told something new; the driver dates it when the packets are out, which come with the event.
+    #[must_use]
+    pub fn is_flooding(&self) -> bool {
+        matches!(
+            self,
+            Self::Ospf(OspfEvent::Originated { .. }) | Self::Isis(IsisEvent::Originated { .. })
+        )
+    }
+
     /// A short name for the kind of event, as filters and metrics use it.
     #[must_use]
     pub fn kind(&self) -> &'static str {

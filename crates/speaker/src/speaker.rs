@@ -598,6 +598,9 @@ impl Speaker {
                 let cx = &mut Context { now: *now, name, machine, rib, out };
                 vrf.repaired(cx, RepairStep::Installed);
             }
+            for (name, vrf) in vrfs.iter_mut() {
+                vrf.tell_hosts(&mut Context { now: *now, name, machine, rib, out });
+            }
             if !any {
                 break;
             }

@@ -81,6 +81,8 @@ pub(crate) struct Vrf {
     unanswered: BTreeSet<Prefix>,
     /// Who has had routes to offer.
     routed: Routed,
+    /// What happened to hosts and has not been told yet.
+    host_events: Vec<mobility::Event>,
     pub(crate) bfd: Sessions,
     /// The failure that is being repaired, on which interface, and how far that has got.
     repair: Option<(Option<String>, Repair)>,
@@ -115,6 +117,7 @@ impl Vrf {
             untold: Vec::new(),
             unanswered: BTreeSet::new(),
             routed: Routed::default(),
+            host_events: Vec::new(),
             bfd: Sessions::default(),
             repair: None,
         }
@@ -408,6 +411,13 @@ impl Vrf {
         any
     }
 
+    /// Tells what happened to hosts, when the kernel has been asked for all that it takes.
+    pub(crate) fn tell_hosts(&mut self, cx: &mut Context<'_>) {
+        for event in self.host_events.drain(..) {
+            cx.tell(None, What::Host(event));
+        }
+    }
+
     /// Whether in each protocol some neighbour's database has been copied, and none is being copied: then it is known who else
     /// advertises what.
     fn in_step(&self) -> bool {
@@ -510,7 +520,7 @@ impl Vrf {
                 let result = result.map_err(Into::into);
                 cx.out.push_back(Output::Reply { request, result });
             }
-            mobility::Output::Event(event) => cx.tell(None, What::Host(event)),
+            mobility::Output::Event(event) => self.host_events.push(event),
         }
     }
 }
