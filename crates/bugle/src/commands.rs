@@ -227,9 +227,22 @@ fn notes(config: &Config, kernel_tells_routes: bool) -> Vec<String> {
 fn man(directory: Option<&Path>, output: &mut impl Write) -> Result<(), Failure> {
     match directory {
         None => Ok(clap_mangen::Man::new(Cli::command()).render(output)?),
-        Some(directory) => clap_mangen::generate_to(Cli::command(), directory)
-            .map_err(|error| about(directory, &error)),
+        Some(directory) => {
+            let mut command = Cli::command().disable_help_subcommand(true);
+            command.build();
+            pages(&command, directory).map_err(|error| about(directory, &error))
+        }
     }
+}
+
+/// Writes the pages of a command and of all beneath it. Each says at its foot what program it is of.
+fn pages(command: &clap::Command, directory: &Path) -> io::Result<()> {
+    for beneath in command.get_subcommands() {
+        pages(beneath, directory)?;
+    }
+    let page = clap_mangen::Man::new(command.clone());
+    page.source(concat!("bugle ", env!("CARGO_PKG_VERSION"))).generate_to(directory)?;
+    Ok(())
 }
 
 /// Something wrong with a file given on the command line.

@@ -202,7 +202,10 @@ impl Rib {
         self.shadow.tidy();
         self.shadow.collect();
         let changes = self.shadow.ops.count - before;
-        self.ops().event(Event::Compared { found, changes });
+        // Before the first table is known there is nothing to be found.
+        if asked.is_none_or(|(asked, _)| !asked.is_empty()) {
+            self.ops().event(Event::Compared { found, changes });
+        }
     }
 
     fn failed(&mut self, now: Time, op: FibOp, reason: String) {
