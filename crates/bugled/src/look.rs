@@ -306,7 +306,8 @@ impl Detail {
     }
 
     fn isis(route: &bugle_isis::Route) -> Self {
-        Self { path: Path::Isis(route.path), protects: None }
+        let protects = route.backup.map(|backup| backup.protects);
+        Self { path: Path::Isis(route.path), protects }
     }
 }
 

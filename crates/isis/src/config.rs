@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 pub use bugle_lsdb::BackoffConfig;
+pub use bugle_spf::AlternatesConfig;
 use bugle_types::{Mac, Prefix, SystemId};
 pub use bugle_wire::isis::{Algorithm, AreaAddress, CircuitType, Key, Level};
 
@@ -30,6 +31,8 @@ pub struct Config {
     pub leak: Leak,
     /// How many equal-cost next hops a route may have.
     pub max_paths: usize,
+    /// Find loop-free alternates (RFC 5286); `None`: do not.
+    pub alternates: Option<AlternatesConfig>,
     /// When SPF runs (RFC 8405).
     pub spf: BackoffConfig,
     /// When LSPs of ours are generated.
@@ -62,6 +65,7 @@ impl Config {
             attached: AttachedConfig::default(),
             leak: Leak::Nothing,
             max_paths: 16,
+            alternates: Some(AlternatesConfig::default()),
             spf: BackoffConfig::default(),
             generation: GenerationConfig::default(),
             lsp_lifetime: 65_535,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bugle_lsdb::{Backoff, BackoffState, TimerQueue};
-use bugle_spf::{SpfCounts, SpfRun};
+use bugle_spf::{Coverage, SpfCounts, SpfRun};
 use bugle_types::{IfIndex, Mac, Prefix, Rng, SystemId, Time};
 use bugle_wire::isis::{Level, LspId, NodeId, Pdu, PduBody, TopologyId, verify};
 
@@ -44,6 +44,10 @@ pub enum Timer {
     Age,
     /// The shortest-path tree is computed.
     Spf(Level),
+    /// Loop-free alternates are looked for.
+    Alternates,
+    /// Routes that were held back go out (RFC 8333).
+    Microloop,
     /// Nobody is waited for any longer before the end.
     Stop,
 }
@@ -202,6 +206,9 @@ impl Isis {
             age(Level::L2),
             spf(Level::L1),
             spf(Level::L2),
+            self.routing.backup_due().map(|time| (time, Timer::Alternates)),
+            self.held(Level::L1).map(|(time, _)| (time, Timer::Microloop)),
+            self.held(Level::L2).map(|(time, _)| (time, Timer::Microloop)),
         ];
         derived.into_iter().flatten().chain(self.timers.next()).min()
     }
@@ -227,8 +234,12 @@ impl Isis {
                 Timer::Csnp(ifindex, level) => self.on_csnp_timer(ifindex, level),
                 Timer::Reclaim(level) => self.on_reclaim_timer(level),
                 Timer::Stop => self.say_goodbye(),
-                // These three are derived in `deadline` and never set.
-                Timer::Originate | Timer::Age | Timer::Spf(_) => {}
+                // These are derived in `deadline` and never set.
+                Timer::Originate
+                | Timer::Age
+                | Timer::Spf(_)
+                | Timer::Alternates
+                | Timer::Microloop => {}
             }
         }
         for level in Level::ALL {
@@ -236,6 +247,10 @@ impl Isis {
                 self.run_spf(level);
             }
         }
+        if self.routing.backup_due().is_some_and(|due| due <= self.now) {
+            self.on_backup_timer();
+        }
+        self.on_microloop_timer();
     }
 
     fn on_config(&mut self, config: Config) {
@@ -526,6 +541,18 @@ impl<'a> State<'a> {
     #[must_use]
     pub fn nodes(&self, level: Level) -> usize {
         self.isis.levels[level].routing.nodes()
+    }
+
+    /// How many routes of a level have somewhere to go at once when a link or a neighbour fails.
+    #[must_use]
+    pub fn coverage(&self, level: Level) -> Coverage {
+        self.isis.routing.coverage(level)
+    }
+
+    /// When new routes of a level that are held back go out (RFC 8333), and how many they are.
+    #[must_use]
+    pub fn held(&self, level: Level) -> Option<(Time, usize)> {
+        self.isis.held(level)
     }
 
     /// The state of a level's SPF back-off.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bugle_spf::SpfKind;
+use bugle_spf::{Backup, SpfKind};
 use bugle_types::{IfIndex, Mac, Nexthop, Prefix, SystemId, Time};
 use bugle_wire::isis::{AreaAddress, CircuitType, Level, LspId, NodeId, SequenceNumber};
 
@@ -127,6 +127,8 @@ pub struct Route {
     pub tag: u32,
     /// The equal-cost next hops, sorted.
     pub nexthops: Arc<[Nexthop]>,
+    /// Where packets go when all next hops fail at once. Next hops on several links have none, as they stand in for each other.
+    pub backup: Option<Backup>,
 }
 
 /// The kinds of paths in the order of preference (RFC 5302 section 3.2, RFC 7775 section 3).
@@ -146,6 +148,21 @@ pub enum PathType {
     DownExternal,
     /// The default route to the nearest attached system.
     Attached,
+}
+
+impl PathType {
+    /// The level whose computation finds such a path.
+    #[must_use]
+    pub const fn level(self) -> Level {
+        match self {
+            Self::Level2 | Self::Level2External => Level::L2,
+            Self::Level1
+            | Self::Level1External
+            | Self::Down
+            | Self::DownExternal
+            | Self::Attached => Level::L1,
+        }
+    }
 }
 
 impl fmt::Display for PathType {

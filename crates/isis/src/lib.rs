@@ -37,10 +37,11 @@ mod routing;
 mod transmit;
 
 pub use adjacency::{Adjacency, AdjacencyId, AdjacencyState, Cause};
+pub use bugle_spf::{Backup, Coverage, Protection};
 pub use circuit::Circuit;
 pub use config::{
-    AttachedConfig, Auth, BackoffConfig, CircuitConfig, CircuitKind, Config, GenerationConfig,
-    Ipv6Topology, Leak, Padding,
+    AlternatesConfig, AttachedConfig, Auth, BackoffConfig, CircuitConfig, CircuitKind, Config,
+    GenerationConfig, Ipv6Topology, Leak, Padding,
 };
 pub use database::StoredLsp;
 pub use instance::{Isis, State, Stats, Timer};

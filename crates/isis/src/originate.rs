@@ -378,7 +378,7 @@ impl Isis {
             let limit = self.lsp_limit(level);
             let (items, root) = self.links(level);
             let own = node_key(self.own_node());
-            self.levels[level].routing.set_root(own, &root);
+            self.levels[level].routing.set_root(own, self.config.overload, &root);
             let header = self.header(level, limit);
             let pseudonodes = self.pseudonodes(level);
             let nodes = &mut self.levels[level].origins.nodes;

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 pub use bugle_lsdb::BackoffConfig;
+pub use bugle_spf::AlternatesConfig;
 use bugle_types::{AreaId, Prefix, RouterId};
 
 /// Settings of an instance. The router id and the area are fixed for its lifetime; to change them, start another.
@@ -50,23 +51,6 @@ impl Config {
             min_ls_interval: Duration::from_millis(1050),
             min_ls_arrival: Duration::from_secs(1),
         }
-    }
-}
-
-/// How alternates are used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AlternatesConfig {
-    /// `ULOOP_DELAY_DOWN_TIMER` of RFC 8333: after a link of ours has failed, new routes of protected prefixes whose next hops
-    /// might send packets back wait so long, while packets go over the alternate. Zero: they do not wait.
-    ///
-    /// The default, 2 s, is longer than neighbours of other makes take by default: FRR installs external routes a second after
-    /// the others, BIRD acts once a second.
-    pub microloop_delay: Duration,
-}
-
-impl Default for AlternatesConfig {
-    fn default() -> Self {
-        Self { microloop_delay: Duration::from_secs(2) }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use bugle_spf::{Protection, SpfKind};
+use bugle_spf::{Backup, SpfKind};
 use bugle_types::{IfIndex, Nexthop, Prefix, RouterId, Time};
 use bugle_wire::ospf::{LsaKey, SequenceNumber};
 
@@ -105,15 +105,6 @@ pub struct Route {
     pub nexthops: Arc<[Nexthop]>,
     /// Where packets go when all next hops fail at once. Next hops on several links have none, as they stand in for each other.
     pub backup: Option<Backup>,
-}
-
-/// A loop-free alternate (RFC 5286).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Backup {
-    /// Where packets go.
-    pub nexthop: Nexthop,
-    /// Against which failures it helps.
-    pub protects: Protection,
 }
 
 impl Route {

@@ -30,8 +30,8 @@ pub mod neighbor;
 mod originate;
 pub mod routing;
 
-pub use bugle_spf::Protection;
+pub use bugle_spf::{Backup, Coverage, Protection};
 pub use config::{AlternatesConfig, BackoffConfig, Config, InterfaceConfig, NetworkType};
 pub use content::LsaPool;
 pub use instance::{Ospf, State, Stats, Timer};
-pub use io::{Backup, Event, ExternalRoute, Input, Mismatch, Output, PathType, Rival, Route};
+pub use io::{Event, ExternalRoute, Input, Mismatch, Output, PathType, Rival, Route};

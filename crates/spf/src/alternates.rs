@@ -51,6 +51,16 @@ pub struct Alternate {
     pub downstream: bool,
 }
 
+impl Alternate {
+    /// The order of preference, the best last (section 3.6): what avoids the neighbour; what avoids the link; what is where
+    /// routing will go; what is downstream; what costs less; the lower link and router.
+    #[must_use]
+    pub fn rank(&self) -> impl Ord + use<> {
+        let Self { hop, cost, protects, post_convergence, downstream } = *self;
+        (protects, post_convergence, downstream, Reverse((cost, hop)))
+    }
+}
+
 /// What an alternate avoids; the better comes last (section 3.6, rules 1 and 2).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Protection {
@@ -216,10 +226,8 @@ impl Alternates {
     }
 
     /// The best alternate (section 3.6) for packets to `destination` when all of `lost` fail, which are first hops of its
-    /// shortest paths according to `spf`; `None` if there is none, or the graph has changed.
-    ///
-    /// Preferred is, in this order, what avoids the neighbour; what avoids the link; what is where routing will go; what is
-    /// downstream; what costs less; the lower link and router.
+    /// shortest paths according to `spf`: the one with the highest [`rank`](Alternate::rank). `None` if there is none, or the
+    /// graph has changed.
     #[must_use]
     pub fn best(
         &self,
@@ -228,10 +236,7 @@ impl Alternates {
         destination: &[Attachment],
         lost: &[FirstHop],
     ) -> Option<Alternate> {
-        self.all(graph, spf, destination, lost).max_by_key(|alternate| {
-            let Alternate { hop, cost, protects, post_convergence, downstream } = *alternate;
-            (protects, post_convergence, downstream, Reverse((cost, hop)))
-        })
+        self.all(graph, spf, destination, lost).max_by_key(Alternate::rank)
     }
 
     /// All alternates for packets to `destination` when all of `lost` fail. Those that protect neither links nor neighbours are

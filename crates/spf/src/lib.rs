@@ -6,6 +6,8 @@
 //! | [`spf`] | [`Spf`]: the tree from one root, with every equal-cost path, and what changed since the last run |
 //! | [`nexthop`] | [`FirstHop`] and [`NexthopSetId`]: interned sets of ways out of the root |
 //! | [`alternates`] | [`Alternates`]: loop-free alternates for when a link or a neighbour of the root fails |
+//! | [`protection`] | [`Backup`] and [`Coverage`]: what becomes of alternates |
+//! | [`microloop`] | [`LocalDelay`]: new routes that wait (RFC 8333) |
 //! | `distances` | distances alone, from any node |
 //! | `update` | [`Spf::update`]: only what has changed since the last run |
 //! | `adjacency` | growable arrays of live edges, forward and reverse |
@@ -13,7 +15,7 @@
 //! | `rank` | the order in which nodes join the tree |
 //! | `queue` | the candidate list |
 //!
-//! OSPF and IS-IS share this crate whole. It knows neither addresses nor prefixes: a protocol names nodes by an opaque
+//! OSPF and IS-IS share this crate whole. The calculations know neither addresses nor prefixes: a protocol names nodes by an opaque
 //! [`NodeKey`] and its links by an opaque tag, and turns a [`FirstHop`] into an interface and a gateway itself. Prefixes
 //! hang off nodes and never enter the graph, so a change of prefixes needs no calculation here.
 //!
@@ -45,7 +47,9 @@
 
 pub mod alternates;
 pub mod graph;
+pub mod microloop;
 pub mod nexthop;
+pub mod protection;
 pub mod spf;
 
 mod adjacency;
@@ -57,6 +61,8 @@ mod update;
 
 pub use alternates::{Alternate, AlternateRules, Alternates, Attachment, Protection};
 pub use graph::{Edge, EdgeChange, Graph, NodeIdx, NodeKey, NodeKind, NodeUpdate};
+pub use microloop::{Happened, LocalDelay};
 pub use nexthop::{FirstHop, NexthopSetId};
+pub use protection::{AlternatesConfig, Backup, Coverage};
 pub use rank::MAX_PATH;
 pub use spf::{Fallback, NodeChange, Spf, SpfCounts, SpfKind, SpfRun};

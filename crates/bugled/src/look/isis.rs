@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use bugle_api::model::{DatabaseEntry, Interface, Neighbor, Spf};
-use bugle_isis::{AdjacencyState, CircuitKind, PathType};
+use bugle_isis::{AdjacencyState, CircuitKind};
 use bugle_speaker::{State, VrfState};
 use bugle_types::{SystemId, Time};
 use bugle_wire::isis::{Level, LspEntry, LspFlags};
@@ -164,10 +164,7 @@ pub(super) fn spf(vrf: &VrfState<'_>, now: Time) -> Vec<Spf> {
     let levels = Level::ALL.into_iter().filter(|&level| isis.config().levels.includes(level));
     let described = levels.map(|level| {
         let (last, counts) = (isis.last_run(level), isis.spf_counts(level));
-        let of_level = isis.routes().filter(|(_, route)| level_of(route.path) == level);
-        let (routes, ecmp) = of_level.fold((0, 0), |(all, ecmp): (usize, usize), (_, route)| {
-            (all + 1, ecmp + usize::from(route.nexthops.len() > 1))
-        });
+        let coverage = isis.coverage(level);
         Spf {
             vrf: vrf.name().to_string(),
             protocol: ISIS.to_owned(),
@@ -184,25 +181,13 @@ pub(super) fn spf(vrf: &VrfState<'_>, now: Time) -> Vec<Spf> {
             last_kind: last.kind.name().to_owned(),
             last_visited: count(last.nodes_visited),
             last_changed: count(last.nodes_changed),
-            routes: count(routes),
-            routes_protected: 0,
-            routes_ecmp: count(ecmp),
-            routes_node_protected: 0,
-            routes_unprotected: count(routes.saturating_sub(ecmp)),
-            routes_held: 0,
+            routes: count(coverage.routes()),
+            routes_protected: count(coverage.protected()),
+            routes_ecmp: count(coverage.ecmp),
+            routes_node_protected: count(coverage.node + coverage.link_and_node),
+            routes_unprotected: count(coverage.unprotected),
+            routes_held: count(isis.held(level).map_or(0, |(_, routes)| routes)),
         }
     });
     described.collect()
-}
-
-/// The level whose computation found a path.
-const fn level_of(path: PathType) -> Level {
-    match path {
-        PathType::Level2 | PathType::Level2External => Level::L2,
-        PathType::Level1
-        | PathType::Level1External
-        | PathType::Down
-        | PathType::DownExternal
-        | PathType::Attached => Level::L1,
-    }
 }

@@ -1,15 +1,19 @@
 //! What a level's database says, in the form that routes are computed from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use bugle_spf::{Edge, FirstHop, NexthopSetId, NodeKey, NodeKind, NodeUpdate, SpfCounts, SpfRun};
-use bugle_types::{PackedMap, Prefix, SystemId};
-use bugle_wire::isis::{AreaAddress, Lsp, LspId, NodeId, TopologyId};
+use bugle_spf::{
+    Attachment, Edge, FirstHop, NexthopSetId, NodeKey, NodeKind, NodeUpdate, SpfCounts, SpfRun,
+};
+use bugle_types::{PackedMap, Prefix, SystemId, Time};
+use bugle_wire::isis::{AreaAddress, Level, Lsp, LspId, NodeId, TopologyId};
 
 use super::content::{Content, Says};
 use super::topology::Topology;
-use super::{node_id, node_key};
+use super::{node_id, node_key, path_type};
 use crate::database::fragments_of;
+use crate::io::Route;
 
 /// One level.
 #[derive(Default)]
@@ -30,13 +34,18 @@ impl std::fmt::Debug for LevelRouting {
 }
 
 impl LevelRouting {
-    /// The links of this system.
-    pub(crate) fn set_root(&mut self, root: NodeKey, links: &[(TopologyId, Edge)]) {
+    /// The links of this system, and whether it is overloaded: others then have no path through it.
+    pub(crate) fn set_root(
+        &mut self,
+        root: NodeKey,
+        overloaded: bool,
+        links: &[(TopologyId, Edge)],
+    ) {
         self.root = Some(root);
         for topology in [TopologyId::STANDARD, TopologyId::IPV6] {
             let edges = links.iter().filter(|(of, _)| *of == topology);
             let edges: Vec<Edge> = edges.map(|&(_, edge)| edge).collect();
-            self.topology_mut(topology).set_root(root, &edges);
+            self.topology_mut(topology).set_root(root, overloaded, &edges);
         }
     }
 
@@ -122,14 +131,40 @@ impl LevelRouting {
         self.ipv6.take_change() || standard
     }
 
-    /// Runs SPF in every topology. Returns the nodes that are reached otherwise than before.
-    pub(super) fn run(&mut self) -> Vec<NodeKey> {
-        let Some(root) = self.root else { return Vec::new() };
-        let mut changed = self.standard.run(root);
-        changed.extend(self.ipv6.run(root));
+    /// Runs SPF in every topology. Returns the nodes that are reached otherwise than before; prefixes whose routes wait no longer
+    /// are added to `released`.
+    pub(super) fn run(
+        &mut self,
+        now: Time,
+        microloop_delay: Option<Duration>,
+        released: &mut Vec<Prefix>,
+    ) -> Vec<NodeKey> {
+        let mut changed = self.standard.run(now, microloop_delay, released);
+        changed.extend(self.ipv6.run(now, microloop_delay, released));
         changed.sort_unstable();
         changed.dedup();
         changed
+    }
+
+    /// When new routes that are held back go out, and how many they are.
+    pub(super) fn held(&self) -> Option<(Time, usize)> {
+        let held = [self.standard.delay.held(), self.ipv6.delay.held()];
+        held.into_iter().flatten().reduce(|(one, n), (other, m)| (one.min(other), n + m))
+    }
+
+    /// Routes whose time has come wait no longer: their prefixes are added to `released`.
+    pub(super) fn release(&mut self, now: Time, released: &mut Vec<Prefix>) {
+        for topology in [&mut self.standard, &mut self.ipv6] {
+            if topology.delay.held().is_some_and(|(due, _)| due <= now) {
+                released.extend(topology.delay.release());
+            }
+        }
+    }
+
+    /// The routes that a failure changed are known.
+    pub(super) fn settle(&mut self) {
+        self.standard.delay.settle();
+        self.ipv6.delay.settle();
     }
 
     /// Who advertises a prefix, and how: those that can be reached, with distance and next hops.
@@ -143,6 +178,35 @@ impl LevelRouting {
         self.prefixes.range(range).filter_map(move |((_, id), &says)| {
             let (distance, set) = graph.node(node_key(id.node))?;
             Some((id.node.system, says, distance, set))
+        })
+    }
+
+    /// Where a prefix is attached for those who come to a route of the same kind, whatever the distance.
+    pub(super) fn attachments(
+        &self,
+        level: Level,
+        prefix: Prefix,
+        topology: TopologyId,
+        route: &Route,
+    ) -> impl Iterator<Item = Attachment> {
+        let range = (prefix, LspId::MIN)..=(prefix, LspId::MAX);
+        let graph = &self.topology(topology).graph;
+        self.prefixes.range(range).filter_map(move |((_, id), &says)| {
+            let same = path_type(level, &says) == route.path;
+            // Of external metrics the lowest counts, whatever the distance.
+            let counts = same && (!says.external || says.metric == route.metric);
+            let cost = if says.external { 0 } else { says.metric };
+            Some(Attachment { node: graph.node(node_key(id.node)).filter(|_| counts)?, cost })
+        })
+    }
+
+    /// Where the way out of the area is attached.
+    pub(super) fn attached_nodes(&self, topology: TopologyId) -> impl Iterator<Item = Attachment> {
+        let graph = &self.topology(topology).graph;
+        self.systems().filter_map(move |(key, content)| {
+            let attached = content.in_topology(topology).is_some_and(|(_, attached)| attached);
+            let node = graph.node(key).filter(|_| attached && Some(key) != self.root)?;
+            Some(Attachment { node, cost: 0 })
         })
     }
 
@@ -233,7 +297,7 @@ impl LevelRouting {
         if topology.is_standard() { &self.standard } else { &self.ipv6 }
     }
 
-    fn topology_mut(&mut self, topology: TopologyId) -> &mut Topology {
+    pub(super) fn topology_mut(&mut self, topology: TopologyId) -> &mut Topology {
         if topology.is_standard() { &mut self.standard } else { &mut self.ipv6 }
     }
 }

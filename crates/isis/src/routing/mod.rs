@@ -9,9 +9,11 @@
 //! | `content` | what one LSP says |
 //! | `level` | what a level's database says |
 //! | `topology` | one graph and its shortest paths |
+//! | `backup` | loop-free alternates, RFC 5286, and new routes that wait, RFC 8333 |
 //! | `nexthop` | interfaces and gateways |
 //! | `rival` | what others advertise for watched prefixes |
 
+mod backup;
 mod content;
 mod level;
 mod nexthop;
@@ -21,9 +23,11 @@ mod topology;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bugle_spf::{FirstHop, NexthopSetId, NodeKey};
-use bugle_types::{PackedMap, Prefix, SystemId};
+use bugle_lsdb::BackoffState;
+use bugle_spf::{Coverage, FirstHop, NexthopSetId, NodeKey};
+use bugle_types::{PackedMap, Prefix, SystemId, Time};
 use bugle_wire::isis::{Level, Lsp, LspId, NodeId};
 use smallvec::SmallVec;
 
@@ -32,6 +36,7 @@ use crate::fragment::PrefixItem;
 use crate::instance::Isis;
 use crate::io::{Event, Output, PathType, Route};
 use crate::level::PerLevel;
+use backup::Backups;
 use content::Says;
 pub(crate) use level::LevelRouting;
 use nexthop::Resolved;
@@ -89,6 +94,8 @@ pub(crate) struct Routing {
     stale_hops: BTreeSet<FirstHop>,
     /// What sets of next hops mean.
     resolved: PerLevel<Resolved>,
+    backups: Backups,
+    coverage: PerLevel<Coverage>,
 }
 
 impl std::fmt::Debug for Routing {
@@ -112,11 +119,27 @@ impl Routing {
         self.routes.len()
     }
 
+    /// How many routes of a level have somewhere to go at once when a link or a neighbour fails.
+    pub(crate) fn coverage(&self, level: Level) -> Coverage {
+        self.coverage[level]
+    }
+
+    /// When the search for alternates goes on, if it does.
+    pub(crate) fn backup_due(&self) -> Option<Time> {
+        self.backups.due()
+    }
+
     /// Sets the route to a prefix; whether it is another than before.
     fn set_route(&mut self, prefix: Prefix, route: Option<Route>) -> bool {
         let old = self.routes.get(&prefix).map(|route| &**route);
         if old == route.as_ref() {
             return false;
+        }
+        if let Some(old) = old {
+            self.coverage[old.path.level()].remove(&old.nexthops, old.backup);
+        }
+        if let Some(new) = &route {
+            self.coverage[new.path.level()].add(&new.nexthops, new.backup);
         }
         let old = match route {
             Some(route) => {
@@ -142,8 +165,12 @@ impl Isis {
     pub(crate) fn run_spf(&mut self, level: Level) {
         let state = &mut self.levels[level];
         let asked = state.spf_asked.take().unwrap_or(self.now);
-        let changed = state.routing.run();
+        let delay = self.config.alternates.as_ref().map(|config| config.microloop_delay);
+        let changed = state.routing.run(self.now, delay, &mut self.routing.dirty);
         let run = state.routing.last_run();
+        let unstable = state.backoff.state(self.now) == BackoffState::LongWait;
+        let next_spf = if unstable { self.config.spf.long } else { Duration::ZERO };
+        self.routing.backups.ask(self.now, next_spf);
         self.routing.resolved[level].clear();
         self.mark_nodes(level, &changed);
         // The nearest way out of the area may be another.
@@ -161,6 +188,18 @@ impl Isis {
         }
     }
 
+    /// When new routes of a level that are held back go out, and how many they are.
+    pub(crate) fn held(&self, level: Level) -> Option<(Time, usize)> {
+        self.levels[level].routing.held()
+    }
+
+    /// The time of routes that were held back has come.
+    pub(crate) fn on_microloop_timer(&mut self) {
+        for level in Level::ALL {
+            self.levels[level].routing.release(self.now, &mut self.routing.dirty);
+        }
+    }
+
     /// Brings the routing table up to date with the LSPs that changed in this step, and with SPF if it ran.
     pub(crate) fn update_routes(&mut self) {
         for level in Level::ALL {
@@ -171,6 +210,7 @@ impl Isis {
             if state.routing.take_change() {
                 state.spf_asked.get_or_insert(self.now);
                 state.backoff.trigger(self.now);
+                self.routing.backups.forget();
             }
         }
         // Where routes through a lost neighbour go, the run that is due will tell: until then they stay, lest they be taken away
@@ -179,6 +219,7 @@ impl Isis {
             self.mark_stale_hops();
         }
         if std::mem::take(&mut self.routing.everything_dirty) {
+            self.routing.backups.ask(self.now, Duration::ZERO);
             let Routing { routes, dirty, .. } = &mut self.routing;
             dirty.extend(routes.keys());
             for level in Level::ALL {
@@ -192,10 +233,13 @@ impl Isis {
         dirty.dedup();
         let mut changes = Vec::new();
         for &prefix in &dirty {
-            let route = self.best_route(prefix);
+            let route = self.best_route(prefix).map(|route| self.protect(prefix, route));
             if self.routing.set_route(prefix, route.clone()) {
                 changes.push((prefix, route));
             }
+        }
+        for level in Level::ALL {
+            self.levels[level].routing.settle();
         }
         if self.is_border() {
             for &prefix in &dirty {
@@ -248,6 +292,7 @@ impl Isis {
         if hops.is_empty() {
             return;
         }
+        self.routing.backups.ask(self.now, Duration::ZERO);
         for level in Level::ALL {
             self.routing.resolved[level].clear();
             let nodes = self.levels[level].routing.nodes_through(&hops);

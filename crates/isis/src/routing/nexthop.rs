@@ -54,7 +54,7 @@ impl Isis {
     /// Makes a route of equal-cost paths; `None` if none of them leads anywhere.
     pub(super) fn route_along(&mut self, ipv4: bool, candidate: &Candidate) -> Option<Route> {
         let &Candidate { path, metric, tag, .. } = candidate;
-        let route = |nexthops| Route { path, metric, tag, nexthops };
+        let route = |nexthops| Route { path, metric, tag, nexthops, backup: None };
         if let [(level, set)] = candidate.sets[..] {
             let nexthops = self.resolve(level, ipv4, set);
             return (!nexthops.is_empty()).then(|| route(nexthops));
@@ -90,7 +90,12 @@ impl Isis {
     }
 
     /// The gateway is the neighbour's address on that circuit, as its Hellos name it: of IPv4 one on our network, if there is one.
-    fn first_hop_nexthop(&self, level: Level, ipv4: bool, hop: FirstHop) -> Option<Nexthop> {
+    pub(super) fn first_hop_nexthop(
+        &self,
+        level: Level,
+        ipv4: bool,
+        hop: FirstHop,
+    ) -> Option<Nexthop> {
         let ifindex = IfIndex(u32::try_from(hop.link).ok()?);
         let adjacency = self.adjacencies_on(ifindex).find(|adjacency| {
             first_hop(adjacency) == hop

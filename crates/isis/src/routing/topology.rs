@@ -1,16 +1,27 @@
 //! The graph of one topology of a level, and the shortest paths in it (ISO 10589 section 7.2; RFC 5120 section 6).
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use bugle_spf::{
-    Edge, FirstHop, Graph, NexthopSetId, NodeKey, NodeKind, NodeUpdate, Spf, SpfCounts, SpfRun,
+    Edge, FirstHop, Graph, Happened, LocalDelay, NexthopSetId, NodeKey, NodeKind, NodeUpdate, Spf,
+    SpfCounts, SpfRun,
 };
+use bugle_types::{Prefix, Time};
+
+use super::backup::Trees;
+use crate::io::Route;
 
 /// One topology.
 #[derive(Default)]
 pub(super) struct Topology {
-    graph: Graph,
-    spf: Spf,
+    root: Option<NodeKey>,
+    pub(super) graph: Graph,
+    pub(super) spf: Spf,
+    pub(super) trees: Trees,
+    /// New routes that wait.
+    pub(super) delay: LocalDelay<Prefix, Route>,
+    happened: Happened,
     last_run: SpfRun,
     /// The graph changed, and nobody has asked yet.
     changed: bool,
@@ -23,8 +34,10 @@ impl Topology {
     pub(super) fn set(&mut self, update: NodeUpdate<'_>) {
         self.departed.retain(|&departed| departed != update.key);
         // A node that is new changes nothing by itself, unless it is the root.
+        let local = self.root == Some(update.key);
         let changes = self.graph.apply(update);
         self.changed |= !changes.is_empty();
+        changes.iter().for_each(|change| self.happened.note(self.root, local, change));
     }
 
     /// Nothing is known of a node any more: it loses its edges now, and its place after the next run.
@@ -36,10 +49,16 @@ impl Topology {
     }
 
     /// The root's own links, which do not wait for its LSP.
-    pub(super) fn set_root(&mut self, key: NodeKey, edges: &[Edge]) {
+    pub(super) fn set_root(&mut self, key: NodeKey, overloaded: bool, edges: &[Edge]) {
         let is_new = self.graph.node(key).is_none();
-        self.set(NodeUpdate { key, kind: NodeKind::Router, no_transit: false, edges });
+        self.root = Some(key);
+        self.set(NodeUpdate { key, kind: NodeKind::Router, no_transit: overloaded, edges });
         self.changed |= is_new;
+    }
+
+    /// This system.
+    pub(super) fn root(&self) -> Option<NodeKey> {
+        self.root
     }
 
     /// Whether the graph changed since this was last asked, or since the last run.
@@ -47,9 +66,20 @@ impl Topology {
         std::mem::take(&mut self.changed)
     }
 
-    /// Runs SPF. Returns the nodes whose distance or next hops changed.
-    pub(super) fn run(&mut self, root: NodeKey) -> Vec<NodeKey> {
+    /// Runs SPF. Returns the nodes whose distance or next hops changed; prefixes whose routes wait no longer are added to
+    /// `released`.
+    pub(super) fn run(
+        &mut self,
+        now: Time,
+        microloop_delay: Option<Duration>,
+        released: &mut Vec<Prefix>,
+    ) -> Vec<NodeKey> {
         self.changed = false;
+        let Some(root) = self.root else { return Vec::new() };
+        let happened = std::mem::take(&mut self.happened);
+        let delay = microloop_delay.filter(|delay| self.trees.complete && !delay.is_zero());
+        released.extend(self.delay.on_spf(happened, now, delay));
+        self.trees.complete = false;
         self.last_run = self.spf.update(&self.graph, root);
         let changed = self.spf.changed().iter().map(|change| change.key).collect();
         for node in std::mem::take(&mut self.departed) {

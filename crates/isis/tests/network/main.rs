@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod alternates;
 mod auth;
 mod basics;
 mod levels;

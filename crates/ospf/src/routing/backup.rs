@@ -10,7 +10,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use bugle_spf::{Alternate, AlternateRules, Alternates, Attachment, FirstHop};
+use bugle_spf::{Alternate, AlternateRules, Alternates, Attachment, Backup, FirstHop};
 use bugle_types::{AreaId, Nexthop, Prefix4, RouterId, Time};
 use bugle_wire::ospf::RouterFlags;
 use smallvec::{SmallVec, smallvec};
@@ -19,7 +19,7 @@ use super::Routing;
 use super::external::External;
 use super::topology::Topology;
 use crate::instance::Ospf;
-use crate::io::{Backup, Output, PathType, Route};
+use crate::io::{Output, PathType, Route};
 use crate::originate::MAX_LINK_METRIC;
 
 /// After a run of SPF alternates wait so long for the next, which would make them obsolete: the news of one failure come from
@@ -174,6 +174,20 @@ impl Ospf {
         self.hold_back(prefix, Route { backup, ..route })
     }
 
+    /// What is to be told of the new route to `prefix`: it may have to wait, and packets then go on over the backup (RFC 8333).
+    fn hold_back(&mut self, prefix: Prefix4, new: Route) -> Route {
+        let mut delay = std::mem::take(&mut self.routing.delay);
+        let old = self.routing.routes.get(&prefix).map(|old| (&*old.nexthops, old.backup));
+        let was_loop_free = |hop| self.routing.was_loop_free(self.config.area, prefix, &new, hop);
+        let waits = (Route { backup: None, ..new.clone() }, &*new.nexthops);
+        let meanwhile = delay.hold_back(prefix, old, waits, was_loop_free);
+        self.routing.delay = delay;
+        match meanwhile {
+            Some(backup) => Route { nexthops: Arc::new([backup]), backup: None, ..new },
+            None => new,
+        }
+    }
+
     /// Where packets for `prefix` can go when the next hops of its route fail. Those on several links are backups of each other:
     /// there is one only if all are on the same link.
     fn backup(&mut self, prefix: Prefix4, route: &Route) -> Option<Backup> {
@@ -211,7 +225,7 @@ impl Routing {
     }
 
     /// Whether, when alternates were last looked for, a next hop of the new route to `prefix` did not send packets back to us.
-    pub(super) fn was_loop_free(
+    fn was_loop_free(
         &self,
         area: AreaId,
         prefix: Prefix4,

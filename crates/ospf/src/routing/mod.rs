@@ -11,16 +11,12 @@
 //! | `inter_area` | paths through border routers | 16.2 |
 //! | `external` | external paths, rivals | 16.4 |
 //! | `backup` | loop-free alternates, RFC 5286 | |
-//! | `coverage` | how many routes have a backup, RFC 6571 | |
-//! | `microloop` | new routes that wait, RFC 8333 | |
 //! | `advertised` | what LSAs say about prefixes, by prefix and by router | appendix E |
 
 mod advertised;
 mod backup;
-mod coverage;
 mod external;
 mod inter_area;
-mod microloop;
 mod nexthop;
 mod topology;
 
@@ -30,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bugle_lsdb::BackoffState;
-use bugle_spf::{FirstHop, NexthopSetId, NodeKey, SpfCounts, SpfRun};
+use bugle_spf::{Coverage, FirstHop, LocalDelay, NexthopSetId, NodeKey, SpfCounts, SpfRun};
 use bugle_types::{PackedMap, Prefix, Prefix4, RouterId, Time};
 use bugle_wire::ospf::{LsaBody, LsaKey, LsaType, NetworkLsa};
 use smallvec::SmallVec;
@@ -40,9 +36,7 @@ use crate::instance::Ospf;
 use crate::io::{Event, Output, PathType, Route};
 use advertised::{Advertised, Advertiser};
 use backup::Backups;
-pub use coverage::Coverage;
 use external::{Details, Watch};
-use microloop::Hold;
 use nexthop::Paths;
 pub(crate) use topology::RootLink;
 use topology::{Topology, router_node, router_of};
@@ -91,7 +85,7 @@ pub struct Routing {
     resolved: Vec<Option<Paths>>,
     backups: Backups,
     coverage: Coverage,
-    hold: Option<Hold>,
+    delay: LocalDelay<Prefix4, Route>,
 }
 
 impl std::fmt::Debug for Routing {
@@ -137,6 +131,17 @@ impl Routing {
     #[must_use]
     pub fn coverage(&self) -> Coverage {
         self.coverage
+    }
+
+    /// When new routes that are held back go out, and how many they are.
+    #[must_use]
+    pub fn held(&self) -> Option<(Time, usize)> {
+        self.delay.held()
+    }
+
+    /// The time of those that were held back has come.
+    pub(crate) fn release(&mut self) {
+        self.dirty.extend(self.delay.release());
     }
 
     /// When the search for alternates goes on, if it does.
@@ -229,7 +234,12 @@ impl Routing {
         if old == route.as_ref() {
             return false;
         }
-        self.coverage.change(old, route.as_ref());
+        if let Some(old) = old {
+            self.coverage.remove(&old.nexthops, old.backup);
+        }
+        if let Some(new) = &route {
+            self.coverage.add(&new.nexthops, new.backup);
+        }
         let was_visible = old.is_some_and(|route| !route.nexthops.is_empty());
         let now_visible = route.clone().filter(|route| !route.nexthops.is_empty());
         if was_visible || now_visible.is_some() {
@@ -266,7 +276,8 @@ impl Ospf {
         let complete = self.routing.backups.is_complete();
         let delay = self.config.alternates.as_ref().map(|config| config.microloop_delay);
         let delay = delay.filter(|delay| complete && !delay.is_zero());
-        self.routing.hold_or_release(happened, self.now, delay);
+        let released = self.routing.delay.on_spf(happened, self.now, delay);
+        self.routing.dirty.extend(released);
         self.routing.resolved.clear();
         let unstable = self.backoff.state(self.now) == BackoffState::LongWait;
         let next_spf = if unstable { self.config.spf.long } else { Duration::ZERO };
@@ -316,7 +327,7 @@ impl Ospf {
         }
         let dirty = self.routing.take_dirty();
         let changes = self.update_prefixes(&dirty);
-        self.routing.held_back();
+        self.routing.delay.settle();
         if !changes.is_empty() {
             self.out.push_back(Output::Routes(changes));
         }

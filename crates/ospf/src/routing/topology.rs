@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use bugle_spf::{
-    Attachment, Edge, FirstHop, Graph, NexthopSetId, NodeKey, NodeKind, NodeUpdate, Spf, SpfRun,
+    Attachment, Edge, FirstHop, Graph, Happened, NexthopSetId, NodeKey, NodeKind, NodeUpdate, Spf,
+    SpfRun,
 };
 use bugle_types::{IfIndex, PackedMap, Prefix4, RouterId};
 use bugle_wire::ospf::{LsaBody, LsaKey, NetworkLsa, RouterFlags, RouterLinkKind};
 
 use super::Candidate;
-use super::microloop::Happened;
 
 /// A link of this router as the root of its own tree: at its real cost, even while others are told MaxLinkMetric.
 #[derive(Debug, Clone, Copy)]

@@ -3,8 +3,9 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use bugle_ospf::routing::Coverage;
-use bugle_ospf::{AlternatesConfig, Config, Input, InterfaceConfig, NetworkType, Protection};
+use bugle_ospf::{
+    AlternatesConfig, Config, Coverage, Input, InterfaceConfig, NetworkType, Protection,
+};
 use bugle_types::{IfIndex, Nexthop, RouterId};
 use bugle_wire::ospf::{RouterFlags, RouterLink, RouterLinkKind};
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use bugle_ospf::BackoffConfig;
+use bugle_ospf::{AlternatesConfig, BackoffConfig};
 use bugle_types::{NamePattern, ParseError, Prefix, SystemId};
 use bugle_wire::isis::{AreaAddress, CircuitType, LSP_BUFFER_SIZE};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,11 @@ pub struct Isis {
     pub leak: Vec<Prefix>,
     /// `max-ecmp`: at most so many equal-cost nexthops for a route. Default: 16.
     pub max_ecmp: u8,
+    /// `alternates`: find for each route where packets can go at once when its link or neighbour fails (RFC 5286). Default: `true`.
+    pub alternates: bool,
+    /// `microloop-delay`: after a link has failed, new routes over neighbours that may send packets back wait so long, while
+    /// packets go over the alternate (RFC 8333). Default: `2s`.
+    pub microloop_delay: Duration,
     /// `[vrf.NAME.isis.spf-delay]`: how long route computation waits after an event.
     pub spf_delay: BackoffConfig,
     /// `[vrf.NAME.isis.lsp-delay]`: how long a change to an LSP of ours waits for others.
@@ -59,6 +64,8 @@ impl Isis {
             attached: Attached { send: true, follow: true },
             leak: Vec::new(),
             max_ecmp: 16,
+            alternates: true,
+            microloop_delay: AlternatesConfig::default().microloop_delay,
             spf_delay: BackoffConfig::default(),
             lsp_delay: LspDelay::default(),
             lsp_lifetime: Duration::from_secs(65_535),

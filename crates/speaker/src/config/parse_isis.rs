@@ -31,6 +31,9 @@ pub(super) fn isis(mut table: Table<'_>) -> Option<Isis> {
         value.list(|prefix| prefix.parsed("a prefix like \"10.100.0.0/16\""))
     });
     table.read("max-ecmp", &mut isis.max_ecmp, |value| value.integer(1..=64));
+    table.read("alternates", &mut isis.alternates, Value::boolean);
+    let range = Duration::ZERO..=Duration::from_secs(60);
+    table.read("microloop-delay", &mut isis.microloop_delay, |v| v.duration(range.clone()));
     table.read("spf-delay", &mut isis.spf_delay, |value| value.table().map(spf_delay));
     table.read("lsp-delay", &mut isis.lsp_delay, |value| value.table().map(lsp_delay));
     table.read("lsp-lifetime", &mut isis.lsp_lifetime, |value| {

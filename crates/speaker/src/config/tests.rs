@@ -65,6 +65,8 @@ send-attached = false
 use-attached = false
 leak = ["10.0.0.0/8"]
 max-ecmp = 4
+alternates = false
+microloop-delay = "500ms"
 lsp-lifetime = "1200s"
 lsp-size = 1400
 area-auth = { type = "hmac-md5", key-file = "/etc/bugle/area.key" }
@@ -161,6 +163,7 @@ fn the_example_means_what_it_says() {
     let isis = vrf.isis.as_ref().unwrap();
     assert_eq!(isis.system_id().to_string(), "0000.0000.0001");
     assert_eq!((isis.nets.len(), isis.levels, isis.max_ecmp), (2, CircuitType::L1_L2, 4));
+    assert_eq!((isis.alternates, isis.microloop_delay), (false, Duration::from_millis(500)));
     assert_eq!((isis.lsp_lifetime, isis.lsp_size), (Duration::from_secs(1_200), 1_400));
     assert_eq!(
         (isis.attached.send, isis.attached.follow, isis.multi_topology),

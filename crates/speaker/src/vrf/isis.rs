@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use bugle_isis::{
-    self as isis, AttachedConfig, Auth, CircuitConfig, CircuitKind, GenerationConfig, HostRoute,
-    Ipv6Topology, Isis, Leak, Padding,
+    self as isis, AlternatesConfig, AttachedConfig, Auth, CircuitConfig, CircuitKind,
+    GenerationConfig, HostRoute, Ipv6Topology, Isis, Leak, Padding,
 };
 use bugle_mobility as mobility;
 use bugle_rib::{self as rib, Protocol};
@@ -46,6 +46,9 @@ impl Vrf {
                 Leak::Within(wanted.leak.clone())
             },
             max_paths: wanted.max_ecmp.into(),
+            alternates: wanted
+                .alternates
+                .then_some(AlternatesConfig { microloop_delay: wanted.microloop_delay }),
             spf: wanted.spf_delay,
             generation: GenerationConfig {
                 initial: wanted.lsp_delay.initial,
@@ -153,7 +156,7 @@ impl Vrf {
                 self.offer(cx, Protocol::Isis, changes, |route| rib::Route {
                     metric: route.metric,
                     nexthops: route.nexthops,
-                    backup: None,
+                    backup: route.backup.map(|backup| backup.nexthop),
                 });
             }
             isis::Output::Rival(prefix, _) => {

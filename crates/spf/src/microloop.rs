@@ -6,20 +6,17 @@
 //!
 //! That is right for the failure of a single link of ours only. Any other change of topology ends the wait.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bugle_spf::{EdgeChange, NodeKey};
-use bugle_types::{Prefix4, Time};
+use bugle_types::{Nexthop, Time};
 
-use super::Routing;
-use crate::instance::Ospf;
-use crate::io::Route;
+use crate::graph::{EdgeChange, NodeKey};
+use crate::protection::Backup;
 
 /// What the changes of the graph since the last run of SPF have in common (section 5.3). It does not depend on their order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Happened {
+pub enum Happened {
     /// There were none.
     #[default]
     Nothing,
@@ -33,7 +30,7 @@ pub(super) enum Happened {
 
 impl Happened {
     /// Takes note of a change, which `local`ly this router has seen.
-    pub(super) fn note(&mut self, root: Option<NodeKey>, local: bool, change: &EdgeChange) {
+    pub fn note(&mut self, root: Option<NodeKey>, local: bool, change: &EdgeChange) {
         let peer = match root {
             Some(root) if change.from == root => Some(change.to),
             Some(root) if change.to == root => Some(change.from),
@@ -52,33 +49,39 @@ impl Happened {
     }
 }
 
-/// New routes wait.
-#[derive(Debug)]
-pub(super) struct Hold {
+/// New routes `R` that wait, by the prefixes `P` they lead to.
+#[derive(Debug, Clone)]
+pub struct LocalDelay<P, R> {
+    hold: Option<Hold<P, R>>,
+}
+
+#[derive(Debug, Clone)]
+struct Hold<P, R> {
     /// What the link that failed led to.
     peer: NodeKey,
     /// `ULOOP_DELAY_DOWN_TIMER`.
     until: Time,
     /// The routes that the failure changed are being worked out.
     starting: bool,
-    /// Whose new routes wait.
-    prefixes: BTreeSet<Prefix4>,
+    waiting: BTreeMap<P, R>,
 }
 
-impl Routing {
+impl<P, R> Default for LocalDelay<P, R> {
+    fn default() -> Self {
+        Self { hold: None }
+    }
+}
+
+impl<P: Ord, R: PartialEq> LocalDelay<P, R> {
     /// When new routes that are held back go out, and how many they are.
     #[must_use]
     pub fn held(&self) -> Option<(Time, usize)> {
-        self.hold.as_ref().map(|hold| (hold.until, hold.prefixes.len()))
+        self.hold.as_ref().map(|hold| (hold.until, hold.waiting.len()))
     }
 
-    /// SPF has run for what `happened`. `delay` is `None` if there are no alternates to wait on.
-    pub(super) fn hold_or_release(
-        &mut self,
-        happened: Happened,
-        now: Time,
-        delay: Option<Duration>,
-    ) {
+    /// SPF has run for what `happened`. `delay` is `None` if there are no alternates to wait on. Whose routes wait no longer is
+    /// returned: they are to be worked out again.
+    pub fn on_spf(&mut self, happened: Happened, now: Time, delay: Option<Duration>) -> Vec<P> {
         match (&self.hold, happened) {
             (Some(_), Happened::Nothing) => {}
             (Some(hold), Happened::LinkDown(peer) | Happened::FarEndDown(peer))
@@ -88,55 +91,54 @@ impl Routing {
                     peer,
                     until: now + delay,
                     starting: true,
-                    prefixes: BTreeSet::new(),
+                    waiting: BTreeMap::new(),
                 });
             }
-            (None | Some(_), _) => self.release(),
+            (None | Some(_), _) => return self.release(),
         }
+        Vec::new()
     }
 
-    /// The time is over.
-    pub(crate) fn release(&mut self) {
-        if let Some(hold) = self.hold.take() {
-            self.dirty.extend(hold.prefixes);
-        }
+    /// The time is over, for these.
+    pub fn release(&mut self) -> Vec<P> {
+        let waiting = self.hold.take().map(|hold| hold.waiting);
+        waiting.into_iter().flat_map(BTreeMap::into_keys).collect()
     }
 
     /// The routes that the failure changed are known.
-    pub(super) fn held_back(&mut self) {
+    pub fn settle(&mut self) {
         if let Some(hold) = &mut self.hold {
             hold.starting = false;
-            if hold.prefixes.is_empty() {
+            if hold.waiting.is_empty() {
                 self.hold = None;
             }
         }
     }
-}
 
-impl Ospf {
-    /// What is to be told of the new route to `prefix`: it may have to wait, and packets then go on over the backup.
-    pub(super) fn hold_back(&mut self, prefix: Prefix4, new: Route) -> Route {
-        let Some(hold) = self.routing.hold.as_ref() else { return new };
+    /// The new route to `prefix`, with these next hops, may have to wait. Then this is where packets go meanwhile: over the backup
+    /// of the old one. What has waited for long enough, or becomes another route meanwhile, waits no more.
+    pub fn hold_back(
+        &mut self,
+        prefix: P,
+        old: Option<(&[Nexthop], Option<Backup>)>,
+        (new, nexthops): (R, &[Nexthop]),
+        was_loop_free: impl Fn(Nexthop) -> bool,
+    ) -> Option<Nexthop> {
+        let hold = self.hold.as_mut()?;
+        let (old, backup) = old?;
         if !hold.starting {
-            return new;
+            return old.first().copied().filter(|_| hold.waiting.get(&prefix) == Some(&new));
         }
-        let old = self.routing.routes.get(&prefix);
-        let Some((old, backup)) = old.and_then(|old| Some((old, old.backup?.nexthop))) else {
-            return new;
-        };
+        let backup = backup?.nexthop;
         // RFC 5286 section 4.1 (a): no wait for what did not depend on the link.
-        let safe = new.nexthops.iter().all(|&nexthop| {
-            nexthop == backup
-                || old.nexthops.contains(&nexthop)
-                || self.routing.was_loop_free(self.config.area, prefix, &new, nexthop)
-        });
+        let safe = nexthops
+            .iter()
+            .all(|&nexthop| nexthop == backup || old.contains(&nexthop) || was_loop_free(nexthop));
         if safe {
-            return new;
+            return None;
         }
-        if let Some(hold) = &mut self.routing.hold {
-            hold.prefixes.insert(prefix);
-        }
-        Route { nexthops: Arc::new([backup]), backup: None, ..new }
+        hold.waiting.insert(prefix, new);
+        Some(backup)
     }
 }
 
