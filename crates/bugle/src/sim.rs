@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bugle_sim::scenario::Problems;
-use bugle_sim::{NodeId, Progress, Scenario, Timers};
+use bugle_sim::{NodeId, Progress, Protocols, Scenario, Timers};
 use bugle_speaker::config::LinkType;
 use clap::Args;
 use serde_json::json;
@@ -25,6 +25,9 @@ pub(crate) struct SimArgs {
     /// Use this seed instead of the scenario's
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+    /// Let routers speak this instead of what the scenario says: ospf, isis or both
+    #[arg(long)]
+    protocol: Option<Protocols>,
     /// Use the timers of RFC 2328 and RFC 8405, to compare; the scenario's limits do not hold then
     #[arg(long)]
     rfc_timers: bool,
@@ -39,8 +42,8 @@ pub(crate) struct SimArgs {
     routes: Option<String>,
     /// Let real routers join: this device of the machine becomes an interface of one router, and time is real
     ///
-    /// The network comes up first. The other routers must speak OSPF with the same timers (Hello every second, dead after four)
-    /// in area 0.0.0.0. It takes root.
+    /// The network comes up first. The other routers must speak the same protocol with the same timers (Hello every second, dead after
+    /// four), OSPF in area 0.0.0.0, IS-IS in level 2. It takes root.
     #[arg(long, value_name = "DEVICE")]
     attach: Option<String>,
     /// The router that the device is attached to; the first if none is named
@@ -80,6 +83,7 @@ pub(crate) fn run(args: &SimArgs, json: bool, output: &mut impl Write) -> Result
         };
     }
     scenario.seed = args.seed.unwrap_or(scenario.seed);
+    scenario.protocols = args.protocol.unwrap_or(scenario.protocols);
     if args.rfc_timers {
         scenario.timers = Timers::rfc();
         scenario.limits.clear();
@@ -94,8 +98,9 @@ pub(crate) fn run(args: &SimArgs, json: bool, output: &mut impl Write) -> Result
             let node = find(&scenario, args.attach_to.as_deref())?;
             let link = if args.attach_lan { LinkType::Broadcast } else { LinkType::PointToPoint };
             let enough = args.attach_for.map(|seconds| Duration::from_secs(seconds.into()));
-            let (door, mut outside) = Attached::open(device, node, link, ATTACH_COST, enough)
-                .map_err(|error| Failure::Input(error.to_string()))?;
+            let protocols = scenario.protocols;
+            let opened = Attached::open(device, node, protocols, link, ATTACH_COST, enough);
+            let (door, mut outside) = opened.map_err(|error| Failure::Input(error.to_string()))?;
             bugle_sim::play_attached(&scenario, door, &mut outside, &mut |progress| {
                 meter.show(progress);
             })

@@ -109,6 +109,11 @@ impl Fragments {
         }
     }
 
+    /// What shares a fragment.
+    pub(crate) fn pool(&self, fragment: u8) -> Option<Pool> {
+        self.numbered.get(&fragment).map(|fragment| fragment.pool)
+    }
+
     /// What fragment zero says beside its TLVs may have changed.
     pub(crate) fn reconsider(&mut self) {
         self.changed.insert(0);

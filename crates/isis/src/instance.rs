@@ -178,6 +178,11 @@ impl Isis {
             Input::Circuit(..) => {}
             Input::Pdu { ifindex, source, bytes } => self.on_pdu(ifindex, source, bytes),
             Input::Host(prefix, route) => self.on_host(prefix, route),
+            Input::Hosts(hosts) => {
+                for (prefix, route) in hosts {
+                    self.on_host(prefix, route);
+                }
+            }
             Input::Watch(prefix, on) => self.watch(prefix, on),
             Input::Bfd { ifindex, peer, state } => self.on_bfd(ifindex, peer, state),
             Input::Shutdown => self.on_shutdown(),

@@ -31,6 +31,8 @@ pub enum Input<'a> {
     },
     /// Advertise a host's /32 or /128, or stop doing so. Longer networks are advertised like hosts.
     Host(Prefix, Option<HostRoute>),
+    /// The same for many hosts at once, which go out in few LSPs.
+    Hosts(Vec<(Prefix, Option<HostRoute>)>),
     /// Report what others advertise for this prefix, now and whenever it changes; or stop.
     Watch(Prefix, bool),
     /// A session asked for by [`Output::Bfd`] changed its state.

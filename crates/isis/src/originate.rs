@@ -33,6 +33,8 @@ pub(crate) struct Origins {
     released: bool,
     /// Until then LSPs of a previous run are not purged.
     reclaim_until: Option<Time>,
+    /// Until then links are not spoken of: neighbours that have kept their adjacencies are still to be heard.
+    hold_until: Option<Time>,
     /// More than 256 fragments are wanted.
     overflows: bool,
 }
@@ -72,6 +74,12 @@ impl Isis {
         let origins = &mut self.levels[level].origins;
         if std::mem::replace(&mut origins.released, true) {
             return;
+        }
+        if self.config.listen_first {
+            // What the previous run said is right as long as the neighbours have not noticed; a description that names but the first
+            // of them would take traffic off the others.
+            let hellos = self.circuits.values().map(|circuit| circuit.config.hello);
+            origins.hold_until = hellos.max().map(|hello| self.now + 2 * hello);
         }
         let until = self.now + RECLAIM;
         origins.reclaim_until = Some(until);
@@ -232,6 +240,7 @@ impl Isis {
             if !self.levels[level].origins.released {
                 continue;
             }
+            self.end_hold(level);
             let origins = &mut self.levels[level].origins;
             let mut changed = Vec::new();
             for (&pseudonode, node) in &mut origins.nodes {
@@ -252,10 +261,39 @@ impl Isis {
         }
     }
 
+    /// After a restart links are spoken of when there is a neighbour on every circuit, or has been time enough for that.
+    fn end_hold(&mut self, level: Level) {
+        let Some(until) = self.levels[level].origins.hold_until else { return };
+        let is_heard = |ifindex: IfIndex| {
+            self.adjacencies_on(ifindex).any(|adjacency| {
+                adjacency.state == AdjacencyState::Up && adjacency.levels.includes(level)
+            })
+        };
+        let speaks = self.circuits.iter().filter(|(_, circuit)| {
+            circuit.config.kind != CircuitKind::Passive && circuit.config.levels.includes(level)
+        });
+        if self.now < until && !speaks.into_iter().all(|(&ifindex, _)| is_heard(ifindex)) {
+            return;
+        }
+        let origins = &mut self.levels[level].origins;
+        origins.hold_until = None;
+        for &id in origins.lsps.keys() {
+            if self.postponed.deadline((level, id)) == Some(until) {
+                self.postponed.set((level, id), Some(self.now));
+            }
+        }
+    }
+
     /// Decides when an LSP may change: at once after a quiet time, then ever later.
     fn schedule(&mut self, level: Level, id: LspId) {
-        let origin = self.levels[level].origins.lsps.entry(id).or_default();
-        let ready = origin.silent_until.max(origin.told.map(|told| told + origin.wait));
+        let origins = &mut self.levels[level].origins;
+        let speaks_of_links = origins
+            .nodes
+            .get(&id.node.pseudonode)
+            .is_some_and(|node| node.pool(id.fragment) == Some(Pool::Links));
+        let held = origins.hold_until.filter(|_| speaks_of_links);
+        let origin = origins.lsps.entry(id).or_default();
+        let ready = origin.silent_until.max(held).max(origin.told.map(|told| told + origin.wait));
         let ready = ready.map_or(self.now, |ready| ready.max(self.now));
         let earlier = self.postponed.deadline((level, id));
         self.postponed.set((level, id), Some(earlier.map_or(ready, |earlier| earlier.min(ready))));

@@ -1,14 +1,14 @@
 //! An interface that leads out of the world, to real routers.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 
-use bugle_speaker::config::{LinkType, OspfInterface};
+use bugle_speaker::config::{IsisInterface, LinkType, OspfInterface};
 use bugle_speaker::{Config, Input};
-use bugle_types::{Address, IfIndex, Link, NamePattern, Prefix, Time};
+use bugle_types::{Address, IfIndex, Link, Mac, NamePattern, Prefix, Time};
 
 use crate::kernel::Device;
 use crate::machine::Incoming;
+use crate::medium::Packet;
 use crate::network::NodeId;
 use crate::world::World;
 
@@ -34,17 +34,8 @@ pub struct Door {
     pub peer: Option<Ipv4Addr>,
     /// The device's MTU.
     pub mtu: u32,
-}
-
-/// An OSPF packet on its way out of the world, or into it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Packet {
-    /// The IP source.
-    pub src: Ipv4Addr,
-    /// The IP destination.
-    pub dst: Ipv4Addr,
-    /// The IP payload.
-    pub bytes: Arc<[u8]>,
+    /// The device's Ethernet address, without which it speaks no IS-IS.
+    pub mac: Option<Mac>,
 }
 
 /// What is beyond the door, and the clock there.
@@ -72,7 +63,7 @@ impl Door {
             carrier: true,
             loopback: false,
             mtu: self.mtu,
-            mac: None,
+            mac: self.mac,
             master: None,
             vrf_table: None,
         };
@@ -85,7 +76,7 @@ impl Door {
         [Input::Link(link), Input::Address(address)]
     }
 
-    /// Has the router speak OSPF there, with the timers that it has elsewhere.
+    /// Has the router speak its protocols there, with the timers that it has elsewhere.
     pub(crate) fn configure(&self, config: &mut Config) {
         let Ok(name) = OUT_NAME.parse::<NamePattern>() else { return };
         for ospf in config.vrfs.values_mut().filter_map(|vrf| vrf.ospf.as_mut()) {
@@ -94,11 +85,17 @@ impl Door {
             let (link, cost) = (self.link, self.cost);
             ospf.interfaces.push(OspfInterface { name: name.clone(), link, cost, ..alike });
         }
+        for isis in config.vrfs.values_mut().filter_map(|vrf| vrf.isis.as_mut()) {
+            let alike = isis.interfaces.first().cloned();
+            let alike = alike.unwrap_or_else(|| IsisInterface::new(name.clone()));
+            let (link, metric) = (self.link, self.cost.into());
+            isis.interfaces.push(IsisInterface { name: name.clone(), link, metric, ..alike });
+        }
     }
 }
 
 impl World {
-    /// Opens a door: its router speaks OSPF there from now on. There is one door at a time.
+    /// Opens a door: its router speaks there from now on. There is one door at a time.
     pub fn attach(&mut self, door: Door) {
         let node = door.node;
         self.kernels[node.index()].add_device(OUT, door.device());
@@ -113,8 +110,7 @@ impl World {
     /// A packet comes in through the door.
     pub fn receive(&mut self, packet: Packet) {
         let Some(node) = self.door.as_ref().map(|door| door.node) else { return };
-        let Packet { src, dst, bytes } = packet;
-        self.push(node, self.now(), Incoming::Packet { ifindex: OUT, src, dst, bytes });
+        self.push(node, self.now(), Incoming::Packet { ifindex: OUT, packet });
     }
 
     /// Takes the packets that have gone out through the door.

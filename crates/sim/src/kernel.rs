@@ -29,47 +29,42 @@ impl Prefixes {
         self.sorted.iter().copied()
     }
 
-    /// Where a route of OSPF stands; `None` for other routes.
+    /// Where a route of a protocol stands; `None` for other routes.
     pub(crate) fn place(&self, key: &RouteKey) -> Option<Place> {
-        let rank = Rank::ALL.into_iter().find(|rank| rank.metric() == key.metric)?;
-        let number = *self.places.get(&key.prefix).filter(|_| key.table == TableId::MAIN)?;
-        Some(Place(number << 1 | rank as u32))
+        let rank = (0..).zip(METRICS).find(|&(_, metric)| metric == key.metric)?.0;
+        let number = self.number(key.prefix).filter(|_| key.table == TableId::MAIN)?;
+        Some(Place(number << 2 | rank))
+    }
+
+    /// The number of a prefix, if it is known.
+    pub(crate) fn number(&self, prefix: Prefix) -> Option<u32> {
+        self.places.get(&prefix).copied()
     }
 
     fn key(&self, place: Place) -> RouteKey {
-        let (rank, number) = place.parts();
-        RouteKey { table: TableId::MAIN, prefix: self.sorted[number], metric: rank.metric() }
+        let (number, rank) = place.parts();
+        RouteKey { table: TableId::MAIN, prefix: self.sorted[number], metric: METRICS[rank] }
     }
 }
 
-/// The number of a prefix, and in the lowest bit the rank of the route to it: a word, for there are many changes at once.
+/// The number of a prefix, and in the lowest bits the rank of the route to it among [`METRICS`]: a word, for there are many changes at
+/// once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Place(u32);
 
 impl Place {
-    const fn parts(self) -> (Rank, usize) {
-        let rank = if self.0 & 1 == 0 { Rank::First } else { Rank::Spare };
-        (rank, (self.0 >> 1) as usize)
+    const fn parts(self) -> (usize, usize) {
+        ((self.0 >> 2) as usize, (self.0 & 3) as usize)
     }
 }
 
-/// Which of the two routes that OSPF may have to a prefix: the kernel takes the second when the first is not there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Rank {
-    First,
-    Spare,
-}
-
-impl Rank {
-    const ALL: [Self; 2] = [Self::First, Self::Spare];
-
-    const fn metric(self) -> u32 {
-        match self {
-            Self::First => Protocol::Ospf.kernel_metric(),
-            Self::Spare => Protocol::Ospf.spare_metric(),
-        }
-    }
-}
+/// The metrics of the routes that protocols may have to a prefix, the second ones included: the kernel takes the lowest there is.
+const METRICS: [u32; 4] = [
+    Protocol::Ospf.kernel_metric(),
+    Protocol::Ospf.spare_metric(),
+    Protocol::Isis.kernel_metric(),
+    Protocol::Isis.spare_metric(),
+];
 
 /// What an operation changed, for whoever watches packets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,8 +123,9 @@ pub(crate) struct Kernel {
     devices: BTreeMap<IfIndex, Device>,
     objects: BTreeMap<NexthopId, Object>,
     prefixes: Arc<Prefixes>,
-    /// OSPF's routes to known prefixes, by rank, each packed in a word: there are as many as routers times prefixes.
-    packed: [Vec<Packed>; 2],
+    /// The protocols' routes to known prefixes, by rank, each packed in a word: there are as many as routers times prefixes. Without
+    /// any of a rank there is nothing.
+    packed: [Vec<Packed>; METRICS.len()],
     others: BTreeMap<RouteKey, RouteTarget>,
     neighbors: BTreeMap<(IfIndex, IpAddr), Mac>,
 }
@@ -167,7 +163,7 @@ impl Kernel {
             devices: devices.into_iter().collect(),
             objects: BTreeMap::new(),
             prefixes: Arc::clone(prefixes),
-            packed: Rank::ALL.map(|_| vec![Packed::NONE; prefixes.iter().len()]),
+            packed: METRICS.map(|_| Vec::new()),
             others: BTreeMap::new(),
             neighbors: BTreeMap::new(),
         }
@@ -203,7 +199,7 @@ impl Kernel {
         }
     }
 
-    /// Puts or deletes OSPF's route to a known prefix, or says why not.
+    /// Puts or deletes a protocol's route to a known prefix, or says why not.
     pub(crate) fn lead(
         &mut self,
         place: Place,
@@ -265,8 +261,7 @@ impl Kernel {
 
     /// All routes.
     pub(crate) fn routes(&self) -> impl Iterator<Item = (RouteKey, RouteTarget)> + use<'_> {
-        let packed = Rank::ALL.into_iter().zip(&self.packed).flat_map(|(rank, packed)| {
-            let metric = rank.metric();
+        let packed = METRICS.into_iter().zip(&self.packed).flat_map(|(metric, packed)| {
             self.prefixes.iter().zip(packed).filter_map(move |(prefix, packed)| {
                 Some((RouteKey { table: TableId::MAIN, prefix, metric }, packed.get()?))
             })
@@ -278,8 +273,8 @@ impl Kernel {
     pub(crate) fn route(&self, key: &RouteKey) -> Option<RouteTarget> {
         match self.prefixes.place(key) {
             Some(place) => {
-                let (rank, number) = place.parts();
-                self.packed[rank as usize][number].get()
+                let (number, rank) = place.parts();
+                self.known(number, rank)
             }
             None => self.others.get(key).copied(),
         }
@@ -288,11 +283,18 @@ impl Kernel {
     /// Where packets to a host go. Networks do not count: no host is in one.
     pub(crate) fn lookup(&self, host: Ipv4Addr) -> Way<'_> {
         let prefix = Prefix::host(host.into());
-        let metrics = Protocol::ALL.iter().flat_map(|p| [p.kernel_metric(), p.spare_metric()]);
-        let best = metrics
-            .into_iter()
-            .find_map(|metric| self.route(&RouteKey { table: TableId::MAIN, prefix, metric }));
-        best.map_or(Way::None, |target| self.way(target))
+        let metric = Protocol::Host.kernel_metric();
+        let own = self.others.get(&RouteKey { table: TableId::MAIN, prefix, metric }).copied();
+        let known = || {
+            let number = self.prefixes.number(prefix)? as usize;
+            (0..METRICS.len()).find_map(|rank| self.known(number, rank))
+        };
+        own.or_else(known).map_or(Way::None, |target| self.way(target))
+    }
+
+    /// A protocol's route to a known prefix.
+    fn known(&self, number: usize, rank: usize) -> Option<RouteTarget> {
+        self.packed[rank].get(number)?.get()
     }
 
     /// Where a route leads.
@@ -417,9 +419,14 @@ impl Kernel {
     }
 
     fn set_known(&mut self, place: Place, target: Option<RouteTarget>) -> Changed {
-        let packed = target.map_or(Packed::NONE, Packed::new);
-        let (rank, number) = place.parts();
-        let old = std::mem::replace(&mut self.packed[rank as usize][number], packed).get();
+        let (number, rank) = place.parts();
+        let packed = &mut self.packed[rank];
+        if packed.is_empty() && target.is_some() {
+            packed.resize(self.prefixes.iter().len(), Packed::NONE);
+        }
+        let new = target.map_or(Packed::NONE, Packed::new);
+        let held = packed.get_mut(number);
+        let old = held.and_then(|held| std::mem::replace(held, new).get());
         self.replaced(self.prefixes.key(place).prefix, old, target)
     }
 

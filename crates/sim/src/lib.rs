@@ -3,7 +3,7 @@
 //! | Module | Holds |
 //! |---|---|
 //! | [`network`] | [`Network`]: routers and segments; chains, grids, Clos fabrics and others |
-//! | [`settings`] | [`Timers`]: the protocol's timers, and the configuration made of them |
+//! | [`settings`] | [`Protocols`], [`Timers`], and the configuration made of them |
 //! | [`medium`] | [`Quality`]: latency, loss and the like; what becomes of a packet |
 //! | [`door`] | [`Door`]: an interface that leads out of the world, to real routers |
 //! | `kernel` | a forwarding table that does and refuses what Linux does and refuses |
@@ -34,15 +34,15 @@ pub mod settings;
 mod tally;
 pub mod world;
 
-pub use door::{Door, Outside, Packet};
+pub use door::{Door, Outside};
 pub use judge::{Outage, Verdict};
 pub use machine::Work;
-pub use medium::Quality;
+pub use medium::{Envelope, Packet, Quality};
 pub use network::{Network, NodeId, SegmentId};
 pub use oracle::Expected;
 pub use play::{Progress, play, play_attached, routes};
 pub use report::Report;
 pub use scenario::Scenario;
-pub use settings::Timers;
+pub use settings::{Protocols, Timers};
 pub use tally::Activity;
 pub use world::{Plan, World};

@@ -3,18 +3,19 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeSet, BinaryHeap};
 use std::hash::{Hash, Hasher};
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bugle_isis::Event as IsisEvent;
 use bugle_ospf::Event as OspfEvent;
 use bugle_rib::fib::{FibOp, FibSnapshot, RouteTarget};
 use bugle_speaker::event::What;
-use bugle_speaker::{Input, Output, Speaker};
+use bugle_speaker::{Input, Output, Speaker, VrfState};
 use bugle_types::{IfIndex, Time};
 
 use crate::digest::Digest;
 use crate::kernel::{Place, Prefixes};
+use crate::medium::{Envelope, Packet};
 
 /// How long a router takes to do its work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -36,7 +37,7 @@ pub(crate) struct Arrival {
 
 #[derive(Debug)]
 pub(crate) enum Incoming {
-    Packet { ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr, bytes: Arc<[u8]> },
+    Packet { ifindex: IfIndex, packet: Packet },
     Snapshot(FibSnapshot),
     Refused { op: FibOp, reason: &'static str },
 }
@@ -66,7 +67,7 @@ impl Ord for Arrival {
 pub(crate) enum Effect {
     /// The next of those [sent](Machine::sent).
     Send,
-    /// Lead a known prefix somewhere; `None`: delete OSPF's route to it.
+    /// Lead a known prefix somewhere; `None`: delete the route to it.
     Route(Place, Option<RouteTarget>),
     Fib(Box<FibOp>),
     ReadFib,
@@ -79,9 +80,7 @@ pub(crate) enum Effect {
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) ifindex: IfIndex,
-    pub(crate) src: Ipv4Addr,
-    pub(crate) dst: Ipv4Addr,
-    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) packet: Packet,
 }
 
 /// A router's speaker and what waits for it.
@@ -92,7 +91,7 @@ pub(crate) struct Machine {
     work: Work,
     /// It asked to be woken again and again without anything to do.
     pub(crate) stuck: bool,
-    /// LSAs that earlier runs of the daemon sent again.
+    /// LSAs and LSPs that earlier runs of the daemon sent again.
     retransmitted: u64,
     /// What it asked for and nobody has carried out yet, in the order of time.
     pub(crate) effects: Vec<(Time, Effect)>,
@@ -102,7 +101,10 @@ pub(crate) struct Machine {
     /// When the speaker wants to be woken: asked once after each input.
     deadline: Option<Time>,
     inbox: BinaryHeap<Reverse<Arrival>>,
+    /// Where OSPF is listened to.
     sockets: BTreeSet<IfIndex>,
+    /// Where IS-IS is.
+    circuits: BTreeSet<IfIndex>,
     busy: Time,
     digest: Digest,
     ticks: (Time, u32),
@@ -124,6 +126,7 @@ impl Machine {
             deadline: None,
             inbox: BinaryHeap::new(),
             sockets: BTreeSet::new(),
+            circuits: BTreeSet::new(),
             busy: Time::ZERO,
             digest: Digest::new(),
             ticks: (Time::ZERO, 0),
@@ -141,9 +144,10 @@ impl Machine {
         self.retransmitted += self.speaker.take().map_or(0, |s| retransmitted(&s));
         self.inbox.clear();
         self.sockets.clear();
+        self.circuits.clear();
     }
 
-    /// LSAs sent again so far.
+    /// LSAs and LSPs sent again so far.
     pub(crate) fn retransmitted(&self) -> u64 {
         self.retransmitted + self.speaker.as_deref().map_or(0, retransmitted)
     }
@@ -205,13 +209,22 @@ impl Machine {
 
     fn receive(&mut self, at: Time, what: Incoming) {
         match what {
-            Incoming::Packet { ifindex, src, dst, bytes } => {
-                if !self.sockets.contains(&ifindex) {
+            Incoming::Packet { ifindex, packet } => {
+                let bytes = &packet.bytes;
+                let (open, input) = match packet.envelope {
+                    Envelope::Ospf { src, dst } => {
+                        (&self.sockets, Input::Ospf { ifindex, src, dst, bytes })
+                    }
+                    Envelope::Isis { source, .. } => {
+                        (&self.circuits, Input::Isis { ifindex, source, bytes })
+                    }
+                };
+                if !open.contains(&ifindex) {
                     return;
                 }
-                self.note(at, ifindex, &bytes);
+                self.note(at, ifindex, &packet);
                 self.busy = at + self.work.packet;
-                self.handle(at, Input::Ospf { ifindex, src, dst, bytes: &bytes });
+                self.handle(at, input);
             }
             Incoming::Snapshot(snapshot) => self.handle(at, Input::Fib(snapshot)),
             Incoming::Refused { op, reason } => {
@@ -231,19 +244,25 @@ impl Machine {
                 self.sockets.remove(&ifindex);
                 return;
             }
+            Output::OpenIsis { ifindex, .. } => {
+                self.circuits.insert(ifindex);
+                return;
+            }
+            Output::CloseIsis(ifindex) => {
+                self.circuits.remove(&ifindex);
+                return;
+            }
             // Everybody on a LAN gets every packet, and the engine tells what is for it.
-            // There is no BFD here: OSPF goes on as with neighbours that have none.
+            // There is no BFD here: protocols go on as with neighbours that have none.
             Output::AllDRouters { .. }
             | Output::RequestBfd { .. }
             | Output::ReleaseBfd { .. }
-            | Output::Reply { result: Ok(()), .. }
-            | Output::OpenIsis { .. }
-            | Output::CloseIsis(_)
-            | Output::SendIsis { .. } => return,
+            | Output::Reply { result: Ok(()), .. } => return,
             Output::SendOspf { ifindex, src, dst, bytes } => {
-                self.note(at, ifindex, &bytes);
-                self.sent.push(Sent { ifindex, src, dst, bytes: bytes.into() });
-                Effect::Send
+                self.send(at, ifindex, Envelope::Ospf { src, dst }, bytes)
+            }
+            Output::SendIsis { ifindex, source, destination, bytes } => {
+                self.send(at, ifindex, Envelope::Isis { source, destination }, bytes)
             }
             Output::Fib(op) => {
                 let (key, target) = match &op {
@@ -268,7 +287,8 @@ impl Machine {
                 Effect::Refused(Box::new((request, refusal.to_string())))
             }
             Output::Event(event) => match event.what {
-                What::Ospf(OspfEvent::SpfRun { nodes, .. }) => {
+                What::Ospf(OspfEvent::SpfRun { nodes, .. })
+                | What::Isis(IsisEvent::SpfRun { nodes, .. }) => {
                     let nodes = u32::try_from(nodes).unwrap_or(u32::MAX);
                     self.busy += self.work.spf_node * nodes;
                     Effect::SpfRun
@@ -286,11 +306,23 @@ impl Machine {
         self.effects.push((at, effect));
     }
 
-    /// The OSPF header has a checksum over the packet.
-    fn note(&mut self, at: Time, ifindex: IfIndex, bytes: &[u8]) {
+    fn send(&mut self, at: Time, ifindex: IfIndex, envelope: Envelope, bytes: Vec<u8>) -> Effect {
+        let packet = Packet { envelope, bytes: bytes.into() };
+        self.note(at, ifindex, &packet);
+        self.sent.push(Sent { ifindex, packet });
+        Effect::Send
+    }
+
+    fn note(&mut self, at: Time, ifindex: IfIndex, packet: &Packet) {
+        let bytes = &*packet.bytes;
+        let telling = match packet.envelope {
+            // The header has a checksum over the packet.
+            Envelope::Ospf { .. } => bytes.get(..24).unwrap_or(bytes),
+            Envelope::Isis { .. } => bytes,
+        };
         self.digest.write_u64(at.as_nanos());
         self.digest.write_u32(ifindex.0);
-        self.digest.write(bytes.get(..24).unwrap_or(bytes));
+        self.digest.write(telling);
     }
 
     fn is_stuck(&mut self, at: Time) -> bool {
@@ -301,6 +333,9 @@ impl Machine {
 }
 
 fn retransmitted(speaker: &Speaker) -> u64 {
-    let ospf = speaker.state().vrfs().filter_map(|vrf| vrf.ospf());
-    ospf.map(|ospf| ospf.stats().retransmitted).sum()
+    let of = |vrf: VrfState<'_>| {
+        let ospf = vrf.ospf().map_or(0, |ospf| ospf.stats().retransmitted);
+        ospf + vrf.isis().map_or(0, |isis| isis.stats().retransmitted)
+    };
+    speaker.state().vrfs().map(of).sum()
 }

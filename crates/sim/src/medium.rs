@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bugle_types::{IfIndex, Rng, Time};
+use bugle_types::{IfIndex, Mac, Rng, Time};
 
 use crate::network::{Network, NodeId, Port, SegmentId};
 
@@ -77,15 +77,60 @@ struct Wire {
     ports: Vec<Attachment>,
 }
 
+/// A packet of a routing protocol.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Packet {
+    /// What it is in.
+    pub envelope: Envelope,
+    /// The packet itself.
+    pub bytes: Arc<[u8]>,
+}
+
+/// What a packet is in, which says whose it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Envelope {
+    /// OSPF: an IPv4 packet.
+    Ospf {
+        /// The IP source.
+        src: Ipv4Addr,
+        /// The IP destination.
+        dst: Ipv4Addr,
+    },
+    /// IS-IS: a frame with logical link control.
+    Isis {
+        /// The frame's source.
+        source: Mac,
+        /// The frame's destination, a group.
+        destination: Mac,
+    },
+}
+
+impl Envelope {
+    /// Its octets: an Ethernet frame with what is around it on the wire, and an IP header or the logical link control.
+    const fn octets(self) -> usize {
+        match self {
+            Self::Ospf { .. } => 38 + 20,
+            Self::Isis { .. } => 38 + 3,
+        }
+    }
+
+    /// Whether a port with this address takes it in. Who does not take part in a group hears it, too: the engines tell what is for
+    /// them.
+    fn is_for(self, address: Ipv4Addr) -> bool {
+        match self {
+            Self::Ospf { dst, .. } => dst.is_multicast() || dst == address,
+            Self::Isis { .. } => true,
+        }
+    }
+}
+
 /// A packet that will arrive.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
     pub(crate) at: Time,
     pub(crate) node: NodeId,
     pub(crate) ifindex: IfIndex,
-    pub(crate) src: Ipv4Addr,
-    pub(crate) dst: Ipv4Addr,
-    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) packet: Packet,
 }
 
 /// All segments.
@@ -143,21 +188,20 @@ impl Medium {
         &mut self,
         at: Time,
         from: (NodeId, IfIndex),
-        (src, dst): (Ipv4Addr, Ipv4Addr),
-        bytes: &Arc<[u8]>,
+        packet: &Packet,
         deliveries: &mut Vec<Delivery>,
     ) {
         let Some(&(segment, place)) = self.plugs[from.0.index()].get(&from.1) else { return };
         let wire = &mut self.wires[segment.index()];
         let quality = wire.quality;
-        let Some(depart) = depart(&quality, &mut wire.ports[place], at, bytes.len()) else {
+        let octets = packet.bytes.len() + packet.envelope.octets();
+        let Some(depart) = depart(&quality, &mut wire.ports[place], at, octets) else {
             self.lost += 1;
             return;
         };
-        let to_all = dst.is_multicast();
         for index in 0..wire.ports.len() {
             let Attachment { port, condition, .. } = wire.ports[index];
-            if index == place || !(to_all || port.address == dst) {
+            if index == place || !packet.envelope.is_for(port.address) {
                 continue;
             }
             let sender = &mut wire.ports[place];
@@ -172,9 +216,7 @@ impl Medium {
                     at: arrival,
                     node: port.node,
                     ifindex: port.ifindex,
-                    src,
-                    dst,
-                    bytes: bytes.clone(),
+                    packet: packet.clone(),
                 });
             }
         }
@@ -264,8 +306,7 @@ fn depart(quality: &Quality, sender: &mut Attachment, at: Time, octets: usize) -
     if waiting > Duration::from_nanos(bits(quality.queue)) {
         return None;
     }
-    // An IP header and an Ethernet frame around it.
-    let octets = u64::try_from(octets).unwrap_or(u64::MAX).saturating_add(20 + 38);
+    let octets = u64::try_from(octets).unwrap_or(u64::MAX);
     sender.free = sender.free.max(at) + Duration::from_nanos(bits(octets));
     Some(sender.free)
 }
@@ -306,11 +347,12 @@ mod tests {
         let (_, port, _) = medium.ports_of(NodeId(0)).next().unwrap();
         let mut deliveries = Vec::new();
         for number in 0..count {
-            let bytes = Arc::from([number; 1000]);
+            let envelope = Envelope::Ospf { src: port.address, dst: MULTICAST };
+            let packet = Packet { envelope, bytes: Arc::from([number; 1000]) };
             let from = (NodeId(0), port.ifindex);
-            medium.send(Time::ZERO, from, (port.address, MULTICAST), &bytes, &mut deliveries);
+            medium.send(Time::ZERO, from, &packet, &mut deliveries);
         }
-        let arrived = deliveries.iter().map(|delivery| (delivery.at, delivery.bytes[0]));
+        let arrived = deliveries.iter().map(|delivery| (delivery.at, delivery.packet.bytes[0]));
         (arrived.collect(), medium.lost())
     }
 

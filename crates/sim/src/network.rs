@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use bugle_types::{IfIndex, Prefix, Rng, RouterId};
+use bugle_types::{IfIndex, Prefix, Rng, RouterId, SystemId};
 
 use crate::medium::Quality;
 
@@ -32,6 +32,13 @@ impl NodeId {
     #[must_use]
     pub const fn router_id(self) -> RouterId {
         RouterId(0xC612_0001 + self.0) // 198.18.0.1 and on
+    }
+
+    /// The identity in IS-IS: the same number.
+    #[must_use]
+    pub const fn system_id(self) -> SystemId {
+        let [a, b, c, d] = self.router_id().0.to_be_bytes();
+        SystemId([0, 0, a, b, c, d])
     }
 }
 

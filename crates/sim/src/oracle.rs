@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::Ipv4Addr;
 
+use bugle_isis::claim_metric;
+use bugle_rib::Protocol;
 use bugle_types::{IfIndex, Nexthop, Prefix};
 
 use crate::medium::passes;
@@ -19,9 +21,10 @@ pub struct Expected {
     pub nexthops: Vec<Nexthop>,
 }
 
-/// The network as it is: routers that run, networks that join several of them.
+/// The network as it is: routers that run, networks that join several of them; and what a protocol makes of it.
 #[derive(Debug)]
 pub(crate) struct Oracle {
+    protocol: Protocol,
     routers: usize,
     /// By vertex, routers first, then LANs: where its edges lead, what they cost, and the first hop if they start here.
     edges: Vec<Vec<Edge>>,
@@ -36,8 +39,9 @@ struct Edge {
     to: usize,
     /// As the router itself sees it.
     cost: u32,
-    /// As others do: RFC 6987 says that a stub router's links cost the most there is.
-    advertised: u32,
+    /// As others do: RFC 6987 says that a stub router's links cost the most there is; with IS-IS's overload bit no path leads over
+    /// them (ISO 10589 section 7.2.8.1).
+    advertised: Option<u32>,
     ifindex: IfIndex,
     /// The other end's address, on this link or LAN.
     gateway: Option<Ipv4Addr>,
@@ -50,14 +54,19 @@ const MAX_LINK_METRIC: u32 = 0xFFFF;
 
 impl Oracle {
     /// Looks at the world as it is.
-    pub(crate) fn new(world: &World) -> Self {
-        Self::with(world, &|node| world.is_alive(node))
+    pub(crate) fn new(world: &World, protocol: Protocol) -> Self {
+        Self::with(world, protocol, &|node| world.is_alive(node))
     }
 
     /// Looks at the world as it would be if those daemons ran that `is_alive` tells.
-    pub(crate) fn with(world: &World, is_alive: &dyn Fn(NodeId) -> bool) -> Self {
+    pub(crate) fn with(
+        world: &World,
+        protocol: Protocol,
+        is_alive: &dyn Fn(NodeId) -> bool,
+    ) -> Self {
         let routers = world.machines.len();
         let mut oracle = Self {
+            protocol,
             routers,
             edges: vec![Vec::new(); routers],
             networks: BTreeMap::new(),
@@ -113,18 +122,19 @@ impl Oracle {
             let Some(best) = advertisers.iter().filter_map(cost).min() else { continue };
             let nearest = advertisers.iter().filter(|advertiser| cost(advertiser) == Some(best));
             let sets: Vec<&BTreeSet<Nexthop>> = nearest.map(|&(vertex, _)| &hops[vertex]).collect();
-            // Without a next hop it is the router's own.
-            let own = sets.iter().any(|set| set.is_empty());
+            // Without a next hop it is the router's own; IS-IS has no route to what is, even if there is a cheaper way.
+            let own = sets.iter().any(|set| set.is_empty())
+                || self.is_isis() && advertisers.iter().any(|&(vertex, _)| vertex == root);
             let nexthops: BTreeSet<Nexthop> =
                 sets.into_iter().filter(|_| !own).flatten().copied().collect();
             let nexthops = nexthops.into_iter().collect();
             found.insert(prefix, Expected { metric: best, nexthops });
         }
         for (&prefix, &place) in &self.hosts {
-            if distances[place].is_some() {
-                let nexthops = hops[place].iter().copied().collect();
-                found.insert(prefix, Expected { metric: REST, nexthops });
-            }
+            let Some(distance) = distances[place] else { continue };
+            let nexthops = hops[place].iter().copied().collect();
+            let metric = if self.is_isis() { claim_metric(REST) + distance } else { REST };
+            found.insert(prefix, Expected { metric, nexthops });
         }
         found
     }
@@ -154,12 +164,24 @@ impl Oracle {
         part
     }
 
+    /// Whose routes these are.
+    pub(crate) const fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    fn is_isis(&self) -> bool {
+        self.protocol == Protocol::Isis
+    }
+
     fn add_group(&mut self, world: &World, group: &[Port], is_lan: bool) {
         let Some(network) = group.first().and_then(Port::network) else { return };
+        let isis = self.is_isis();
         let advertised = |port: &Port| {
             let stub = world.network.routers[port.node.index()].stub;
-            if stub { MAX_LINK_METRIC } else { port.cost.into() }
+            let stub_cost = if isis { None } else { Some(MAX_LINK_METRIC) };
+            if stub { stub_cost } else { Some(port.cost.into()) }
         };
+        let attached = || group.iter().map(|port| (port.node.index(), port.cost.into()));
         if is_lan && group.len() > 1 {
             let lan = self.edges.len();
             self.edges.push(Vec::new());
@@ -174,17 +196,19 @@ impl Oracle {
                 self.edges[lan].push(Edge {
                     to: port.node.index(),
                     cost: 0,
-                    advertised: 0,
+                    advertised: Some(0),
                     ifindex: port.ifindex,
                     gateway: Some(port.address),
                 });
             }
-            self.networks.entry(network).or_default().push((lan, 0));
+            // In OSPF the designated router tells of the LAN's network, in IS-IS everybody on it.
+            let lan = std::iter::once((lan, 0)).filter(|_| !isis);
+            let tell = lan.chain(attached().filter(|_| isis));
+            self.networks.entry(network).or_default().extend(tell);
             return;
         }
+        self.networks.entry(network).or_default().extend(attached());
         for port in group {
-            let stub = (port.node.index(), port.cost.into());
-            self.networks.entry(network).or_default().push(stub);
             for peer in group.iter().filter(|peer| peer.node != port.node) {
                 self.edges[port.node.index()].push(Edge {
                     to: peer.node.index(),
@@ -200,8 +224,9 @@ impl Oracle {
     /// The distance of every vertex from a router, and the next hops of all shortest paths.
     fn paths(&self, root: usize) -> (Vec<Option<u32>>, Vec<BTreeSet<Nexthop>>) {
         let count = self.edges.len();
-        let cost =
-            |from: usize, edge: &Edge| if from == root { edge.cost } else { edge.advertised };
+        let cost = |from: usize, edge: &Edge| {
+            if from == root { Some(edge.cost) } else { edge.advertised }
+        };
         let mut distances: Vec<Option<u32>> = vec![None; count];
         // LANs come before routers at the same distance: their edges cost nothing.
         let mut queue = BinaryHeap::from([Reverse((0, true, root))]);
@@ -213,8 +238,8 @@ impl Oracle {
             distances[vertex] = Some(distance);
             order.push(vertex);
             for edge in self.edges[vertex].iter().filter(|edge| distances[edge.to].is_none()) {
-                let through = distance + cost(vertex, edge);
-                queue.push(Reverse((through, edge.to < self.routers, edge.to)));
+                let Some(cost) = cost(vertex, edge) else { continue };
+                queue.push(Reverse((distance + cost, edge.to < self.routers, edge.to)));
             }
         }
         let mut hops: Vec<BTreeSet<Nexthop>> = vec![BTreeSet::new(); count];
@@ -223,7 +248,8 @@ impl Oracle {
         for vertex in order {
             let Some(distance) = distances[vertex] else { continue };
             for edge in &self.edges[vertex] {
-                if distances[edge.to] != Some(distance + cost(vertex, edge)) || edge.to == root {
+                let Some(cost) = cost(vertex, edge) else { continue };
+                if distances[edge.to] != Some(distance + cost) || edge.to == root {
                     continue;
                 }
                 match edge.gateway {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use bugle_rib::Protocol;
 use bugle_types::{Prefix, Rng, Time};
 
 use crate::door::{Door, Outside};
@@ -69,11 +70,12 @@ pub fn play_attached(
     player.report()
 }
 
-/// What a router of the scenario's network can reach at the start, as the oracle has it.
+/// What a router of the scenario's network can reach at the start, as the oracle has it; by the preferred protocol if there are two.
 #[must_use]
 pub fn routes(scenario: &Scenario, router: NodeId) -> BTreeMap<Prefix, Expected> {
     let mut rng = Rng::new(scenario.seed);
-    Oracle::with(&World::before(plan(scenario, &mut rng)), &|_| true).reached(router)
+    let protocol = if scenario.protocols.ospf() { Protocol::Ospf } else { Protocol::Isis };
+    Oracle::with(&World::before(plan(scenario, &mut rng)), protocol, &|_| true).reached(router)
 }
 
 /// The world of a scenario, whoever sends to whom.
@@ -89,6 +91,7 @@ fn plan(scenario: &Scenario, rng: &mut Rng) -> Plan {
         addresses: scenario.addresses.clone(),
         flows: scenario.flow_list(rng),
         quality: scenario.quality,
+        protocols: scenario.protocols,
         timers: scenario.timers,
         work: scenario.work,
         install: scenario.install,

@@ -22,6 +22,8 @@ pub struct Report {
     pub title: String,
     /// The scenario's seed.
     pub seed: u64,
+    /// What routers spoke: `ospf`, `isis` or `both`.
+    pub protocol: String,
     /// How many routers there are.
     pub routers: usize,
     /// How many links and LANs.
@@ -159,6 +161,7 @@ impl Report {
         let mut report = Self {
             title: scenario.title.clone(),
             seed: scenario.seed,
+            protocol: scenario.protocols.to_string(),
             routers: scenario.network.routers.len(),
             segments: scenario.network.segments.len(),
             hosts: world.judge.hosts().count(),
@@ -178,8 +181,9 @@ impl Report {
             slices: world.tally.slices.iter().map(|(&n, &a)| (n * whole(SLICE), a)).collect(),
             slice: whole(SLICE),
         };
-        report.exceeded =
-            scenario.limits.iter().filter_map(|limit| report.exceeds(limit.what)).collect();
+        let limits = &scenario.limits;
+        let hold = limits.iter().filter(|limit| limit.holds(scenario.protocols, limits));
+        report.exceeded = hold.filter_map(|limit| report.exceeds(limit.what)).collect();
         report
     }
 

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
+use bugle_isis::AdjacencyState;
 use bugle_ospf::neighbor::NeighborState;
 use bugle_rib::fib::RouteKey;
 use bugle_rib::{Protocol, SelectedRoute};
 use bugle_speaker::{Speaker, VrfState};
-use bugle_types::{Nexthop, Prefix, TableId};
+use bugle_types::{Nexthop, Prefix, TableId, Time};
+use bugle_wire::isis::{Level, LspEntry};
 use rayon::prelude::*;
 
 use crate::digest::Digest;
@@ -22,29 +24,39 @@ const TOLD: usize = 3;
 /// The most next hops of a route: the daemon's default.
 const MAX_ECMP: usize = 16;
 
+/// The databases of a router: what each is of, and a hash of it.
+type Databases = Vec<(&'static str, u64)>;
+
 impl World {
     /// Everything that is wrong with a network that should be at rest: databases equal, nothing unacknowledged or wanted, every
     /// route as the oracle has it, every kernel as its daemon has it, all flows delivered, deadlines within reason.
     #[must_use]
     pub fn check(&self) -> Vec<String> {
-        let oracle = Oracle::new(self);
+        let spoken = [Protocol::Ospf, Protocol::Isis].into_iter().filter(|protocol| {
+            let (ospf, isis) = (self.protocols.ospf(), self.protocols.isis());
+            if *protocol == Protocol::Ospf { ospf } else { isis }
+        });
+        let oracles: Vec<Oracle> = spoken.map(|protocol| Oracle::new(self, protocol)).collect();
+        let Some(oracle) = oracles.first() else { return Vec::new() };
         let parts = oracle.parts(|node| self.is_alive(node));
-        let checked: Vec<(NodeId, u64, Vec<String>)> = parts
+        let checked: Vec<(NodeId, Databases, Vec<String>)> = parts
             .par_iter()
             .map(|(&node, _)| {
-                let (database, findings) = self.check_router(node, &oracle);
-                (node, database, findings)
+                let (databases, findings) = self.check_router(node, &oracles);
+                (node, databases, findings)
             })
             .collect();
-        let mut databases: BTreeMap<NodeId, u64> = BTreeMap::new();
+        let mut databases: BTreeMap<(NodeId, &str), u64> = BTreeMap::new();
         let mut findings = Vec::new();
-        for (node, database, found) in checked {
+        for (node, has, found) in checked {
             let name = self.network.name(node);
             findings.extend(found.into_iter().map(|what| format!("{name}: {what}")));
             let first = parts[&node];
-            if *databases.entry(first).or_insert(database) != database {
-                let other = self.network.name(first);
-                findings.push(format!("{name}: the database differs from that of {other}"));
+            for (of, database) in has {
+                if *databases.entry((first, of)).or_insert(database) != database {
+                    let other = self.network.name(first);
+                    findings.push(format!("{name}: the database of {of} is not that of {other}"));
+                }
             }
         }
         // Packets to a router whose daemon is dead, or through one, may be lost.
@@ -58,12 +70,12 @@ impl World {
         findings
     }
 
-    fn check_router(&self, node: NodeId, oracle: &Oracle) -> (u64, Vec<String>) {
+    fn check_router(&self, node: NodeId, oracles: &[Oracle]) -> (Databases, Vec<String>) {
         let machine = &self.machines[node.index()];
         let mut findings = Vec::new();
         let speaker = machine.speaker.as_deref();
         let Some(vrf) = speaker.and_then(|speaker| speaker.state().vrf("default")) else {
-            return (0, vec!["the daemon does not run".to_owned()]);
+            return (Vec::new(), vec!["the daemon does not run".to_owned()]);
         };
         if machine.stuck {
             findings.push("the daemon asks to be woken again and again for nothing".to_owned());
@@ -73,8 +85,18 @@ impl World {
         if deadline.is_none_or(|(at, _)| at < self.now() || at > latest) {
             findings.push(format!("the next deadline is {deadline:?}"));
         }
-        let database = check_protocol(&vrf, &mut findings);
-        let expected = oracle.routes(node);
+        let mut databases = Vec::new();
+        databases.extend(vrf.ospf().map(|ospf| ("OSPF", check_ospf(ospf, &mut findings))));
+        if let Some(isis) = vrf.isis() {
+            check_isis(isis, &mut findings);
+            let levels = [("level 1", Level::L1), ("level 2", Level::L2)];
+            databases.extend(levels.map(|(of, level)| (of, isis_database(isis, level))));
+        }
+        if vrf.spf_due().is_some() {
+            findings.push("a run of SPF is due".to_owned());
+        }
+        let expected: Vec<_> =
+            oracles.iter().map(|oracle| (oracle.protocol(), oracle.routes(node))).collect();
         check_routes(&vrf, &expected, &mut findings);
         check_kernel(&vrf, &self.kernels[node.index()], &mut findings);
         let here = self.judge.hosts_on(node).into_iter().map(|host| Prefix::host(host.into()));
@@ -82,7 +104,7 @@ impl World {
         if !here.eq(local.filter(|route| is_local(route)).map(|route| route.prefix)) {
             findings.push("the hosts routed to the port are not those that are here".to_owned());
         }
-        (database, findings)
+        (databases, findings)
     }
 }
 
@@ -90,10 +112,9 @@ fn is_local(route: &SelectedRoute<'_>) -> bool {
     route.nexthops == [Nexthop::on_link(TAP)]
 }
 
-/// Looks at the protocol's queues. Returns a hash of the database.
-fn check_protocol(vrf: &VrfState<'_>, findings: &mut Vec<String>) -> u64 {
+/// Looks at OSPF's neighbours and queues. Returns a hash of the database.
+fn check_ospf(ospf: bugle_ospf::State<'_>, findings: &mut Vec<String>) -> u64 {
     let mut digest = Digest::new();
-    let Some(ospf) = vrf.ospf() else { return digest.finish() };
     for neighbor in ospf.neighbors() {
         if !matches!(neighbor.state, NeighborState::Full | NeighborState::TwoWay) {
             findings.push(format!("neighbour {} is {}", neighbor.router_id, neighbor.state));
@@ -106,55 +127,110 @@ fn check_protocol(vrf: &VrfState<'_>, findings: &mut Vec<String>) -> u64 {
             ));
         }
     }
-    if vrf.spf_due().is_some() {
-        findings.push("a run of SPF is due".to_owned());
-    }
     for (key, lsa) in ospf.database() {
-        let header = lsa.header(bugle_types::Time::ZERO);
+        let header = lsa.header(Time::ZERO);
         (key, header.sequence, header.checksum).hash(&mut digest);
     }
     digest.finish()
 }
 
-/// Compares routes with the oracle's.
+/// Looks at IS-IS's adjacencies and queues.
+fn check_isis(isis: bugle_isis::State<'_>, findings: &mut Vec<String>) {
+    for adjacency in isis.adjacencies().filter(|adjacency| adjacency.state != AdjacencyState::Up) {
+        findings.push(format!("the adjacency with {} is {}", adjacency.system, adjacency.state));
+    }
+    if isis.adjacencies().next().is_some() && !isis.in_step() {
+        findings.push("a neighbour has LSPs that have not come".to_owned());
+    }
+    for level in [Level::L1, Level::L2] {
+        let waiting: usize = isis.circuits().map(|(_, circuit)| circuit.pending_lsps(level)).sum();
+        if waiting > 0 {
+            findings.push(format!("{waiting} LSPs of {level} wait to be sent or acknowledged"));
+        }
+        if isis.spf_due(level).is_some() {
+            findings.push(format!("a run of SPF of {level} is due"));
+        }
+    }
+}
+
+/// A hash of a level's database. A dead LSP's header leaves each database a minute after it came there.
+fn isis_database(isis: bugle_isis::State<'_>, level: Level) -> u64 {
+    let mut digest = Digest::new();
+    for lsp in isis.database(level).filter(|lsp| !lsp.is_dead()) {
+        let LspEntry { id, sequence, checksum, .. } = lsp.entry(Time::ZERO);
+        (id, sequence, checksum).hash(&mut digest);
+    }
+    digest.finish()
+}
+
+/// Compares the routes in force, and those of IS-IS where OSPF's are in force, with the oracles'.
 fn check_routes(
     vrf: &VrfState<'_>,
-    expected: &BTreeMap<Prefix, Expected>,
+    expected: &[(Protocol, BTreeMap<Prefix, Expected>)],
+    findings: &mut Vec<String>,
+) {
+    let mut best = BTreeMap::new();
+    for (protocol, routes) in expected.iter().rev() {
+        best.extend(routes.iter().map(|(&prefix, wanted)| (prefix, (*protocol, wanted))));
+    }
+    let in_force = vrf.routes().filter(|route| route.protocol != Protocol::Host);
+    let in_force = in_force.map(|route| {
+        let SelectedRoute { prefix, protocol, metric, nexthops, .. } = route;
+        (prefix, Found { protocol, metric, nexthops })
+    });
+    compare(in_force, best, findings);
+    let [_, (protocol, routes)] = expected else { return };
+    let of_isis = vrf.isis().into_iter().flat_map(|isis| isis.routes());
+    let of_isis = of_isis.map(|(prefix, route)| {
+        let (metric, nexthops) = (route.metric, &*route.nexthops);
+        (prefix, Found { protocol: *protocol, metric, nexthops })
+    });
+    let wanted = routes.iter().map(|(&prefix, wanted)| (prefix, (*protocol, wanted)));
+    compare(of_isis, wanted, findings);
+}
+
+/// A route that there is.
+struct Found<'a> {
+    protocol: Protocol,
+    metric: u32,
+    nexthops: &'a [Nexthop],
+}
+
+/// Compares routes with those there should be, both in the order of prefixes.
+fn compare<'a>(
+    found: impl Iterator<Item = (Prefix, Found<'a>)>,
+    wanted: impl IntoIterator<Item = (Prefix, (Protocol, &'a Expected))>,
     findings: &mut Vec<String>,
 ) {
     let mut wrong = Vec::new();
-    let mut rest = expected.iter().peekable();
-    for route in vrf.routes().filter(|route| route.protocol == Protocol::Ospf) {
-        while let Some((prefix, _)) = rest.next_if(|&(prefix, _)| *prefix < route.prefix) {
-            wrong.push(format!("there is no route to {prefix}"));
+    let mut rest = wanted.into_iter().peekable();
+    for (prefix, found) in found {
+        while let Some((missing, (protocol, _))) = rest.next_if(|(next, _)| *next < prefix) {
+            wrong.push(format!("there is no route of {protocol} to {missing}"));
         }
-        let Some((_, wanted)) = rest.next_if(|&(prefix, _)| *prefix == route.prefix) else {
-            wrong.push(format!("there is a route to {}", route.prefix));
+        let Some((_, (protocol, wanted))) = rest.next_if(|(next, _)| *next == prefix) else {
+            wrong.push(format!("there is a route of {} to {prefix}", found.protocol));
             continue;
         };
-        let wanted_hops = &wanted.nexthops[..wanted.nexthops.len().min(MAX_ECMP)];
+        let hops = &wanted.nexthops[..wanted.nexthops.len().min(MAX_ECMP)];
         let right = if wanted.nexthops.len() > MAX_ECMP {
-            route.nexthops.len() == MAX_ECMP
-                && route.nexthops.iter().all(|hop| wanted.nexthops.contains(hop))
+            found.nexthops.len() == MAX_ECMP
+                && found.nexthops.iter().all(|hop| wanted.nexthops.contains(hop))
         } else {
-            route.nexthops == wanted_hops
+            found.nexthops == hops
         };
-        if route.metric != wanted.metric || !right {
-            let list = |hops: &[Nexthop]| {
-                let hops: Vec<String> = hops.iter().map(ToString::to_string).collect();
-                hops.join(", ")
+        if (found.protocol, found.metric) != (protocol, wanted.metric) || !right {
+            let tell = |Found { protocol, metric, nexthops }: Found<'_>| {
+                let hops: Vec<String> = nexthops.iter().map(ToString::to_string).collect();
+                format!("{protocol}, metric {metric}, through {}", hops.join(", "))
             };
-            wrong.push(format!(
-                "the route to {} has metric {} through {}, should have {} through {}",
-                route.prefix,
-                route.metric,
-                list(route.nexthops),
-                wanted.metric,
-                list(wanted_hops),
-            ));
+            let wanted = Found { protocol, metric: wanted.metric, nexthops: hops };
+            let (found, wanted) = (tell(found), tell(wanted));
+            wrong.push(format!("the route to {prefix} is of {found}; should be of {wanted}"));
         }
     }
-    wrong.extend(rest.map(|(prefix, _)| format!("there is no route to {prefix}")));
+    let missing = rest.map(|(prefix, (of, _))| format!("there is no route of {of} to {prefix}"));
+    wrong.extend(missing);
     tell(wrong, findings);
 }
 

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bugle_types::Time;
+use bugle_wire::isis::PduType;
 use serde::Serialize;
 
+use crate::medium::{Envelope, Packet};
 use crate::network::NodeId;
 
 /// Counts over some time.
@@ -13,11 +15,11 @@ use crate::network::NodeId;
 pub struct Activity {
     /// Packets sent.
     pub packets: u64,
-    /// Of these, other than Hellos.
+    /// Of these, what tells of changes: no Hellos, and no CSNPs, which IS-IS sends again and again.
     pub updates: u64,
-    /// LSAs in them.
+    /// LSAs in them, and LSPs.
     pub lsas: u64,
-    /// Octets of OSPF sent.
+    /// Octets in them all.
     pub octets: u64,
     /// Runs of SPF.
     pub spf_runs: u64,
@@ -58,7 +60,7 @@ pub(crate) struct Tally {
     pub(crate) slices: BTreeMap<u64, Activity>,
     /// Runs of SPF by router since [`arm`](Self::arm).
     spf_runs: BTreeMap<NodeId, u64>,
-    /// When something other than a Hello was last sent, or a kernel changed.
+    /// When something that tells of changes was last sent, or a kernel changed.
     pub(crate) last: Time,
     /// When a kernel last changed.
     pub(crate) last_fib: Time,
@@ -78,19 +80,18 @@ impl Tally {
         self.spf_runs.values().copied().max().unwrap_or(0)
     }
 
-    pub(crate) fn sent(&mut self, at: Time, bytes: &[u8]) {
-        // RFC 2328 appendix A.3: the type is the second octet; an update's count of LSAs follows the header of 24.
-        let kind = bytes.get(1).copied().unwrap_or(0);
-        let lsas = match (kind, bytes.get(24..28)) {
-            (4, Some(&[a, b, c, d])) => u32::from_be_bytes([a, b, c, d]),
-            _ => 0,
+    pub(crate) fn sent(&mut self, at: Time, packet: &Packet) {
+        let bytes = &*packet.bytes;
+        let News { is_news, lsas } = match packet.envelope {
+            Envelope::Ospf { .. } => News::of_ospf(bytes),
+            Envelope::Isis { .. } => News::of_isis(bytes),
         };
-        if kind != 1 {
+        if is_news {
             self.last = self.last.max(at);
         }
         self.count(at, |activity| {
             activity.packets += 1;
-            activity.updates += u64::from(kind != 1);
+            activity.updates += u64::from(is_news);
             activity.lsas += u64::from(lsas);
             activity.octets += u64::try_from(bytes.len()).unwrap_or(0);
         });
@@ -112,5 +113,35 @@ impl Tally {
         let slice = at.as_nanos() / u64::try_from(SLICE.as_nanos()).unwrap_or(u64::MAX);
         change(&mut self.total);
         change(self.slices.entry(slice).or_default());
+    }
+}
+
+/// What a packet tells of changes.
+struct News {
+    /// It tells of some.
+    is_news: bool,
+    /// LSAs or LSPs in it.
+    lsas: u32,
+}
+
+impl News {
+    /// RFC 2328 appendix A.3: the type is the second octet; an update's count of LSAs follows the header of 24.
+    fn of_ospf(bytes: &[u8]) -> Self {
+        let kind = bytes.get(1).copied().unwrap_or(0);
+        let lsas = match (kind, bytes.get(24..28)) {
+            (4, Some(&[a, b, c, d])) => u32::from_be_bytes([a, b, c, d]),
+            _ => 0,
+        };
+        Self { is_news: kind != 1, lsas }
+    }
+
+    /// ISO 10589 section 9: the type is in the fifth octet.
+    fn of_isis(bytes: &[u8]) -> Self {
+        let kind = bytes.get(4).and_then(|octet| PduType::from_number(octet & 0x1F));
+        match kind {
+            Some(PduType::Lsp(_)) => Self { is_news: true, lsas: 1 },
+            Some(PduType::Psnp(_)) => Self { is_news: true, lsas: 0 },
+            Some(_) | None => Self { is_news: false, lsas: 0 },
+        }
     }
 }

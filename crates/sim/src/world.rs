@@ -15,13 +15,13 @@ use bugle_types::{Address, IfIndex, Link, Mac, Prefix, Rng, Time};
 use rayon::prelude::*;
 
 use crate::digest::Digest;
-use crate::door::{Door, OUT, Packet};
+use crate::door::{Door, OUT};
 use crate::judge::Judge;
 use crate::kernel::{Changed, Device, Kernel, Place, Prefixes};
 use crate::machine::{Arrival, Effect, Incoming, Machine, Sent, Work};
-use crate::medium::{Delivery, Medium, Quality};
+use crate::medium::{Delivery, Medium, Packet, Quality};
 use crate::network::{Network, NodeId, Port, SegmentId, TAP, TAP_NAME};
-use crate::settings::Timers;
+use crate::settings::{Protocols, Timers};
 use crate::tally::Tally;
 
 /// What a world is made of.
@@ -37,7 +37,9 @@ pub struct Plan {
     pub flows: Vec<(NodeId, Ipv4Addr)>,
     /// Links, where they are not given their own quality.
     pub quality: Quality,
-    /// The protocol's timers.
+    /// What routers speak.
+    pub protocols: Protocols,
+    /// The protocols' timers.
     pub timers: Timers,
     /// How long routers take.
     pub work: Work,
@@ -57,6 +59,7 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct World {
     pub(crate) network: Network,
+    pub(crate) protocols: Protocols,
     pub(crate) timers: Timers,
     pub(crate) machines: Vec<Machine>,
     pub(crate) kernels: Vec<Kernel>,
@@ -172,6 +175,7 @@ impl World {
             Kernel::new(devices.chain([tap]), &prefixes)
         });
         Self {
+            protocols: plan.protocols,
             timers: plan.timers,
             machines: (0..count).map(|_| Machine::new(plan.work, &prefixes)).collect(),
             kernels: kernels.collect(),
@@ -394,7 +398,7 @@ impl World {
             .medium
             .ports_of(node)
             .map(|(_, port, _)| (port_name(port.ifindex), port.cost, lans.contains(&port.ifindex)));
-        let mut config = self.timers.config(node.router_id(), router.stub, costs);
+        let mut config = self.timers.config(self.protocols, node, router.stub, costs);
         if let Some(door) = self.door_of(node) {
             door.configure(&mut config);
         }
@@ -429,8 +433,8 @@ impl World {
             self.wake(node);
         }
         for delivery in std::mem::take(&mut self.deliveries) {
-            let Delivery { at, node, ifindex, src, dst, bytes } = delivery;
-            self.push(node, at, Incoming::Packet { ifindex, src, dst, bytes });
+            let Delivery { at, node, ifindex, packet } = delivery;
+            self.push(node, at, Incoming::Packet { ifindex, packet });
         }
     }
 
@@ -449,12 +453,12 @@ impl World {
     ) {
         match effect {
             Effect::Send => {
-                let Some(Sent { ifindex, src, dst, bytes }) = sent.next() else { return };
-                self.tally.sent(at, &bytes);
+                let Some(Sent { ifindex, packet }) = sent.next() else { return };
+                self.tally.sent(at, &packet);
                 if ifindex == OUT {
-                    return self.sent.push(Packet { src, dst, bytes });
+                    return self.sent.push(packet);
                 }
-                self.medium.send(at, (node, ifindex), (src, dst), &bytes, &mut self.deliveries);
+                self.medium.send(at, (node, ifindex), &packet, &mut self.deliveries);
             }
             Effect::Route(place, target) => {
                 self.ask_kernel(at, node, KernelOp::Route(place, target));

@@ -6,7 +6,7 @@ mod misery;
 use std::path::Path;
 
 use bugle_sim::{Scenario, play};
-use misery::{Shape, Step, What, scenario};
+use misery::{PROTOCOLS, Shape, Step, What, scenario};
 use proptest::prelude::*;
 
 fn shape() -> impl Strategy<Value = Shape> {
@@ -54,8 +54,12 @@ fn quality() -> impl Strategy<Value = String> {
 /// A scenario in which everything that is broken heals, so that the network must come to rest as it should.
 fn misery() -> impl Strategy<Value = String> {
     let steps = prop::collection::vec(step(), 0..16);
-    (0..u64::MAX, shape(), quality(), steps)
-        .prop_map(|(seed, shape, quality, steps)| scenario(seed, &shape, &quality, &steps))
+    let protocol = prop::sample::select(PROTOCOLS.to_vec());
+    (0..u64::MAX, protocol, shape(), quality(), steps).prop_map(
+        |(seed, protocol, shape, quality, steps)| {
+            scenario(seed, protocol, &shape, &quality, &steps)
+        },
+    )
 }
 
 proptest! {

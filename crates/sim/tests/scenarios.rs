@@ -1,12 +1,12 @@
-//! The shipped scenarios: each is played, with bugle's timers and with those of the RFCs, and its table is a snapshot, so that a
-//! change in convergence shows as a difference in review.
+//! The shipped scenarios: each is played, with OSPF, with IS-IS and with both, and with the timers of the RFCs, and its tables are a
+//! snapshot, so that a change in convergence shows as a difference in review.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on may panic")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bugle_sim::{Report, Scenario, Timers, play};
+use bugle_sim::{Protocols, Report, Scenario, Timers, play};
 
 fn scenario(text: &str) -> Scenario {
     let read = |path: &Path| Err(format!("{}: no files here", path.display()));
@@ -37,7 +37,14 @@ fn tell(name: &str) {
     assert!(report.is_good(), "{name}:\n{}", report.table());
     let mut text = report.table();
 
-    scenario.timers = Timers::rfc();
+    for (protocols, spoken) in [(Protocols::Isis, "IS-IS"), (Protocols::Both, "OSPF and IS-IS")] {
+        scenario.protocols = protocols;
+        let report = run(&scenario);
+        assert!(report.is_good(), "{name} with {spoken}:\n{}", report.table());
+        text.extend(["\n--- with ", spoken, "\n", &report.table()]);
+    }
+
+    (scenario.protocols, scenario.timers) = (Protocols::Ospf, Timers::rfc());
     scenario.limits.clear();
     let report = run(&scenario);
     assert!(report.is_good(), "{name} with the timers of the RFCs:\n{}", report.table());

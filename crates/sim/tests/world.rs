@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use bugle_sim::{Network, NodeId, Plan, Quality, Timers, Work, World};
+use bugle_sim::{Network, NodeId, Plan, Protocols, Quality, Timers, Work, World};
 use bugle_types::Time;
 
 fn plan(network: Network, seed: u64) -> Plan {
@@ -22,6 +22,7 @@ fn plan(network: Network, seed: u64) -> Plan {
         addresses,
         network,
         quality: Quality::default(),
+        protocols: Protocols::default(),
         timers: Timers::default(),
         work: Work::default(),
         install: Duration::ZERO,

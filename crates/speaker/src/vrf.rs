@@ -4,7 +4,7 @@ mod isis;
 mod repair;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,8 +75,8 @@ pub(crate) struct Vrf {
     found: Vec<(IpAddr, IfIndex, Option<Mac>)>,
     /// Until then, questions about what others advertise are not answered, unless the databases are in step earlier.
     pub(crate) settle: Option<Time>,
-    /// Hosts that OSPF is still to be told of.
-    untold: Vec<(Ipv4Addr, Option<ExternalRoute>)>,
+    /// Hosts that the protocols are still to be told of, with their metrics.
+    untold: Vec<(Prefix, Option<u32>)>,
     /// Questions that wait.
     unanswered: BTreeSet<Prefix>,
     /// Who has had routes to offer.
@@ -266,28 +266,31 @@ impl Vrf {
             return;
         }
         let hosts = self.mobility.state().hosts();
-        let advertised: Vec<_> = hosts.filter_map(|h| Some((h.address, h.metric?))).collect();
-        for (address, metric) in advertised {
-            self.advertise(now, Prefix::host(address), Some(metric));
-        }
-        self.tell_ospf(now);
+        let advertised = hosts.filter_map(|h| Some((Prefix::host(h.address), Some(h.metric?))));
+        self.untold.extend(advertised);
+        self.advertise_untold(now);
     }
 
-    /// Has a host advertised by the protocols that are to, with this metric; `None`: not any more.
-    fn advertise(&mut self, now: Time, prefix: Prefix, metric: Option<u32>) {
-        let route = metric.filter(|_| self.advertise.ospf).map(|m| self.external_route(m));
-        self.untold.extend(prefix.ipv4().map(|address| (address, route)));
-        let route = metric.filter(|_| self.advertise.isis).map(isis::host_route);
-        if let Some(isis) = &mut self.isis {
-            isis.handle(now, bugle_isis::Input::Host(prefix, route));
-        }
-    }
-
-    /// Many hosts that change at once go out in few packets.
-    fn tell_ospf(&mut self, now: Time) {
+    /// Has the hosts that changed advertised by the protocols that are to, or not any more. Many that change at once go out in few
+    /// packets.
+    fn advertise_untold(&mut self, now: Time) {
         let hosts = std::mem::take(&mut self.untold);
-        if let Some(ospf) = self.ospf.as_mut().filter(|_| !hosts.is_empty()) {
-            ospf.handle(now, ospf::Input::Hosts(hosts));
+        if hosts.is_empty() {
+            return;
+        }
+        let to_ospf = hosts.iter().filter_map(|&(prefix, metric)| {
+            let metric = metric.filter(|_| self.advertise.ospf);
+            Some((prefix.ipv4()?, metric.map(|metric| self.external_route(metric))))
+        });
+        let to_ospf: Vec<_> = to_ospf.collect();
+        if let Some(ospf) = &mut self.ospf {
+            ospf.handle(now, ospf::Input::Hosts(to_ospf));
+        }
+        if let Some(isis) = &mut self.isis {
+            let to_isis = hosts.iter().map(|&(prefix, metric)| {
+                (prefix, metric.filter(|_| self.advertise.isis).map(isis::host_route))
+            });
+            isis.handle(now, bugle_isis::Input::Hosts(to_isis.collect()));
         }
     }
 
@@ -407,7 +410,7 @@ impl Vrf {
             any = true;
             self.on_host_output(cx, output);
         }
-        self.tell_ospf(cx.now);
+        self.advertise_untold(cx.now);
         any
     }
 
@@ -513,9 +516,9 @@ impl Vrf {
                 });
             }
             mobility::Output::Advertise { prefix, metric } => {
-                self.advertise(cx.now, prefix, Some(metric));
+                self.untold.push((prefix, Some(metric)));
             }
-            mobility::Output::Withdraw { prefix } => self.advertise(cx.now, prefix, None),
+            mobility::Output::Withdraw { prefix } => self.untold.push((prefix, None)),
             mobility::Output::Reply { request, result } => {
                 let result = result.map_err(Into::into);
                 cx.out.push_back(Output::Reply { request, result });

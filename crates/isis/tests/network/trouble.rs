@@ -121,6 +121,44 @@ fn a_system_that_restarts_takes_its_numbers_up_and_its_neighbours_notice_nothing
 }
 
 #[test]
+fn a_system_that_restarts_names_no_neighbour_before_it_has_heard_them_all() {
+    for seed in 0..20 {
+        let mut world = World::new(5, seed);
+        for neighbor in 1..5 {
+            world.join(&[0, neighbor], CircuitKind::PointToPoint, 10);
+            // Hellos at different times.
+            world.run_for(Duration::from_millis(150));
+        }
+        world.run_for(secs(10));
+        world.kill(0);
+        world.run_for(Duration::from_millis(100));
+        world.events.iter_mut().for_each(Vec::clear);
+        world.restart(0);
+        world.run_for(secs(10));
+        assert_eq!(world.up(0), 4);
+        for neighbor in 1..5 {
+            let spf = |(_, event): &(_, Event)| matches!(event, Event::SpfRun { .. });
+            assert!(!world.events[neighbor].iter().any(spf), "seed {seed}, {neighbor}");
+            assert!(world.database(neighbor, Level::L2)[&id(0, 0)].0 > 1);
+        }
+    }
+}
+
+#[test]
+fn a_system_that_restarts_does_not_wait_for_neighbours_that_are_gone() {
+    let mut world = chain(3, 21);
+    world.run_for(secs(10));
+    world.kill(1);
+    world.kill(2);
+    world.run_for(Duration::from_millis(100));
+    let before = world.database(0, Level::L2)[&id(1, 0)].0;
+    world.restart(1);
+    world.run_for(secs(4));
+    assert!(world.database(0, Level::L2)[&id(1, 0)].0 > before);
+    assert_eq!(world.database(0, Level::L2), world.database(1, Level::L2));
+}
+
+#[test]
 fn a_system_without_memory_of_its_neighbour_resets_the_adjacency() {
     let mut world = chain(2, 22);
     world.run_for(secs(5));

@@ -18,7 +18,7 @@ use bugle_types::Time;
 use crate::machine::Work;
 use crate::medium::Quality;
 use crate::network::{Network, NodeId, SegmentId};
-use crate::settings::Timers;
+use crate::settings::{Protocols, Timers};
 
 pub(crate) use parse::candidates;
 
@@ -33,7 +33,9 @@ pub struct Scenario {
     pub network: Network,
     /// The quality of links that are not given their own.
     pub quality: Quality,
-    /// The protocol's timers.
+    /// What routers speak.
+    pub protocols: Protocols,
+    /// The protocols' timers.
     pub timers: Timers,
     /// How long routers take.
     pub work: Work,
@@ -214,6 +216,19 @@ pub struct Limit {
     pub line: usize,
     /// What is limited.
     pub what: Limited,
+    /// It holds with these protocols only, in place of the one that holds with whichever.
+    pub with: Option<Protocols>,
+}
+
+impl Limit {
+    /// Whether it holds with these protocols, among these.
+    pub(crate) fn holds(&self, protocols: Protocols, all: &[Self]) -> bool {
+        let alike = |other: &Self| {
+            std::mem::discriminant(&other.what) == std::mem::discriminant(&self.what)
+        };
+        let has_own = all.iter().any(|other| other.with == Some(protocols) && alike(other));
+        self.with == has_own.then_some(protocols)
+    }
 }
 
 /// What can be limited.

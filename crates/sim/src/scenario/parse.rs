@@ -16,7 +16,7 @@ use super::{
 use crate::machine::Work;
 use crate::medium::Quality;
 use crate::network::{Network, NodeId};
-use crate::settings::Timers;
+use crate::settings::{Protocols, Timers};
 
 /// A repeated event happens at most so often.
 const MOST_REPETITIONS: usize = 1_000_000;
@@ -35,6 +35,7 @@ pub(super) fn parse(
             seed: 1,
             network: Network::default(),
             quality: Quality::default(),
+            protocols: Protocols::default(),
             timers: Timers::default(),
             work: Work::default(),
             install: Duration::ZERO,
@@ -82,8 +83,8 @@ enum Pass {
 impl Pass {
     fn of(first: &str) -> Option<Self> {
         Some(match first {
-            "title" | "seed" | "links" | "timers" | "work" | "kernel" | "start" | "flows"
-            | "expect" => Self::Settings,
+            "title" | "seed" | "protocol" | "links" | "timers" | "work" | "kernel" | "start"
+            | "flows" | "expect" => Self::Settings,
             "topology" | "router" => Self::Routers,
             "link" | "lan" => Self::Links,
             "host" | "hosts" => Self::Hosts,
@@ -117,6 +118,7 @@ impl Parser<'_> {
         match first {
             "title" => words.rest().clone_into(&mut scenario.title),
             "seed" => scenario.seed = words.number("a number")?,
+            "protocol" => scenario.protocols = protocols(words)?,
             "links" => {
                 for change in quality(words)? {
                     change.apply(&mut scenario.quality);
@@ -154,7 +156,8 @@ impl Parser<'_> {
             }
             "expect" => {
                 let what = limit(words)?;
-                scenario.limits.push(Limit { line, what });
+                let with = if words.take("with") { Some(protocols(words)?) } else { None };
+                scenario.limits.push(Limit { line, what, with });
             }
             "topology" => return self.topology(words),
             "router" => return router(words, &mut scenario.network),
@@ -472,6 +475,11 @@ fn timers(words: &mut Words<'_>, timers: &mut Timers) -> Result<(), Wrong> {
         return Err("dead is longer than hello".to_owned());
     }
     Ok(())
+}
+
+/// `ospf`, `isis` or `both`
+fn protocols(words: &mut Words<'_>) -> Result<Protocols, Wrong> {
+    words.number("ospf, isis or both")
 }
 
 /// `WHAT at most VALUE`

@@ -6,7 +6,7 @@ mod misery;
 use std::path::Path;
 
 use bugle_sim::{Scenario, play};
-use misery::{Shape, Step, What};
+use misery::{PROTOCOLS, Shape, Step, What};
 
 /// What an octet can choose among, but for how many there are.
 const FAULTS: [&str; 3] = ["down", "silent", "one-way"];
@@ -65,13 +65,14 @@ impl Choices<'_> {
             self.below(200)
         );
         let seed = u64::from(self.octet());
+        let protocol = PROTOCOLS[self.below(PROTOCOLS.len())];
         let mut steps = Vec::new();
         while !self.0.is_empty() && steps.len() < 16 {
             let after_ms = u64::from(self.octet()) * 15;
             steps.push(Step { after_ms, what: self.what() });
         }
         let shape = Shape { routers, links, lan, stub };
-        misery::scenario(seed, &shape, &quality, &steps)
+        misery::scenario(seed, protocol, &shape, &quality, &steps)
     }
 
     fn what(&mut self) -> What {

@@ -55,9 +55,19 @@ pub(crate) enum What {
     },
 }
 
+/// What routers may speak.
+pub(crate) const PROTOCOLS: [&str; 3] = ["ospf", "isis", "both"];
+
 /// Writes all of it as a scenario.
-pub(crate) fn scenario(seed: u64, shape: &Shape, quality: &str, steps: &[Step]) -> String {
-    let mut lines = vec![format!("title A random network\nseed {seed}\nlinks {quality}")];
+pub(crate) fn scenario(
+    seed: u64,
+    protocol: &str,
+    shape: &Shape,
+    quality: &str,
+    steps: &[Step],
+) -> String {
+    let mut lines =
+        vec![format!("title A random network\nseed {seed}\nprotocol {protocol}\nlinks {quality}")];
     for router in 0..shape.routers {
         let stub = if shape.stub == Some(router) { " stub" } else { "" };
         lines.push(format!("router r{router}{stub}"));
