@@ -18,8 +18,8 @@ const COST: u64 = 10;
 const SCENARIO: &str = "topology grid 25x40\nhosts 20 spread\nat 60s check\n";
 
 /// What the simulator's oracle has for a router: metrics by prefix.
-fn oracle(scenario: &str, router: &str) -> Result<BTreeMap<Prefix, u64>> {
-    let text = tools::run("bugle", &["--json", "sim", scenario, "--routes", router])?;
+fn oracle(scenario: &str, at: &str) -> Result<BTreeMap<Prefix, u64>> {
+    let text = tools::run("bugle", &["--json", "sim", scenario, "--routes", at])?;
     let routes: Value = tools::json("sim --routes", &text)?;
     let entries = routes.as_array().into_iter().flatten();
     let metric =
@@ -95,13 +95,13 @@ fn a_network_of_bugle_and_frr_is_simulated_from_the_database_of_one_of_its_route
     let (vm, other) = (vm(9), vm(20));
     vm.place(&lab, &here, TAP)?;
     other.place(&lab, &there, TAP)?;
-    let router = |number, interfaces| Ospf::new(Ipv4Addr::new(192, 0, 2, number), interfaces);
+    let ospf = |number, interfaces| Ospf::new(Ipv4Addr::new(192, 0, 2, number), interfaces);
     let link = |port: &str| Interface { cost: 30, ..Interface::point_to_point(port) };
     let on_lan = |port: &str| Interface::broadcast(port);
     let of_core = vec![link(&first.b.interface), on_lan(&core_port.interface)];
-    let _frr = Frr::start(&lab, &core, &router(2, of_core))?;
+    let _frr = Frr::start(&lab, &core, &ospf(2, of_core))?;
     let start = |node, number, interface| {
-        Bugled::start(&lab, node, &(router(number, vec![interface]).bugle() + BUGLE_HOSTS))
+        Bugled::start(&lab, node, &(ospf(number, vec![interface]).bugle() + BUGLE_HOSTS))
     };
     let left = start(&here, 1, link(&first.a.interface))?;
     let right = start(&there, 3, on_lan(&our_port.interface))?;

@@ -80,8 +80,10 @@ pub(crate) struct Judge {
     /// The last event that concerned everything, and those that concerned one host.
     last_event: u32,
     last_event_of: BTreeMap<Ipv4Addr, u32>,
+    /// By router, whether packets of others may pass it.
+    transit: Vec<bool>,
     /// Which routers can reach each other over working links; `None` if that is to be found out again.
-    parts: Option<Vec<u32>>,
+    parts: Option<Vec<BTreeSet<u32>>>,
     /// Before this, nothing counts as lost: the network is coming up.
     armed: bool,
     /// When every flow arrived for the first time.
@@ -90,12 +92,12 @@ pub(crate) struct Judge {
 
 impl Judge {
     pub(crate) fn new(
-        nodes: usize,
+        transit: Vec<bool>,
         hosts: BTreeMap<Ipv4Addr, NodeId>,
         flows: Vec<(NodeId, Ipv4Addr)>,
     ) -> Self {
         let mut to: BTreeMap<Ipv4Addr, Vec<u32>> = BTreeMap::new();
-        let mut through = vec![BTreeSet::new(); nodes];
+        let mut through = vec![BTreeSet::new(); transit.len()];
         for (id, &(source, destination)) in (0..).zip(&flows) {
             to.entry(destination).or_default().push(id);
             through[source.index()].insert(id);
@@ -118,6 +120,7 @@ impl Judge {
             outages: Vec::new(),
             last_event: 0,
             last_event_of: BTreeMap::new(),
+            transit,
             parts: None,
             armed: false,
             up: None,
@@ -310,8 +313,8 @@ impl Judge {
 
     /// Whether working links lead from one router to another.
     fn can_reach(&mut self, a: NodeId, b: NodeId, medium: &Medium) -> bool {
-        let parts = self.parts.get_or_insert_with(|| parts(self.through.len(), medium));
-        parts[a.index()] == parts[b.index()]
+        let parts = self.parts.get_or_insert_with(|| parts(&self.transit, medium));
+        a == b || !parts[a.index()].is_disjoint(&parts[b.index()])
     }
 }
 
@@ -369,10 +372,10 @@ fn walk(
     }
 }
 
-/// For each router the part of the network it is in: routers in one part can send each other packets.
-fn parts(nodes: usize, medium: &Medium) -> Vec<u32> {
-    let mut part: Vec<u32> = (0..).take(nodes).collect();
-    let mut neighbors = vec![Vec::new(); nodes];
+/// For each router the parts of the network it is in: routers that are in one part can send each other packets. Those that packets
+/// of others may pass are in one; others at the edge of several, perhaps, and in one more with each of their kind beside them.
+fn parts(transit: &[bool], medium: &Medium) -> Vec<BTreeSet<u32>> {
+    let mut neighbors = vec![Vec::new(); transit.len()];
     for segment in medium.segments() {
         let ports: Vec<_> = medium.ports(segment).collect();
         for (a, from) in &ports {
@@ -383,16 +386,23 @@ fn parts(nodes: usize, medium: &Medium) -> Vec<u32> {
             }
         }
     }
-    let mut seen = vec![false; nodes];
-    for start in 0..nodes {
-        let mut stack = vec![start];
+    let mut parts = vec![BTreeSet::new(); transit.len()];
+    let mut number = 0;
+    for start in (0..transit.len()).filter(|&node| transit[node]) {
+        let mut stack = if parts[start].is_empty() { vec![start] } else { Vec::new() };
         while let Some(node) = stack.pop() {
-            if std::mem::replace(&mut seen[node], true) {
-                continue;
+            if parts[node].insert(number) && transit[node] {
+                stack.extend(&neighbors[node]);
             }
-            part[node] = part[start];
-            stack.extend(&neighbors[node]);
+        }
+        number += 1;
+    }
+    for (node, beside) in neighbors.iter().enumerate().filter(|&(node, _)| !transit[node]) {
+        for &other in beside.iter().filter(|&&other| other > node && !transit[other]) {
+            parts[node].insert(number);
+            parts[other].insert(number);
+            number += 1;
         }
     }
-    part
+    parts
 }

@@ -167,6 +167,8 @@ impl World {
         let all = addresses.iter().map(|&address| Prefix::host(address.into()));
         let prefixes = Arc::new(Prefixes::new(networks.chain(all)));
         let count = network.routers.len();
+        // A stub router is no transit: with OSPF the last one there is, with IS-IS none at all.
+        let transit = network.routers.iter().map(|router| !router.stub || plan.protocols.ospf());
         let kernels = (0..count).map(NodeId::at).map(|node| {
             let devices = medium
                 .ports_of(node)
@@ -179,7 +181,7 @@ impl World {
             timers: plan.timers,
             machines: (0..count).map(|_| Machine::new(plan.work, &prefixes)).collect(),
             kernels: kernels.collect(),
-            judge: Judge::new(count, hosts, flows),
+            judge: Judge::new(transit.collect(), hosts, flows),
             tally: Tally::default(),
             refusals: Vec::new(),
             last_start: Time::ZERO,
