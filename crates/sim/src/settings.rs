@@ -191,6 +191,8 @@ impl Timers {
             stub_router: stub,
             lsp_delay: self.lsp_delay,
             spf_delay: self.spf,
+            alternates: self.alternates,
+            microloop_delay: self.microloop_delay,
             interfaces: interfaces.collect(),
             ..Isis::new(net.into_iter().collect())
         }
