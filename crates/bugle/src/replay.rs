@@ -1,6 +1,6 @@
 //! Tells a speaker what another was told.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -20,7 +20,8 @@ pub(crate) fn run(file: &Path, json: bool, output: &mut impl Write) -> Result<()
     let mut lines = reader.lines();
     let mut next = || lines.next().transpose().map_err(|error| located(&error));
     let first = next()?.unwrap_or_default();
-    let mut replay = Replay::new(&first).map_err(|error| located(&error))?;
+    let mut replay = Replay::new(&first, |key| fs::read(key).map_err(|error| error.to_string()))
+        .map_err(|error| located(&error))?;
     let mut events = Vec::new();
     let mut broken_off = false;
     while let Some(line) = next()? {

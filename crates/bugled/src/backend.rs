@@ -92,7 +92,7 @@ impl Backend for Daemon {
         let journal = &self.journal;
         Ok(found.describe(
             explain::live(journal, address, &name),
-            &explain::flooded(journal, address, &name),
+            explain::flooded(journal, address, &name),
             explain::repaired(journal, &name),
             self.wall,
         ))

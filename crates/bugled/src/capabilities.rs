@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use bugle_speaker::config::Config;
+use bugle_speaker::config::{Config, Vrf};
 
 /// The numbers that `linux/capability.h` gives them.
 const NET_ADMIN: u32 = 12;
@@ -14,12 +14,22 @@ pub(crate) fn missing(config: &Config) -> Vec<&'static str> {
     else {
         return Vec::new();
     };
-    let speaks = config.vrfs.values().any(|vrf| vrf.ospf.is_some());
-    let routes = config.fib.enabled
-        && config.vrfs.values().any(|vrf| vrf.ospf.is_some() || !vrf.hosts.ports.is_empty());
-    let needed = [(NET_RAW, "NET_RAW", speaks), (NET_ADMIN, "NET_ADMIN", routes)];
-    let lacking = needed.iter().filter(|(bit, _, needed)| *needed && effective >> bit & 1 == 0);
-    lacking.map(|&(_, name, _)| name).collect()
+    let lacking = needed(config).into_iter().filter(|(bit, ..)| effective >> bit & 1 == 0);
+    lacking.map(|(_, name)| name).collect()
+}
+
+/// A protocol needs its raw or packet sockets; routes and neighbour entries need the right to change them.
+fn needed(config: &Config) -> Vec<(u32, &'static str)> {
+    let speaks = |vrf: &Vrf| vrf.ospf.is_some() || vrf.isis.is_some();
+    let routes = |vrf: &Vrf| speaks(vrf) || !vrf.hosts.ports.is_empty();
+    let mut needed = Vec::new();
+    if config.vrfs.values().any(speaks) {
+        needed.push((NET_RAW, "NET_RAW"));
+    }
+    if config.fib.enabled && config.vrfs.values().any(routes) {
+        needed.push((NET_ADMIN, "NET_ADMIN"));
+    }
+    needed
 }
 
 /// The effective set, in `/proc/self/status` as hexadecimal digits.
@@ -31,6 +41,20 @@ fn read(status: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn either_protocol_needs_its_sockets_and_the_kernels_table() {
+        let names = |text: &str| -> Vec<&str> {
+            let config = Config::parse(text).expect("the text is a configuration");
+            needed(&config).into_iter().map(|(_, name)| name).collect()
+        };
+        let isis = "[vrf.default.isis]\nnet = \"49.0001.0000.0000.0001.00\"\n";
+        assert_eq!(names(isis), ["NET_RAW", "NET_ADMIN"]);
+        assert_eq!(names("[vrf.default.ospf]\n"), ["NET_RAW", "NET_ADMIN"]);
+        assert_eq!(names(&format!("[fib]\nenabled = false\n{isis}")), ["NET_RAW"]);
+        assert_eq!(names("[vrf.default.hosts]\nports = [\"tap*\"]\n"), ["NET_ADMIN"]);
+        assert_eq!(names(""), [""; 0]);
+    }
 
     #[test]
     fn the_effective_set_is_read() {

@@ -6,7 +6,7 @@ use bugle_api::model::{Explanation, Host, Route, Step};
 use bugle_mobility::{self as mobility, HostView, Others, Timeline};
 use bugle_rib::Protocol;
 use bugle_speaker::{RepairStep, Speaker, VrfState, What};
-use bugle_types::Time;
+use bugle_types::{Prefix, Time};
 use bugle_wire::ospf::LsaType;
 
 use crate::journal::Journal;
@@ -39,16 +39,32 @@ pub(crate) fn find(speaker: &Speaker, now: Time, address: IpAddr, vrf: &str) -> 
     })
 }
 
-/// When LSAs about an address went out from here, and whether they took it back. Which LSPs hold it is not known.
-pub(crate) fn flooded(journal: &Journal, address: IpAddr, vrf: &str) -> Vec<(Time, bool)> {
+/// When LSAs and LSPs about an address went out from here, and what they said.
+pub(crate) fn flooded(journal: &Journal, address: IpAddr, vrf: &str) -> Vec<(Time, String)> {
     journal.pick(|event| {
-        let What::Ospf(bugle_ospf::Event::Originated { key, flushed, .. }) = &event.what else {
-            return None;
+        let said = match &event.what {
+            What::Ospf(bugle_ospf::Event::Originated { key, flushed, .. }) => {
+                let about =
+                    key.ls_type == LsaType::AS_EXTERNAL && IpAddr::V4(key.link_state_id) == address;
+                let done = if *flushed { "flushed" } else { "flooded" };
+                about.then(|| format!("LSA {done} to the neighbours"))
+            }
+            What::Isis(bugle_isis::Event::Originated { level, id, hosts, .. }) => {
+                let host = Prefix::host(address);
+                let &(_, advertised) = hosts.iter().find(|(prefix, _)| *prefix == host)?;
+                let done = if advertised { "with it" } else { "without it" };
+                Some(format!("LSP {id} of level {level} flooded to the neighbours {done}"))
+            }
+            What::Ospf(_)
+            | What::Isis(_)
+            | What::Rib(_)
+            | What::Host(_)
+            | What::Bfd(_)
+            | What::Repair(_)
+            | What::Held(..)
+            | What::Notice(_) => None,
         };
-        let about = key.ls_type == LsaType::AS_EXTERNAL
-            && IpAddr::V4(key.link_state_id) == address
-            && event.vrf.as_deref() == Some(vrf);
-        about.then_some((event.time, *flushed))
+        said.filter(|_| event.vrf.as_deref() == Some(vrf)).map(|said| (event.time, said))
     })
 }
 
@@ -80,7 +96,7 @@ impl Found {
     pub(crate) fn describe(
         self,
         live: Option<Time>,
-        flooded: &[(Time, bool)],
+        flooded: Vec<(Time, String)>,
         repair: Vec<(Time, String)>,
         wall: Wall,
     ) -> Explanation {
@@ -184,10 +200,10 @@ fn elsewhere(rival: Others) -> String {
 fn steps(
     timeline: Timeline,
     live: Option<Time>,
-    flooded: &[(Time, bool)],
+    flooded: Vec<(Time, String)>,
     wall: Wall,
 ) -> Vec<Step> {
-    let mut steps: Vec<(Time, &str)> = [
+    let mut steps: Vec<(Time, String)> = [
         (timeline.claimed, "claimed"),
         (
             timeline.live.map(|asked| live.unwrap_or(asked)),
@@ -197,21 +213,11 @@ fn steps(
         (timeline.withdrawn, "withdrawn"),
     ]
     .into_iter()
-    .filter_map(|(time, step)| Some((time?, step)))
+    .filter_map(|(time, step)| Some((time?, step.to_owned())))
     .collect();
     let Some(first) = steps.iter().map(|(time, _)| *time).min() else { return Vec::new() };
-    let since = flooded.iter().filter(|(time, _)| *time >= first);
-    steps.extend(since.map(|(time, flushed)| {
-        (
-            *time,
-            if *flushed {
-                "LSA flushed to the neighbours"
-            } else {
-                "LSA flooded to the neighbours"
-            },
-        )
-    }));
-    dated(steps.into_iter().map(|(time, step)| (time, step.to_owned())).collect(), wall)
+    steps.extend(flooded.into_iter().filter(|(time, _)| *time >= first));
+    dated(steps, wall)
 }
 
 /// Steps in the order of time.

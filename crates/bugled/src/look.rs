@@ -67,7 +67,7 @@ pub(crate) fn at(
         Topic::Database => return Ok(Seen::Database(vrfs.map(|vrf| database(vrf, now)).collect())),
         Topic::Summary => Reply::Summary(summary(state, vrfs, now)),
         Topic::Interfaces => Reply::Interfaces(
-            vrfs.flat_map(|vrf| interfaces(vrf, now).into_iter().chain(isis::interfaces(vrf)))
+            vrfs.flat_map(|vrf| interfaces(vrf, now).into_iter().chain(isis::interfaces(vrf, now)))
                 .collect(),
         ),
         Topic::Neighbors => {

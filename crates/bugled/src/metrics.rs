@@ -1,17 +1,24 @@
 //! What is counted.
 
+mod isis;
+
 use std::collections::BTreeMap;
 
 use bugle_api::model::Metric;
 use bugle_host::Counters;
+use bugle_ospf::Coverage;
 use bugle_ospf::neighbor::NeighborState;
 use bugle_speaker::{Speaker, VrfState};
+use bugle_spf::SpfCounts;
 use bugle_types::Time;
 
 use crate::journal::Journal;
 
 /// A value with its labels.
 pub(crate) type Sample = (Vec<(&'static str, String)>, u64);
+
+/// A value with a label and what the label says.
+type Labelled = (&'static str, String, u64);
 
 /// What the speaker knows.
 pub(crate) fn of_speaker(speaker: &Speaker, now: Time) -> Vec<Metric> {
@@ -25,7 +32,7 @@ pub(crate) fn of_speaker(speaker: &Speaker, now: Time) -> Vec<Metric> {
     let ospf = |value: &dyn Fn(bugle_ospf::State<'_>) -> u64| each(&|vrf| vrf.ospf().map(value));
     let fib = state.fib();
     let uptime = now.since(state.started());
-    vec![
+    let mut metrics = vec![
         gauge("uptime_seconds", "Seconds since the start", single(uptime.as_secs())),
         gauge("ospf_neighbors", "OSPF neighbours by state", neighbors(state.vrfs())),
         gauge("ospf_lsas", "LSAs in the database", ospf(&|ospf| count(ospf.database_len()))),
@@ -63,7 +70,10 @@ pub(crate) fn of_speaker(speaker: &Speaker, now: Time) -> Vec<Metric> {
         gauge("fib_neighbors", "Neighbour entries in the kernel", single(count(fib.neighbors))),
         counter("fib_changes", "Changes asked of the kernel", single(fib.ops)),
         counter("fib_failures", "Changes the kernel refused", single(fib.failures)),
-    ]
+    ];
+    let vrfs: Vec<_> = state.vrfs().collect();
+    metrics.extend(isis::of_isis(&vrfs));
+    metrics
 }
 
 /// What went through the sockets.
@@ -102,18 +112,22 @@ fn spf_runs<'a>(vrfs: impl Iterator<Item = VrfState<'a>>) -> Vec<Sample> {
     let mut samples = Vec::new();
     for vrf in vrfs {
         let Some(ospf) = vrf.ospf() else { continue };
-        let counts = ospf.routing().spf_counts();
-        for (kind, runs) in [
-            ("incremental", counts.incremental),
-            ("new-root", counts.new_root),
-            ("many-changes", counts.many_changes),
-            ("many-nodes", counts.many_nodes),
-        ] {
-            let labels = vec![("vrf", vrf.name().to_string()), ("kind", kind.to_owned())];
-            samples.push((labels, runs));
+        for (key, kind, runs) in runs_by_kind(ospf.routing().spf_counts()) {
+            samples.push((vec![("vrf", vrf.name().to_string()), (key, kind)], runs));
         }
     }
     samples
+}
+
+/// Runs of SPF by how they went about it.
+fn runs_by_kind(counts: SpfCounts) -> Vec<Labelled> {
+    let kinds = [
+        ("incremental", counts.incremental),
+        ("new-root", counts.new_root),
+        ("many-changes", counts.many_changes),
+        ("many-nodes", counts.many_nodes),
+    ];
+    kinds.map(|(kind, runs)| ("kind", kind.to_owned(), runs)).into()
 }
 
 /// Routes by how they are protected: the coverage of RFC 6571.
@@ -121,19 +135,23 @@ fn protection<'a>(vrfs: impl Iterator<Item = VrfState<'a>>) -> Vec<Sample> {
     let mut samples = Vec::new();
     for vrf in vrfs {
         let Some(ospf) = vrf.ospf() else { continue };
-        let coverage = ospf.routing().coverage();
-        for (protection, routes) in [
-            ("ecmp", coverage.ecmp),
-            ("link-and-node", coverage.link_and_node),
-            ("link", coverage.link),
-            ("node", coverage.node),
-            ("none", coverage.unprotected),
-        ] {
-            let protection = ("protection", protection.to_owned());
-            samples.push((vec![("vrf", vrf.name().to_string()), protection], count(routes)));
+        for (key, protection, routes) in by_protection(ospf.routing().coverage()) {
+            samples.push((vec![("vrf", vrf.name().to_string()), (key, protection)], routes));
         }
     }
     samples
+}
+
+/// Routes by what stands in for them.
+fn by_protection(coverage: Coverage) -> Vec<Labelled> {
+    let kinds = [
+        ("ecmp", coverage.ecmp),
+        ("link-and-node", coverage.link_and_node),
+        ("link", coverage.link),
+        ("node", coverage.node),
+        ("none", coverage.unprotected),
+    ];
+    kinds.map(|(protection, routes)| ("protection", protection.to_owned(), count(routes))).into()
 }
 
 fn neighbors<'a>(vrfs: impl Iterator<Item = VrfState<'a>>) -> Vec<Sample> {

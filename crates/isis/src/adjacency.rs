@@ -36,6 +36,11 @@ pub enum AdjacencyState {
     Up,
 }
 
+impl AdjacencyState {
+    /// Every state there is.
+    pub const ALL: [Self; 3] = [Self::Down, Self::Initializing, Self::Up];
+}
+
 impl fmt::Display for AdjacencyState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -316,8 +321,8 @@ impl Isis {
                 );
             }
         }
-        // The neighbour learns at once that it is heard.
-        if action == Action::Initialize {
+        // The neighbour learns at once that it is heard, once: while BFD keeps both from coming up, neither hears anything new.
+        if action == Action::Initialize && state != AdjacencyState::Initializing {
             self.hello_soon(ifindex);
         }
     }

@@ -65,6 +65,8 @@ pub(crate) struct Fragments {
     left_out: BTreeMap<ItemKey, (Pool, Item)>,
     /// Fragments that do not say what they did.
     changed: BTreeSet<u8>,
+    /// Hosts of which they do not say what they did.
+    touched: BTreeMap<u8, BTreeSet<Prefix>>,
 }
 
 #[derive(Debug, Clone)]
@@ -92,6 +94,7 @@ impl Fragments {
             places: BTreeMap::new(),
             left_out: BTreeMap::new(),
             changed: BTreeSet::new(),
+            touched: BTreeMap::new(),
         };
         fragments.open(Pool::Links);
         fragments
@@ -138,7 +141,7 @@ impl Fragments {
             if let Some(old) = fragment.items.remove(&key) {
                 fragment.used -= old.cost(&key);
             }
-            self.changed.insert(number);
+            self.touch(number, &key);
             if let Some(item) = item
                 && self.numbered.get(&number).is_some_and(|fragment| fragment.pool == pool)
                 && self.room(number).is_some_and(|room| room >= item.cost(&key))
@@ -181,6 +184,30 @@ impl Fragments {
     /// The fragments that do not say what they did when this was last asked.
     pub(crate) fn take_changed(&mut self) -> BTreeSet<u8> {
         std::mem::take(&mut self.changed)
+    }
+
+    /// The hosts of which a fragment does not say what it did when this was last asked, and whether it says anything of them.
+    pub(crate) fn take_touched(&mut self, number: u8) -> Vec<(Prefix, bool)> {
+        let touched = self.touched.remove(&number).unwrap_or_default();
+        let items = self.numbered.get(&number).map(|fragment| &fragment.items);
+        let said: BTreeSet<Prefix> = items
+            .into_iter()
+            .flatten()
+            .filter_map(|(key, _)| match key {
+                ItemKey::Prefix(_, prefix) => Some(*prefix),
+                ItemKey::Link(..) => None,
+            })
+            .collect();
+        touched.into_iter().map(|prefix| (prefix, said.contains(&prefix))).collect()
+    }
+
+    /// A fragment does not say of an item what it did.
+    fn touch(&mut self, number: u8, key: &ItemKey) {
+        self.changed.insert(number);
+        let pool = self.numbered.get(&number).map(|fragment| fragment.pool);
+        if let (Some(Pool::Hosts), ItemKey::Prefix(_, prefix)) = (pool, key) {
+            self.touched.entry(number).or_default().insert(*prefix);
+        }
     }
 
     /// Whether there is anything in a fragment. Fragment zero is never empty.
@@ -241,7 +268,7 @@ impl Fragments {
             fragment.used += item.cost(&key);
             fragment.items.insert(key, item);
             self.places.insert(key, number);
-            self.changed.insert(number);
+            self.touch(number, &key);
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bugle_lsdb::{Backoff, BackoffState, TimerQueue};
 use bugle_spf::{Coverage, SpfCounts, SpfRun};
 use bugle_types::{IfIndex, Mac, Prefix, Rng, SystemId, Time};
-use bugle_wire::isis::{Level, LspId, NodeId, Pdu, PduBody, TopologyId, verify};
+use bugle_wire::isis::{Level, LspId, NodeId, Pdu, PduBody, PduType, TopologyId, verify};
 
 use crate::adjacency::{Adjacency, AdjacencyId, AdjacencyState, Cause};
 use crate::circuit::Circuit;
@@ -60,6 +60,10 @@ pub struct Stats {
     pub received: u64,
     /// PDUs sent.
     pub sent: u64,
+    /// PDUs received that passed every check, by type.
+    pub received_by_type: PduCounts,
+    /// PDUs sent, by type.
+    pub sent_by_type: PduCounts,
     /// LSPs put into the database.
     pub installed: u64,
     /// LSPs of ours generated, those refreshed included.
@@ -72,6 +76,26 @@ pub struct Stats {
     pub short_lifetimes: u64,
     /// Runs of SPF.
     pub spf_runs: u64,
+}
+
+/// A number for each type of PDU.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PduCounts([u64; PduType::ALL.len()]);
+
+impl PduCounts {
+    fn count(&mut self, pdu_type: PduType) {
+        let place = PduType::ALL.iter().position(|known| *known == pdu_type);
+        if let Some(count) = place.and_then(|place| self.0.get_mut(place)) {
+            *count += 1;
+        }
+    }
+
+    /// How many PDUs of this type there were.
+    #[must_use]
+    pub fn of(&self, pdu_type: PduType) -> u64 {
+        let counts = PduType::ALL.iter().zip(self.0);
+        counts.filter(|(known, _)| **known == pdu_type).map(|(_, count)| count).sum()
+    }
 }
 
 /// An IS-IS instance (ISO 10589, RFC 1195). Sans-IO.
@@ -325,12 +349,12 @@ impl Isis {
         };
         let level = match &pdu.body {
             PduBody::P2pHello(hello) => {
-                self.stats.received += 1;
+                self.count_received(&pdu);
                 self.on_p2p_hello(ifindex, source, &pdu, hello);
                 return;
             }
             PduBody::LanHello(hello) => {
-                self.stats.received += 1;
+                self.count_received(&pdu);
                 self.on_lan_hello(ifindex, source, &pdu, hello);
                 return;
             }
@@ -350,13 +374,18 @@ impl Isis {
             self.dropped(ifindex, source, error.name(), || error.to_string());
             return;
         }
-        self.stats.received += 1;
+        self.count_received(&pdu);
         match &pdu.body {
             PduBody::Lsp(lsp) => self.on_lsp(ifindex, source, from, *lsp),
             PduBody::Csnp(csnp) => self.on_csnp(ifindex, csnp),
             PduBody::Psnp(psnp) => self.on_psnp(ifindex, psnp),
             PduBody::P2pHello(_) | PduBody::LanHello(_) => {}
         }
+    }
+
+    fn count_received(&mut self, pdu: &Pdu<'_>) {
+        self.stats.received += 1;
+        self.stats.received_by_type.count(pdu.body.pdu_type());
     }
 
     /// What every step ends with: what is new is said first, then routes are looked at.
@@ -407,6 +436,11 @@ impl Isis {
 
     pub(crate) fn send(&mut self, ifindex: IfIndex, destination: Mac, bytes: Vec<u8>) {
         self.stats.sent += 1;
+        // The type is in the fifth octet, with three bits that are reserved (section 9.5).
+        let pdu_type = bytes.get(4).and_then(|octet| PduType::from_number(octet & 0x1f));
+        if let Some(pdu_type) = pdu_type {
+            self.stats.sent_by_type.count(pdu_type);
+        }
         self.out.push_back(Output::Send { ifindex, destination, bytes });
     }
 

@@ -251,6 +251,8 @@ pub enum Event {
         id: LspId,
         /// Its sequence number.
         sequence: SequenceNumber,
+        /// Hosts of which it says something else than before, and whether it advertises them.
+        hosts: Vec<(Prefix, bool)>,
         /// It is being purged.
         purged: bool,
     },

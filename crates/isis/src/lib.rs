@@ -44,7 +44,7 @@ pub use config::{
     GenerationConfig, Ipv6Topology, Leak, Padding,
 };
 pub use database::StoredLsp;
-pub use instance::{Isis, State, Stats, Timer};
+pub use instance::{Isis, PduCounts, State, Stats, Timer};
 pub use io::{
     BfdState, CLAIM_STEP, Event, HostRoute, Input, Mismatch, Output, PathType, Rival, Route,
     claim_metric, claim_of,

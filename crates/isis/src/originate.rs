@@ -181,7 +181,7 @@ impl Isis {
         self.postponed.set((level, entry.id), None);
         self.purge(level, entry, None);
         let LspEntry { id, sequence, .. } = entry;
-        self.event(Event::Originated { level, id, sequence, purged: true });
+        self.event(Event::Originated { level, id, sequence, hosts: Vec::new(), purged: true });
     }
 
     /// Takes everything of ours out of the network: the hosts first, whose traffic should leave soonest.
@@ -310,8 +310,9 @@ impl Isis {
             adjacency.state == AdjacencyState::Up && adjacency.levels.includes(level)
         });
         let origins = &mut self.levels[level].origins;
-        let Some(node) = origins.nodes.get(&id.node.pseudonode) else { return };
+        let Some(node) = origins.nodes.get_mut(&id.node.pseudonode) else { return };
         let tlvs = node.tlvs(id.fragment);
+        let hosts = node.take_touched(id.fragment);
         let origin = origins.lsps.entry(id).or_default();
         if origin.said.as_ref().is_some_and(|said| (said.0, &said.1) == (flags, &tlvs)) {
             return;
@@ -350,7 +351,7 @@ impl Isis {
         let stored = StoredLsp::live(lsp, lifetime, now).refreshed_at(refresh);
         self.stats.originated += 1;
         self.install(level, stored, None);
-        self.event(Event::Originated { level, id, sequence, purged: false });
+        self.event(Event::Originated { level, id, sequence, hosts, purged: false });
     }
 
     /// All sequence numbers of an LSP are used up (section 7.3.16.1): it is purged, and begins again when nobody remembers it.

@@ -257,7 +257,7 @@ fn isis(f: &mut fmt::Formatter<'_>, event: &IsisEvent) -> fmt::Result {
         IsisEvent::Dropped { source, reason, detail, count, .. } => {
             write!(f, "dropped from {source}: {reason}: {detail} ({count} so far)")
         }
-        IsisEvent::Originated { level, id, sequence, purged } => {
+        IsisEvent::Originated { level, id, sequence, purged, .. } => {
             let verb = if *purged { "purged" } else { "originated" };
             write!(f, "{verb} {level} {id} sequence {sequence}")
         }

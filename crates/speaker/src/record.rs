@@ -7,6 +7,7 @@
 
 use std::fmt::{self, Write};
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use bugle_bfd as bfd;
 use bugle_rib::fib::{FibOp, FibSnapshot};
@@ -182,12 +183,16 @@ fn line<T: Serialize>(value: &T) -> String {
     text
 }
 
+/// Reads a key file.
+pub type ReadKey = fn(&Path) -> Result<Vec<u8>, String>;
+
 /// Tells a speaker what another was told, line by line.
 #[derive(Debug)]
 pub struct Replay {
     speaker: Speaker,
     version: String,
     asked: Digest,
+    read_key: ReadKey,
     /// The line that was read last.
     line: usize,
     now: Time,
@@ -212,6 +217,16 @@ pub enum ReplayError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A key that the configuration names cannot be had: recordings hold none.
+    #[error(
+        "line {line}: {reason}; recordings hold no keys: replay where the configuration finds them"
+    )]
+    NoKey {
+        /// The line with the configuration.
+        line: usize,
+        /// Which key, and why not.
+        reason: String,
+    },
     /// The last line is not whole: the recording was broken off.
     #[error("line {0}: the recording breaks off here")]
     BrokenOff(usize),
@@ -231,24 +246,25 @@ pub enum ReplayError {
 }
 
 impl Replay {
-    /// Begins with a recording's first line.
+    /// Begins with a recording's first line. Keys are not in recordings: those that the configuration names are read by
+    /// `read_key`.
     ///
     /// # Errors
     /// If it is not that of a recording which can be read.
-    pub fn new(first: &str) -> Result<Self, ReplayError> {
+    pub fn new(first: &str, read_key: ReadKey) -> Result<Self, ReplayError> {
         let header: Header = serde_json::from_str(first).map_err(|_| ReplayError::NoRecording)?;
         if header.bugle_recording != FORMAT {
             return Err(ReplayError::Format(header.bugle_recording));
         }
         let Header { version, seed, start, .. } = header;
         let speaker = Speaker::new(seed, start);
-        Ok(Self { speaker, version, asked: Digest::NOTHING, line: 1, now: start })
+        Ok(Self { speaker, version, asked: Digest::NOTHING, read_key, line: 1, now: start })
     }
 
     /// Tells the speaker what the next line says, and hands each thing it asks for to `asked`.
     ///
     /// # Errors
-    /// If the line cannot be read; or, before the input is told, if the speaker has by then asked for something else than the
+    /// If the line cannot be read, or a key that it names; or, before the input is told, if the speaker has by then asked for something else than the
     /// one that was recorded.
     pub fn step(
         &mut self,
@@ -257,7 +273,7 @@ impl Replay {
     ) -> Result<(), ReplayError> {
         self.line += 1;
         let line = self.line;
-        let Line::<Told> { t, input, asked: recorded } =
+        let Line::<Told> { t, mut input, asked: recorded } =
             serde_json::from_str(text).map_err(|error| {
                 if error.is_eof() {
                     return ReplayError::BrokenOff(line);
@@ -266,6 +282,11 @@ impl Replay {
             })?;
         if recorded != self.asked {
             return Err(ReplayError::Parted { line, at: t, recorded: self.version.clone() });
+        }
+        if let Told::Config(config) = &mut input {
+            config
+                .load_keys(self.read_key)
+                .map_err(|error| ReplayError::NoKey { line, reason: error.to_string() })?;
         }
         self.now = t;
         input.tell(&mut self.speaker, t);
@@ -292,5 +313,85 @@ impl Replay {
     #[must_use]
     pub const fn told(&self) -> (usize, Time) {
         (self.line - 1, self.now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = "
+        [vrf.default.isis]
+        net = \"49.0001.0000.0000.0001.00\"
+        [[vrf.default.isis.interface]]
+        name = \"eth*\"
+        type = \"point-to-point\"
+        auth = { type = \"hmac-sha-256\", key-file = \"/etc/bugle/isis.key\" }
+    ";
+
+    /// What a speaker of authenticated IS-IS was told, until it has sent some Hellos.
+    fn recording() -> String {
+        let mut now = Time::from_secs(1);
+        let (mut recorder, mut text) = Recorder::new(7, now);
+        let mut speaker = Speaker::new(7, now);
+        let mut config = Config::parse(CONFIG).expect("it is a configuration");
+        config.load_keys(|_| Ok::<_, String>(b"tromBone".to_vec())).expect("it is a key");
+        let ifindex = IfIndex(2);
+        let link = Link {
+            ifindex,
+            name: "eth0".to_owned(),
+            admin_up: true,
+            carrier: true,
+            loopback: false,
+            mtu: 1500,
+            mac: Some(Mac([2, 0, 0, 0, 0, 1])),
+            master: None,
+            vrf_table: None,
+        };
+        let local = Ipv4Addr::new(10, 0, 0, 1).into();
+        let address = Address { ifindex, local, prefix_length: 24, peer: None };
+        let start = [
+            Input::Config(Box::new(config)),
+            Input::Link(link),
+            Input::Address(address),
+            Input::Synced,
+            Input::Fib(FibSnapshot::default()),
+        ];
+        let ticks = std::iter::repeat_with(|| Input::Tick).take(20);
+        let mut hellos = 0;
+        for input in start.into_iter().chain(ticks) {
+            if matches!(input, Input::Tick) {
+                now = speaker.deadline().map_or(now, |(due, _)| due.max(now));
+            }
+            text.push_str(&recorder.told(now, &input));
+            speaker.handle(now, input);
+            while let Some(output) = speaker.poll_output() {
+                hellos += usize::from(matches!(output, Output::SendIsis { .. }));
+                recorder.asked(&output);
+            }
+        }
+        assert!(hellos > 2, "{hellos}");
+        text
+    }
+
+    fn replay(text: &str, read_key: ReadKey) -> Result<(), ReplayError> {
+        let mut lines = text.lines();
+        let mut replay = Replay::new(lines.next().unwrap_or_default(), read_key)?;
+        lines.try_for_each(|line| replay.step(line, |_, _| {}))
+    }
+
+    #[test]
+    fn a_recording_of_authenticated_is_is_holds_no_key_and_is_replayed_with_it() {
+        let text = recording();
+        assert!(!text.contains("tromBone") && !text.contains("74726f6d"));
+        assert_eq!(replay(&text, |_| Ok(b"tromBone".to_vec())), Ok(()));
+        let parted = replay(&text, |_| Ok(b"trumpet".to_vec()));
+        assert!(matches!(parted, Err(ReplayError::Parted { .. })), "{parted:?}");
+        let refused = replay(&text, |_| Err("no such file".to_owned())).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "line 2: key file /etc/bugle/isis.key: no such file; recordings hold no keys: replay where the configuration \
+             finds them"
+        );
     }
 }

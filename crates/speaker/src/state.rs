@@ -1,5 +1,6 @@
 //! What there is to see: a borrowed view for show commands, the API and metrics.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use bugle_isis as isis;
@@ -147,7 +148,19 @@ impl<'a> VrfState<'a> {
     pub fn held_interfaces(&self) -> Vec<(IfIndex, ospf::InterfaceConfig, Time)> {
         let config = self.speaker.config.vrfs.get(self.name);
         let wanted = config.map(|config| self.speaker.machine.ospf_interfaces(self.name, config));
-        let mut wanted = wanted.unwrap_or_default();
+        self.held_links(wanted.unwrap_or_default())
+    }
+
+    /// The circuits that IS-IS would run on if they did not flap, and until when they are held down.
+    #[must_use]
+    pub fn held_circuits(&self) -> Vec<(IfIndex, isis::CircuitConfig, Time)> {
+        let config = self.speaker.config.vrfs.get(self.name);
+        let wanted = config.map(|config| self.speaker.machine.isis_circuits(self.name, config));
+        self.held_links(wanted.unwrap_or_default())
+    }
+
+    /// Which of these are held down because their link flaps, and until when.
+    fn held_links<C>(&self, mut wanted: BTreeMap<IfIndex, C>) -> Vec<(IfIndex, C, Time)> {
         let held = self.speaker.damper.held().filter(|((_, of), _)| *of == Failure::Link);
         held.filter_map(|((ifindex, _), until)| Some((ifindex, wanted.remove(&ifindex)?, until)))
             .collect()

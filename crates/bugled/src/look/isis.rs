@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use bugle_api::model::{DatabaseEntry, Interface, Neighbor, Spf};
-use bugle_isis::{AdjacencyState, CircuitKind};
+use bugle_isis::{AdjacencyState, CircuitConfig, CircuitKind};
 use bugle_speaker::{State, VrfState};
 use bugle_types::{SystemId, Time};
 use bugle_wire::isis::{Level, LspEntry, LspFlags};
@@ -14,18 +14,14 @@ use super::{backoff, count, hexadecimal, micros, millis};
 /// The protocol's name in answers.
 pub(super) const ISIS: &str = "isis";
 
-pub(super) fn interfaces(vrf: &VrfState<'_>) -> Vec<Interface> {
+pub(super) fn interfaces(vrf: &VrfState<'_>, now: Time) -> Vec<Interface> {
     let Some(isis) = vrf.isis() else { return Vec::new() };
     let heard = |ifindex| isis.adjacencies().filter(|a| a.id.ifindex == ifindex).count();
-    let described = isis.circuits().map(|(ifindex, circuit)| {
-        let config = &circuit.config;
-        let passive = config.kind == CircuitKind::Passive;
+    let row = |ifindex, config: &CircuitConfig| {
         let address = config.ipv4.first().map(|&(v4, length)| (IpAddr::from(v4), length));
         let address =
             address.or_else(|| config.ipv6.first().map(|&(v6, length)| (v6.into(), length)));
-        let lan_ids = Level::ALL.into_iter().filter_map(|level| {
-            circuit.lan_id[level].map(|lan_id| (level.to_string(), lan_id.to_string()))
-        });
+        let held = vrf.held_neighbors(ifindex);
         Interface {
             vrf: vrf.name().to_string(),
             protocol: ISIS.to_owned(),
@@ -39,7 +35,7 @@ pub(super) fn interfaces(vrf: &VrfState<'_>) -> Vec<Interface> {
                 CircuitKind::Passive => "passive",
             }
             .to_owned(),
-            state: if passive { "Passive" } else { "Up" }.to_owned(),
+            state: "Held".to_owned(),
             cost: config.metric,
             priority: config.priority,
             hello_ms: millis(config.hello),
@@ -47,20 +43,39 @@ pub(super) fn interfaces(vrf: &VrfState<'_>) -> Vec<Interface> {
             mtu: config.mtu,
             designated_router: None,
             backup_designated_router: None,
-            lan_ids: lan_ids.collect(),
+            lan_ids: BTreeMap::new(),
             neighbors: count(heard(ifindex)),
+            drops: BTreeMap::new(),
+            mismatches: BTreeMap::new(),
+            flaps: vrf.link_flaps(ifindex).into(),
+            held_seconds: None,
+            held_neighbors: held
+                .map(|(address, until)| (address.to_string(), until.since(now).as_secs()))
+                .collect(),
+        }
+    };
+    let active = isis.circuits().map(|(ifindex, circuit)| {
+        let passive = circuit.config.kind == CircuitKind::Passive;
+        let lan_ids = Level::ALL.into_iter().filter_map(|level| {
+            circuit.lan_id[level].map(|lan_id| (level.to_string(), lan_id.to_string()))
+        });
+        Interface {
+            state: if passive { "Passive" } else { "Up" }.to_owned(),
+            lan_ids: lan_ids.collect(),
             drops: circuit.drops.iter().map(|(why, n)| ((*why).to_owned(), *n)).collect(),
             mismatches: circuit
                 .mismatches
                 .iter()
                 .map(|(source, mismatch)| (source.to_string(), mismatch.to_string()))
                 .collect(),
-            flaps: vrf.link_flaps(ifindex).into(),
-            held_seconds: None,
-            held_neighbors: BTreeMap::new(),
+            ..row(ifindex, &circuit.config)
         }
     });
-    described.collect()
+    let held = vrf.held_circuits().into_iter().map(|(ifindex, config, until)| Interface {
+        held_seconds: Some(until.since(now).as_secs()),
+        ..row(ifindex, &config)
+    });
+    active.chain(held).collect()
 }
 
 pub(super) fn neighbors(state: State<'_>, vrf: &VrfState<'_>, now: Time) -> Vec<Neighbor> {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use bugle_isis::{CircuitKind, Input, PathType, Rival, claim_metric, claim_of};
-use bugle_wire::isis::Level;
+use bugle_isis::{CircuitKind, Event, Input, PathType, PduCounts, Rival, claim_metric, claim_of};
+use bugle_wire::isis::{Level, PduType};
 
 use crate::common::{World, host, prefix, system_id};
 
@@ -100,6 +100,50 @@ fn a_host_is_known_everywhere_as_fast_as_pdus_travel() {
         .run_until(secs(1), "the host is gone", |w| (1..20).all(|s| metric(w, s, HOST).is_none()));
     assert!(took <= Duration::from_millis(12), "{took:?}");
     assert_eq!(before, runs(&world), "a host's coming and going runs no SPF");
+}
+
+#[test]
+fn an_lsp_is_told_with_the_hosts_of_which_it_says_something_else() {
+    let mut world = chain(2, 5);
+    world.run_for(secs(10));
+    world.events[0].clear();
+    for (route, advertised) in [(Some(host(5)), true), (Some(host(4)), true), (None, false)] {
+        world.input(0, Input::Host(prefix(HOST), route));
+        world.run_for(secs(3));
+        let told: Vec<_> = std::mem::take(&mut world.events[0])
+            .into_iter()
+            .filter_map(|(_, event)| {
+                let Event::Originated { hosts, .. } = event else { return None };
+                Some(hosts)
+            })
+            .collect();
+        assert_eq!(told, [[(prefix(HOST), advertised)]]);
+    }
+}
+
+#[test]
+fn hellos_are_not_answered_for_ever_while_bfd_keeps_an_adjacency_from_coming_up() {
+    let mut world = World::new(2, 5);
+    world.recording = true;
+    world.join_with(&[0, 1], P2P, 10, |circuit| circuit.bfd = true);
+    world.run_for(secs(10));
+    // One a second of each, and those that answered the first.
+    assert!((20..30).contains(&world.sent.len()), "{}", world.sent.len());
+    assert_eq!(world.up(0), 0);
+}
+
+#[test]
+fn pdus_are_counted_by_type() {
+    let mut world = chain(2, 5);
+    world.run_for(secs(10));
+    let [one, other] = [0, 1].map(|system: usize| world.systems[system].state().stats());
+    for pdu in PduType::ALL {
+        assert_eq!(one.sent_by_type.of(pdu), other.received_by_type.of(pdu), "{pdu:?}");
+        let spoken = matches!(pdu, PduType::P2pHello | PduType::Lsp(Level::L2));
+        assert!(!spoken || one.sent_by_type.of(pdu) > 0, "{pdu:?}");
+    }
+    let all = |counts: PduCounts| PduType::ALL.map(|pdu| counts.of(pdu)).iter().sum::<u64>();
+    assert_eq!((all(one.sent_by_type), all(one.received_by_type)), (one.sent, one.received));
 }
 
 #[test]
