@@ -6,10 +6,12 @@
 //!                   +--(20)-- right --(10)--+
 //! ```
 //!
-//! Every router is of the same make. The source is a synthetic neighbour of `far` that announces the prefixes as external routes;
+//! Every router is of the same make. The source is a synthetic neighbour of `far` that announces the prefixes as external routes, or with
+//! IS-IS `far` has routes to them in its kernel, and announces these;
 //! all packets to them go through `left` as long as they can. Packets to some of the prefixes show when the first and the last of
 //! them follow.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,9 +21,11 @@ use bugle_types::Prefix;
 use crate::area::Area;
 use crate::contender::Make;
 use crate::error::{LabError, Result};
+use crate::frr::Frr;
+use crate::isis::{Circuit, Isis};
 use crate::lab::{Lab, Lan};
 use crate::node::Node;
-use crate::ospf::{Interface, Ospf};
+use crate::ospf::{Interface, Network, Ospf};
 use crate::probe::Probe;
 use crate::router::Router;
 use crate::synthetic::Synthetic;
@@ -38,6 +42,27 @@ const RATE: u32 = 1000;
 /// How long traffic flows before the failure.
 const LEAD: Duration = Duration::from_millis(300);
 
+/// The metric of the second routes that bugle puts beside OSPF's, for the kernel to fall back to.
+const SPARE_METRIC: u32 = 111;
+
+/// Whose routers they are, and what they speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contender {
+    /// OSPF.
+    Ospf(Make),
+    /// FRR, tuned, with IS-IS: as it is shipped it takes half a minute for the second change of what it says.
+    FrrIsis,
+}
+
+impl fmt::Display for Contender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ospf(make) => make.fmt(f),
+            Self::FrrIsis => f.write_str("FRR tuned, IS-IS"),
+        }
+    }
+}
+
 /// What fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -47,6 +72,15 @@ pub enum Failure {
     Carrier,
     /// The link between `left` and `far`, silently: only a neighbour can tell.
     Remote,
+}
+
+/// What the routers are doing when something fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Nothing: all that they prepare for a failure is in the kernel.
+    AtRest,
+    /// They still deal with the return of the link that failed before.
+    JustBack,
 }
 
 /// A ring of four routers, with a client at one and all prefixes behind the opposite.
@@ -63,7 +97,10 @@ pub struct FailoverLab {
     /// The gateways of the router under test, by way of `left` and of `right`.
     gateways: [Ipv4Addr; 2],
     targets: Vec<Ipv4Addr>,
-    _synthetic: Synthetic,
+    /// How many each router has.
+    neighbors: [usize; 4],
+    prefixes: usize,
+    _synthetic: Option<Synthetic>,
 }
 
 /// What a failure cost. Times count from the first packet lost.
@@ -87,7 +124,7 @@ impl FailoverLab {
     ///
     /// # Errors
     /// If a daemon is not installed, does not start, dies, or does not learn the routes within a minute.
-    pub fn start(make: Make, prefixes: u32, bfd_millis: u32) -> Result<Self> {
+    pub fn start(contender: Contender, prefixes: u32, bfd_millis: u32) -> Result<Self> {
         let lab = Lab::new("failover")?;
         let client = lab.node("client")?;
         let [tested, left, right, far, source] =
@@ -127,10 +164,30 @@ impl FailoverLab {
         ];
         let mut routers = Vec::new();
         for (number, (node, interfaces)) in (1..).zip(description) {
-            let ospf = Ospf::new(router_id(number), interfaces);
-            routers.push(make.start(&lab, node, &ospf, more)?);
+            routers.push(match contender {
+                Contender::Ospf(make) => {
+                    make.start(&lab, node, &Ospf::new(router_id(number), interfaces), more)?
+                }
+                Contender::FrrIsis => {
+                    Router::Frr(Frr::start_isis(&lab, node, &isis(number, interfaces))?)
+                }
+            });
         }
-        let synthetic = Synthetic::start(&uplink.b, &area)?;
+        let synthetic = match contender {
+            Contender::Ospf(_) => Some(Synthetic::start(&uplink.b, &area)?),
+            Contender::FrrIsis => {
+                let announced = (0..prefixes).map(Area::external_prefix);
+                let lines =
+                    announced.map(|to| format!("route add {to} via {}\n", uplink.b.address));
+                far.write("routes", &lines.collect::<String>())?;
+                far.ip(&format!("-batch {}", far.directory().join("routes").display()))?;
+                None
+            }
+        };
+        let neighbors = match contender {
+            Contender::Ospf(_) => [2, 2, 2, 3],
+            Contender::FrrIsis => [2; 4],
+        };
         let address = |lan: &Lan| lan.ports.get(1).map_or(Ipv4Addr::UNSPECIFIED, |p| p.address);
         let gateways = [address(&near), address(&detour)];
         let targets = (0..TARGETS.min(prefixes))
@@ -147,12 +204,13 @@ impl FailoverLab {
             routers,
             gateways,
             targets,
+            neighbors,
+            prefixes: usize::try_from(prefixes).unwrap_or(usize::MAX),
             _synthetic: synthetic,
         };
         for node in [tested, left, right, far] {
-            this.wait_for_routes(&node, prefixes)?;
+            this.wait_for_routes(&node)?;
         }
-        this.settle()?;
         Ok(this)
     }
 
@@ -172,8 +230,17 @@ impl FailoverLab {
     /// other way by then.
     ///
     /// # Errors
-    /// If the link cannot be cut, or the routers do not learn that it is back.
-    pub fn fail(&mut self, failure: Failure, patience: Duration) -> Result<Option<Repair>> {
+    /// If the link cannot be cut, or the routers do not learn that the one that failed before is back.
+    pub fn fail(
+        &mut self,
+        failure: Failure,
+        moment: Moment,
+        patience: Duration,
+    ) -> Result<Option<Repair>> {
+        self.settle()?;
+        if moment == Moment::AtRest {
+            self.wait_for_rest()?;
+        }
         let probe = Probe::fan(&self.client, &self.targets, RATE, &self.source)?;
         thread::sleep(LEAD);
         match failure {
@@ -201,7 +268,6 @@ impl FailoverLab {
                 Some(_) => interruption.ended,
             })
             .collect();
-        self.settle()?;
         let (Some(began), Some(ended)) = (began, ended) else { return Ok(None) };
         let after = |ended: Option<&Instant>| {
             ended.map_or(Duration::ZERO, |ended| ended.saturating_duration_since(began))
@@ -232,12 +298,12 @@ impl FailoverLab {
     }
 
     /// Waits until a kernel has a route to each prefix.
-    fn wait_for_routes(&mut self, node: &Node, prefixes: u32) -> Result<()> {
+    fn wait_for_routes(&mut self, node: &Node) -> Result<()> {
         const LOOK: Duration = Duration::from_millis(500);
         let start = Instant::now();
         loop {
             let routes = node.ip("-o route show")?;
-            if routes.lines().count() >= usize::try_from(prefixes).unwrap_or(usize::MAX) {
+            if routes.lines().count() >= self.prefixes {
                 return Ok(());
             }
             if let Some(death) = self.routers.iter_mut().find_map(Router::died) {
@@ -250,12 +316,10 @@ impl FailoverLab {
         }
     }
 
-    /// Waits until every router is in step with its neighbours, packets go by way of `left`, and nobody has anything left to do.
+    /// Waits until every router is in step with its neighbours, and packets go by way of `left`.
     fn settle(&self) -> Result<()> {
-        const CALM: Duration = Duration::from_secs(2);
-        let neighbors = [2, 2, 2, 3];
         self.lab.wait_for(CONVERGENCE, "every adjacency", || {
-            let all = self.routers.iter().zip(neighbors);
+            let all = self.routers.iter().zip(self.neighbors);
             all.into_iter().all(|(router, count)| router.full_neighbors() == count)
         })?;
         let [left, _] = self.gateways;
@@ -263,8 +327,31 @@ impl FailoverLab {
             [self.targets.first(), self.targets.last()].into_iter().flatten().all(|target| {
                 self.tested.gateways(&format!("{target}/32")).is_ok_and(|by| by == [left])
             })
-        })?;
+        })
+    }
+
+    /// Waits until nobody has anything left to do, and bugle's second routes are in the kernel.
+    fn wait_for_rest(&self) -> Result<()> {
+        const CALM: Duration = Duration::from_secs(2);
+        if matches!(self.routers.first(), Some(Router::Bugle(_))) {
+            self.lab.wait_for(CONVERGENCE, "the second routes", || {
+                let routes = self.tested.ip(&format!("-o route show metric {SPARE_METRIC}"));
+                routes.is_ok_and(|routes| routes.lines().count() >= self.prefixes)
+            })?;
+        }
         thread::sleep(CALM);
         Ok(())
     }
+}
+
+/// The same router with IS-IS: it announces what its kernel has routes to.
+fn isis(number: u8, interfaces: Vec<Interface>) -> Isis {
+    let circuit = |interface: Interface| Circuit {
+        metric: interface.cost.into(),
+        bfd: interface.bfd,
+        ..Circuit::new(&interface.name, Network::PointToPoint)
+    };
+    // Nobody speaks IS-IS with the far router but those whom BFD watches.
+    let interfaces = interfaces.into_iter().filter(|interface| interface.bfd.is_some());
+    Isis { redistribute_kernel: true, ..Isis::new(number, interfaces.map(circuit).collect()) }
 }

@@ -78,7 +78,7 @@ impl Frr {
     /// # Errors
     /// As [`Frr::start`].
     pub fn start_isis(lab: &Lab, node: &Node, isis: &Isis) -> Result<Self> {
-        Self::start_kind(lab, node, Kind::Isisd, [&isis.zebra(), &isis.isisd()], None)
+        Self::start_kind(lab, node, Kind::Isisd, [&isis.zebra(), &isis.isisd()], isis.bfdd())
     }
 
     fn start_kind(
@@ -142,6 +142,17 @@ impl Frr {
     pub fn adjacencies(&self) -> Result<Vec<Adjacency>> {
         // Of several on one circuit its JSON names one.
         Ok(self.vtysh("show isis neighbor")?.lines().filter_map(adjacency).collect())
+    }
+
+    /// How many neighbours are in step: OSPF's in state Full, or IS-IS adjacencies that are up.
+    #[must_use]
+    pub(crate) fn in_step(&self) -> usize {
+        match self.kind {
+            Kind::Ospfd => {
+                self.neighbors().unwrap_or_default().iter().filter(|n| n.is_full()).count()
+            }
+            Kind::Isisd => self.up(),
+        }
     }
 
     /// How many IS-IS adjacencies are up; none while isisd does not answer.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use bugle_types::SystemId;
 
-use crate::ospf::{Network, Tuning};
+use crate::ospf::{Bfd, Network, Tuning};
 
 /// An IS-IS router as a lab describes it; [`Frr`](crate::Frr) and [`Bugled`](crate::Bugled) run it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub struct Circuit {
     pub priority: u8,
     /// The password of Hellos, in HMAC-MD5.
     pub password: Option<&'static str>,
+    /// Whether BFD watches the neighbours (FRR), the same on all circuits.
+    pub bfd: Option<Bfd>,
 }
 
 impl Circuit {
@@ -60,7 +62,15 @@ impl Circuit {
     #[must_use]
     pub fn new(name: &str, network: Network) -> Self {
         let name = name.to_owned();
-        Self { name, network, level: Level::Two, metric: 10, priority: 64, password: None }
+        Self {
+            name,
+            network,
+            level: Level::Two,
+            metric: 10,
+            priority: 64,
+            password: None,
+            bfd: None,
+        }
     }
 }
 
@@ -155,6 +165,12 @@ impl Isis {
         text
     }
 
+    /// The configuration of FRR's bfdd, if it is needed.
+    #[must_use]
+    pub fn bfdd(&self) -> Option<String> {
+        self.interfaces.iter().find_map(|circuit| circuit.bfd).map(Bfd::bfdd)
+    }
+
     /// The `[vrf.default.isis]` part of bugle's configuration, for a router that may be transit. Passwords are read from files of
     /// their names in `directory`.
     #[must_use]
@@ -215,6 +231,9 @@ impl Circuit {
         text.push_str(" isis hello-interval 1\n isis hello-multiplier 4\n");
         if let Some(password) = self.password {
             let _ = writeln!(text, " isis password md5 {password}");
+        }
+        if self.bfd.is_some() {
+            text.push_str(" isis bfd\n isis bfd profile lab\n");
         }
     }
 

@@ -123,6 +123,17 @@ impl Interface {
     }
 }
 
+impl Bfd {
+    /// The configuration of FRR's bfdd: a profile called `lab`.
+    pub(crate) fn bfdd(self) -> String {
+        let Self { millis, multiplier } = self;
+        format!(
+            "bfd\n profile lab\n  detect-multiplier {multiplier}\n  receive-interval {millis}\n  transmit-interval {millis}\n \
+             exit\nexit\n"
+        )
+    }
+}
+
 impl Ospf {
     /// The configuration of FRR's zebra.
     #[must_use]
@@ -153,11 +164,7 @@ impl Ospf {
     /// The configuration of FRR's bfdd, if it is needed.
     #[must_use]
     pub fn bfdd(&self) -> Option<String> {
-        let Bfd { millis, multiplier } = self.bfd()?;
-        Some(format!(
-            "bfd\n profile lab\n  detect-multiplier {multiplier}\n  receive-interval {millis}\n  transmit-interval {millis}\n \
-             exit\nexit\n"
-        ))
+        self.bfd().map(Bfd::bfdd)
     }
 
     fn bfd(&self) -> Option<Bfd> {

@@ -59,9 +59,12 @@ impl Router {
         }
     }
 
-    /// How many neighbours are in state Full; none while the daemon does not answer.
+    /// How many neighbours are in state Full, or adjacencies of IS-IS up; none while the daemon does not answer.
     #[must_use]
     pub fn full_neighbors(&self) -> usize {
+        if let Self::Frr(frr) = self {
+            return frr.in_step();
+        }
         let neighbors = self.neighbors().unwrap_or_default();
         neighbors.iter().filter(|neighbor| neighbor.is_full()).count()
     }

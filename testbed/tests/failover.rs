@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use bugle_testbed::contender::Make;
-use bugle_testbed::failover::{FailoverLab, Failure};
+use bugle_testbed::failover::{Contender, FailoverLab, Failure, Moment};
 use bugle_testbed::{Lab, Node, Result};
 
 const PREFIXES: u32 = 1000;
@@ -21,7 +21,7 @@ fn every_failure_is_repaired_and_leaves_nothing_behind() -> Result<()> {
     if Lab::for_test("failover")?.is_none() {
         return Ok(());
     }
-    let mut lab = FailoverLab::start(Make::Bugle, PREFIXES, 50)?;
+    let mut lab = FailoverLab::start(Contender::Ospf(Make::Bugle), PREFIXES, 50)?;
     let mut before = (0, 0);
     // With a second route beside each.
     lab.lab().wait_for(SOON, "the routes and their spares", || {
@@ -29,7 +29,7 @@ fn every_failure_is_repaired_and_leaves_nothing_behind() -> Result<()> {
         before.0 >= 2 * PREFIXES as usize
     })?;
     for failure in [Failure::Silent, Failure::Carrier, Failure::Remote, Failure::Remote] {
-        let repair = lab.fail(failure, Duration::from_secs(2))?;
+        let repair = lab.fail(failure, Moment::AtRest, Duration::from_secs(2))?;
         assert!(repair.is_some(), "{failure:?}: traffic found no other way");
         // An object that turned to another path and back can be one too many, as long as it is in use; one more each time is not.
         lab.lab().wait_for(SOON, "the kernel as it was", || {

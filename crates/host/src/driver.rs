@@ -28,10 +28,9 @@ use crate::poller::{Poller, Token, Tokens};
 const PACKETS_PER_TURN: usize = 32;
 /// Ticks in a row before the sockets have their turn.
 const TICKS_PER_TURN: usize = 16;
-/// Changes to the kernel's table between two looks at the sockets: 1 to 2 ms of work.
-const CHANGES_PER_TURN: usize = 512;
-/// A packet waits for this many changes that were asked for before it: about 0.1 ms of work.
-const CHANGES_BEFORE_PACKET: usize = 64;
+/// Changes to the kernel's table between two looks at the sockets, and those asked for before it that a packet waits for: 0.1 to
+/// 0.2 ms of work.
+const CHANGES_PER_TURN: usize = 64;
 /// How long the loop goes on after it is told to stop, for the neighbours and the kernel to take in the end.
 const STOP_WITHIN: Duration = Duration::from_millis(1_500);
 /// How long to wait after the kernel would not list its interfaces.
@@ -58,8 +57,8 @@ pub enum DriverError {
 
 /// Feeds an engine and does what it asks for: the one loop of the daemon, on a thread of its own.
 ///
-/// Everything that the loop does is short, but for a batch of changes to the kernel's table (1 to 2 ms); between two such
-/// batches it looks at the sockets.
+/// Everything that the loop does is short. Changes to the kernel's table are made in batches of 0.1 to 0.2 ms; between two such batches
+/// it looks at the sockets.
 pub struct Driver<E> {
     engine: E,
     clock: Clock,
@@ -298,6 +297,7 @@ impl<E: Engine + 'static> Driver<E> {
                 | Output::CloseIsis(_)
                 | Output::SendIsis { .. }
                 | Output::Fib(_)
+                | Output::Divert(_)
                 | Output::ReadFib(_)
                 | Output::RequestBfd { .. }
                 | Output::ReleaseBfd { .. } => self.carry_out(output),
@@ -339,6 +339,9 @@ impl<E: Engine + 'static> Driver<E> {
 
     /// Dates what was waiting for changes to the kernel that have been made.
     fn date_installed(&mut self) {
+        if self.installing.is_empty() {
+            return;
+        }
         let made = self.counters.fib_changes.value().saturating_sub(self.forwarding.waiting());
         while self.installing.front().is_some_and(|(asked, _)| *asked <= made)
             && let Some((_, mut event)) = self.installing.pop_front()
@@ -376,6 +379,10 @@ impl<E: Engine + 'static> Driver<E> {
             Output::Fib(op) => {
                 self.counters.fib_changes.add_one();
                 self.forwarding.change(op);
+            }
+            Output::Divert(op) => {
+                self.counters.fib_changes.add_one();
+                self.forwarding.divert(op);
             }
             Output::ReadFib(tables) => self.forwarding.read(tables),
             Output::RequestBfd { client, path, settings, device } => {
@@ -504,7 +511,7 @@ impl<E: Engine + 'static> Driver<E> {
     /// Outputs are carried out in order: a host's route is in the kernel before its advertisement goes out. Many changes would
     /// hold up a flood, which comes first.
     fn run_forwarding_before_packet(&mut self) {
-        if (1..=CHANGES_BEFORE_PACKET).contains(&self.forwarding.pending()) {
+        if (1..=CHANGES_PER_TURN).contains(&self.forwarding.pending()) {
             self.run_forwarding();
         }
     }

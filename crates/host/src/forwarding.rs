@@ -13,7 +13,7 @@ use crate::poller::Waker;
 /// How long to wait after the kernel did not let us change or read the table.
 const RETRY: Duration = Duration::from_millis(20);
 
-/// Carries out changes and reads in the order in which they were asked for. A read happens on a thread of its own, as a large
+/// Carries out changes and reads in the order in which they were asked for, but for diversions, which come first. A read happens on a thread of its own, as a large
 /// table takes tens of milliseconds; what was asked for after it waits until it is done, so that its answer is exact.
 pub(crate) struct Forwarding {
     injector: Injector,
@@ -60,6 +60,17 @@ impl Forwarding {
         match self.read {
             Read::None => self.injector.submit(op),
             Read::Due(_) | Read::Running(..) => self.waiting.push_back(Request::Change(op)),
+        }
+    }
+
+    /// Asks for a change before those that concern other nexthop objects. It does not wait for a read, either: whether that found
+    /// what was before or what is after is for the one who asked for both to see to.
+    pub(crate) fn divert(&mut self, op: FibOp) {
+        let before = |request: &Request| matches!(request, Request::Change(other) if op.shares_object(other));
+        if self.waiting.iter().any(before) {
+            self.waiting.push_back(Request::Change(op));
+        } else {
+            self.injector.divert(op);
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use bugle_rib::Queue;
 use bugle_rib::fib::{FibOp, NexthopId};
 use nix::errno::Errno;
 
@@ -25,7 +26,7 @@ const IDLE_QUEUE: usize = 1024;
 
 /// Carries [`FibOp`]s into the kernel over a netlink socket used for nothing else.
 ///
-/// [`submit`](Self::submit) queues, [`run`](Self::run) sends. The kernel carries out a batch inside the system call that sends
+/// [`submit`](Self::submit) queues, [`divert`](Self::divert) before others, [`run`](Self::run) sends. The kernel carries out a batch inside the system call that sends
 /// it and has then queued every answer, so `run` never waits, except for the kernel's own lock on routing. Only the last
 /// message of a batch asks to be acknowledged; each one that fails is answered by the kernel on its own, with the sequence
 /// number that maps it back to its change. A batch whose acknowledgement was lost is sent again in smaller ones: changes are
@@ -34,7 +35,7 @@ const IDLE_QUEUE: usize = 1024;
 /// A route replaces any route of the same table, prefix and metric, whoever made it: choose a metric that nobody else uses.
 pub struct Injector {
     socket: NetlinkSocket,
-    queue: VecDeque<FibOp>,
+    queue: Queue,
     failures: VecDeque<(FibOp, FibError)>,
     /// Reused for each batch.
     batch: Vec<u8>,
@@ -67,7 +68,7 @@ impl Injector {
         socket.set_non_blocking().map_err(NetlinkError::Open)?;
         Ok(Self {
             socket,
-            queue: VecDeque::new(),
+            queue: Queue::default(),
             failures: VecDeque::new(),
             batch: Vec::new(),
             sequence: 1,
@@ -85,7 +86,15 @@ impl Injector {
 
     /// Queues a change behind those before it.
     pub fn submit(&mut self, op: FibOp) {
-        self.queue.push_back(op);
+        self.queue.push(op);
+    }
+
+    /// Queues a change [before those](Queue::divert) that concern other nexthop objects.
+    pub fn divert(&mut self, op: FibOp) {
+        self.queue.divert(op);
+        // What is known of the front may not be true of what is there now.
+        self.front_family = OnLinkFamily::Ipv6;
+        self.unanswered = 0;
     }
 
     /// Carries out up to `budget` queued changes. Changes that fail are told by [`poll_failure`](Self::poll_failure) and do
@@ -118,7 +127,7 @@ impl Injector {
     /// Sends one batch of at most `limit` messages and takes it off the queue. Returns how much of the budget is used up: at
     /// least one, whatever happened.
     fn run_batch(&mut self, limit: usize) -> Result<usize, NetlinkError> {
-        if let Some(error) = self.queue.front().and_then(unacceptable) {
+        if let Some(error) = self.queue.get(0).and_then(unacceptable) {
             self.complete(1, vec![(0, error)]);
             return Ok(1);
         }
@@ -219,7 +228,9 @@ impl Injector {
                 self.failures.push_back((op.clone(), error));
             }
         }
-        self.queue.drain(..length.min(self.queue.len()));
+        for _ in 0..length {
+            self.queue.pop();
+        }
         if self.queue.is_empty() {
             // A full table has passed through; its room is not needed again soon.
             self.queue.shrink_to(IDLE_QUEUE);

@@ -86,6 +86,9 @@ pub enum Input {
 pub enum Output {
     /// Change the forwarding table.
     Fib(FibOp),
+    /// The same at once, since traffic is led round a failure, or back: before whatever was asked for earlier and concerns other
+    /// nexthop objects. A [`Queue`](crate::Queue) does that.
+    Divert(FibOp),
     /// Read what these tables hold of ours, and all nexthop objects and neighbours of ours, after every change that was
     /// polled before this was carried out; answer with [`Input::Snapshot`].
     ReadFib(Vec<TableId>),
@@ -133,10 +136,12 @@ pub enum Event {
 }
 
 /// Why [`Rib::deadline`](crate::Rib::deadline) asks for a tick.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Timer {
     /// The forwarding table is to be read.
     ReadFib,
+    /// More second routes are to be put beside the first.
+    Spares,
 }
 
 /// How much there is.

@@ -7,6 +7,7 @@
 //! | [`io`] | [`Input`], [`Output`], [`Event`]: what the engine is told, and what it asks for |
 //! | [`route`] | [`Protocol`] with distances and metrics, [`Route`] as a protocol offers it |
 //! | `table` | a VRF's routes: which is best, which is installed |
+//! | [`queue`] | [`Queue`]: changes that wait for the forwarding table, diversions first |
 //! | `routes` | what protocols offer, packed |
 //! | `shadow` | what the kernel is believed to hold |
 //! | `together` | many routes moved by one change |
@@ -14,6 +15,7 @@
 //! | `links` | which links and routers bear packets |
 //! | `neighbors` | permanent neighbour entries |
 //! | `reading` | when to read the kernel again |
+//! | `spares` | second routes for the kernel to fall back to, a few at a time |
 //! | `ops` | what waits to be polled |
 
 pub mod fib;
@@ -23,16 +25,19 @@ mod neighbors;
 mod nexthops;
 mod object;
 mod ops;
+pub mod queue;
 mod reading;
 pub mod rib;
 pub mod route;
 mod routes;
 mod shadow;
+mod spares;
 mod table;
 #[cfg(test)]
 mod tests;
 mod together;
 
 pub use io::{Counters, Event, Input, Output, Timer};
+pub use queue::Queue;
 pub use rib::{Rib, State};
 pub use route::{Protocol, Route, RouteChange, SelectedRoute};

@@ -95,6 +95,19 @@ impl Nexthops {
         self.objects.get(set.index())?.spare
     }
 
+    /// Whether the kernel holds a single object, or could.
+    pub(crate) fn can_lead(&self, set: SetId, links: &Links) -> bool {
+        let object = self.objects.get(set.index());
+        object
+            .is_some_and(|o| matches!(o.kernel, Kernel::This(_)) || single_now(o, links).is_some())
+    }
+
+    /// What routes on an object lead to, if the kernel holds it.
+    pub(crate) fn target(&self, set: SetId) -> Option<RouteTarget> {
+        let object = self.objects.get(set.index())?;
+        matches!(object.kernel, Kernel::This(_)).then(|| object.target())
+    }
+
     /// Whether what was installed in `epoch` is still there.
     pub(crate) fn is_current(&self, set: SetId, epoch: Epoch) -> bool {
         self.objects.get(set.index()).is_some_and(|object| object.kernel == Kernel::This(epoch))

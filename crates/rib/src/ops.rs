@@ -19,6 +19,20 @@ impl Ops {
         self.queue.push_back(Output::Fib(op));
     }
 
+    /// How many outputs wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// The changes after the first `from` outputs lead traffic round a failure, or back.
+    pub(crate) fn hasten(&mut self, from: usize) {
+        for output in self.queue.iter_mut().skip(from) {
+            if let Output::Fib(op) = output {
+                *output = Output::Divert(op.clone());
+            }
+        }
+    }
+
     pub(crate) fn event(&mut self, event: Event) {
         self.queue.push_back(Output::Event(event));
     }

@@ -12,6 +12,7 @@ use crate::ops::Ops;
 use crate::reading::{Reading, SETTLE};
 use crate::route::{Protocol, Route, SelectedRoute};
 use crate::shadow::{Shadow, Stage};
+use crate::spares::Search;
 use crate::table::Table;
 
 /// After a link is lost, routing has this long to settle before the forwarding table is looked through.
@@ -39,6 +40,7 @@ pub struct Rib {
     ever: BTreeSet<TableId>,
     /// The tables that the awaited snapshot will hold, and how many changes had been asked for before it.
     asked: Option<(Vec<TableId>, u64)>,
+    pub(crate) search: Search,
     reading: Reading,
     failures: u64,
     /// A failure was told of since the last snapshot.
@@ -60,6 +62,7 @@ impl Rib {
             tables: BTreeMap::new(),
             ever: BTreeSet::new(),
             asked: None,
+            search: Search::default(),
             reading: Reading::new(),
             failures: 0,
             told: false,
@@ -68,6 +71,8 @@ impl Rib {
 
     /// Takes note of something that happened at `now`.
     pub fn handle(&mut self, now: Time, input: Input) {
+        let before = self.shadow.ops.count;
+        self.shadow.pace.begin(now);
         match input {
             Input::Tick => {}
             Input::Routes { vrf, protocol, changes } => {
@@ -112,7 +117,9 @@ impl Rib {
                 self.shadow.tidy();
             }
         }
+        self.settle_spares();
         self.shadow.collect();
+        self.shadow.pace.end(now, self.shadow.ops.count - before);
         if !self.shadow.is_read() && self.reading.deadline().is_none() {
             self.reading.need(now);
         }
@@ -131,7 +138,9 @@ impl Rib {
     /// When to handle [`Input::Tick`], and why.
     #[must_use]
     pub fn deadline(&self) -> Option<(Time, Timer)> {
-        self.reading.deadline().map(|time| (time, Timer::ReadFib))
+        let read = self.reading.deadline().map(|time| (time, Timer::ReadFib));
+        let spares = self.spares_due().map(|time| (time, Timer::Spares));
+        read.into_iter().chain(spares).min_by_key(|(time, _)| *time)
     }
 
     /// What there is to show.

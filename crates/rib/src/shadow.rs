@@ -12,6 +12,7 @@ use crate::nexthops::Nexthops;
 use crate::object::{Epoch, Path, Rank, SetId};
 use crate::ops::Ops;
 use crate::route::Protocol;
+use crate::spares::Pace;
 
 /// How far the life of the forwarding table has come.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -29,6 +30,7 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Shadow {
     pub(crate) ops: Ops,
+    pub(crate) pace: Pace,
     stage: Stage,
     /// A snapshot has been taken. Before that, our ids would collide with those of a previous run.
     read: bool,
@@ -45,6 +47,7 @@ impl Shadow {
     pub(crate) fn new() -> Self {
         Self {
             ops: Ops::default(),
+            pace: Pace::default(),
             stage: Stage::Adopting,
             read: false,
             nexthops: Nexthops::new(),
@@ -81,9 +84,9 @@ impl Shadow {
         self.nexthops.routes(set)
     }
 
-    /// See [`Nexthops::spare`].
+    /// The object of the second route that an object's routes want beside them, if the kernel can have it now.
     pub(crate) fn spare(&self, set: SetId) -> Option<SetId> {
-        self.nexthops.spare(set)
+        self.nexthops.spare(set).filter(|spare| self.nexthops.can_lead(*spare, &self.links))
     }
 
     /// See [`Nexthops::can_turn`].
@@ -133,11 +136,19 @@ impl Shadow {
         Some((set, epoch))
     }
 
-    /// Leads `key` to the spare of `set`; `None` if there is none, or if that cannot be now.
+    /// Whether the spare at `key` may change now, to lead to `set`. What the kernel was found to have already is not put off.
+    pub(crate) fn may_change_spare(&mut self, key: RouteKey, set: Option<SetId>) -> bool {
+        let target = set.and_then(|set| self.nexthops.target(set));
+        target.is_some() && self.strays.get(&key) == Some(&target) || self.pace.admit()
+    }
+
+    /// Leads `key` to the spare `set`; `None` if that cannot be now.
     pub(crate) fn put_spare(&mut self, key: RouteKey, set: SetId) -> Option<Epoch> {
-        let spare = self.spare(set).filter(|_| self.is_open())?;
-        let epoch = self.put(key, spare)?;
-        self.nexthops.bind(spare, Rank::Second);
+        if !self.is_open() {
+            return None;
+        }
+        let epoch = self.put(key, set)?;
+        self.nexthops.bind(set, Rank::Second);
         self.spares += 1;
         Some(epoch)
     }
@@ -212,7 +223,9 @@ impl Shadow {
     /// See [`Nexthops::refresh_all`].
     pub(crate) fn refresh(&mut self) {
         if self.is_open() {
+            let before = self.ops.waiting();
             self.nexthops.refresh_all(&self.links, &mut self.ops);
+            self.ops.hasten(before);
         }
     }
 

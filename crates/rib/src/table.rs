@@ -28,8 +28,9 @@ struct Offer {
     metric: u32,
     set: SetId,
     installed: Option<Epoch>,
-    /// Since when the second route beside it is there, for the kernel to fall back to.
-    spare: Option<Epoch>,
+    /// What the second route beside it leads to, for the kernel to fall back to, and since when it is there. It can be one of
+    /// former days, until there is time to replace it.
+    spare: Option<(SetId, Epoch)>,
 }
 
 /// An offer's routes in the kernel.
@@ -82,7 +83,9 @@ impl Table {
                     return;
                 }
                 Some(offer) => {
-                    Some(std::mem::replace(offer, Offer::new(metric, shadow.acquire(&path))))
+                    let mut new = Offer::new(metric, shadow.acquire(&path));
+                    new.spare = offer.spare.take();
+                    Some(std::mem::replace(offer, new))
                 }
                 None => {
                     let offer = Offer::new(metric, shadow.acquire(&path));
@@ -111,15 +114,13 @@ impl Table {
         let mut count = 0;
         let mut routes = self.routes.of_mut(prefix).inspect(|_| count += 1);
         let best = routes.next().and_then(|(protocol, offer)| {
-            offer.install(table, prefix, protocol, shadow).then_some((protocol, offer.spare))
+            offer.install(table, prefix, protocol, shadow).then_some(protocol)
         });
         let other = routes
             .fold(None, |held, (protocol, offer)| held.or_else(|| offer.take(protocol, shadow)));
         for mut held in replaced.into_iter().chain(other) {
-            if let Some((protocol, spare)) = best
-                && protocol == held.protocol
-            {
-                held.forget(true, spare.is_some(), shadow);
+            if best == Some(held.protocol) {
+                held.forget_first(shadow);
             }
             held.delete(table, prefix, shadow);
         }
@@ -150,51 +151,17 @@ impl Table {
             }
             let Some(path) = shadow.path(offer.set).cloned() else { continue };
             let old = offer.set;
-            let held = offer.take(protocol, shadow);
-            *offer = Offer::new(offer.metric, shadow.acquire(&path));
-            if let (Some(mut held), Some(table)) = (held, self.id) {
-                if held.first.is_some() {
-                    let first = offer.install(table, prefix, protocol, shadow);
-                    held.forget(first, offer.spare.is_some(), shadow);
+            let first = offer.epoch(shadow);
+            let new = Offer::new(offer.metric, shadow.acquire(&path));
+            *offer = Offer { spare: offer.spare, ..new };
+            if let (Some(epoch), Some(table)) = (first, self.id) {
+                let mut held = Held { protocol, first: Some((old, epoch)), second: None };
+                if offer.install(table, prefix, protocol, shadow) {
+                    held.forget_first(shadow);
                 }
                 held.delete(table, prefix, shadow);
             }
             shadow.release(old);
-        }
-    }
-
-    /// Takes the spares of offers into hand, since their object turns and will want others.
-    pub(crate) fn take_spares(
-        &mut self,
-        shadow: &Shadow,
-        protocol: Protocol,
-        movers: &[Prefix],
-    ) -> Vec<(Prefix, Held)> {
-        let mut taken = Vec::new();
-        for prefix in movers {
-            let Some(offer) = self.routes.get_mut(*prefix, protocol) else { continue };
-            if offer.epoch(shadow).is_some() {
-                let second = offer.spare_epoch(shadow);
-                offer.spare = None;
-                taken.push((*prefix, Held { protocol, first: None, second }));
-            }
-        }
-        taken
-    }
-
-    /// Gives offers the spares that their object wants now in the place of others.
-    pub(crate) fn replace_spares(
-        &mut self,
-        shadow: &mut Shadow,
-        protocol: Protocol,
-        taken: Vec<(Prefix, Held)>,
-    ) {
-        let Some(table) = self.id else { return };
-        for (prefix, mut held) in taken {
-            let Some(offer) = self.routes.get_mut(prefix, protocol) else { continue };
-            offer.install(table, prefix, protocol, shadow);
-            held.forget(false, offer.spare.is_some(), shadow);
-            held.delete(table, prefix, shadow);
         }
     }
 
@@ -207,6 +174,26 @@ impl Table {
                 offer.install(table, prefix, protocol, shadow);
             }
         }
+    }
+
+    /// Brings spares in line with their routes from a prefix on, and takes off `look` as many as were looked at. Returns where
+    /// to go on, if that is not the end.
+    pub(crate) fn settle_spares(
+        &mut self,
+        shadow: &mut Shadow,
+        from: Option<Prefix>,
+        look: &mut usize,
+    ) -> Option<Prefix> {
+        let table = self.id.filter(|_| self.read)?;
+        for (prefix, protocol, offer) in self.routes.starting_mut(from) {
+            let Some(left) = look.checked_sub(1) else { return Some(prefix) };
+            *look = left;
+            let is_there = offer.epoch(shadow).is_some();
+            if is_there && !offer.settle_spare(table, prefix, protocol, shadow) {
+                return Some(prefix);
+            }
+        }
+        None
     }
 
     /// Nothing counts as installed any more: a snapshot will tell.
@@ -287,18 +274,46 @@ impl Offer {
                 self.set = set;
             }
         }
-        if self.installed.is_some() && self.spare_epoch(shadow).is_none() {
-            let key = key(table, prefix, protocol.spare_metric());
-            self.spare = shadow.put_spare(key, self.set);
+        if self.installed.is_some() {
+            self.settle_spare(table, prefix, protocol, shadow);
+        } else {
+            let second = self.take_spare(shadow);
+            Held { protocol, first: None, second }.delete(table, prefix, shadow);
         }
         self.installed.is_some()
+    }
+
+    /// Sees to it that the spare beside the route is the one that it should have. Returns false if that is put off.
+    fn settle_spare(
+        &mut self,
+        table: TableId,
+        prefix: Prefix,
+        protocol: Protocol,
+        shadow: &mut Shadow,
+    ) -> bool {
+        let wanted = shadow.spare(self.set);
+        self.spare = self.take_spare(shadow);
+        if self.spare.map(|(set, _)| set) == wanted {
+            return true;
+        }
+        let key = key(table, prefix, protocol.spare_metric());
+        if !shadow.may_change_spare(key, wanted) {
+            return false;
+        }
+        let new = wanted.and_then(|set| Some((set, shadow.put_spare(key, set)?)));
+        match (std::mem::replace(&mut self.spare, new), new) {
+            (Some((set, epoch)), Some(_)) => shadow.forget_route(set, epoch, Rank::Second),
+            (Some((set, epoch)), None) => shadow.del_route(key, set, epoch, Rank::Second),
+            (None, _) => {}
+        }
+        true
     }
 
     /// Takes note that the routes will not be in the kernel; returns them if they still are.
     fn take(&mut self, protocol: Protocol, shadow: &Shadow) -> Option<Held> {
         let first = self.epoch(shadow).map(|epoch| (self.set, epoch));
-        let second = self.spare_epoch(shadow);
-        (self.installed, self.spare) = (None, None);
+        let second = self.take_spare(shadow);
+        self.installed = None;
         (first.is_some() || second.is_some()).then_some(Held { protocol, first, second })
     }
 
@@ -307,11 +322,9 @@ impl Offer {
         self.installed.filter(|epoch| shadow.is_current(self.set, *epoch))
     }
 
-    /// The same for the spare, and what it leads to.
-    fn spare_epoch(&self, shadow: &Shadow) -> Option<(SetId, Epoch)> {
-        let epoch = self.spare?;
-        let set = shadow.spare(self.set)?;
-        shadow.is_current(set, epoch).then_some((set, epoch))
+    /// Takes the spare out, if the kernel still has it.
+    fn take_spare(&mut self, shadow: &Shadow) -> Option<(SetId, Epoch)> {
+        self.spare.take().filter(|(set, epoch)| shadow.is_current(*set, *epoch))
     }
 
     fn view<'a>(
@@ -333,13 +346,10 @@ impl Offer {
 }
 
 impl Held {
-    /// What was put in their place has replaced the routes.
-    fn forget(&mut self, first: bool, second: bool, shadow: &mut Shadow) {
-        if let Some((set, epoch)) = self.first.take_if(|_| first) {
+    /// What was put in its place has replaced the first route.
+    fn forget_first(&mut self, shadow: &mut Shadow) {
+        if let Some((set, epoch)) = self.first.take() {
             shadow.forget_route(set, epoch, Rank::First);
-        }
-        if let Some((set, epoch)) = self.second.take_if(|_| second) {
-            shadow.forget_route(set, epoch, Rank::Second);
         }
     }
 

@@ -64,19 +64,11 @@ impl Rib {
                 (*at, by) != (vrf, protocol) || rest.peek() != Some(&&prefix)
             });
         }
-        let Some(table) = self.tables.get_mut(&vrf) else { return };
-        let has_spare = |(set, path): (&SetId, &Path)| {
-            path.spare().is_some() || self.shadow.spare(*set).is_some()
-        };
-        let spares = if turns.iter().any(has_spare) {
-            table.take_spares(&self.shadow, protocol, &movers)
-        } else {
-            Vec::new()
-        };
         for (set, path) in &turns {
             self.shadow.turn(*set, path);
         }
-        table.replace_spares(&mut self.shadow, protocol, spares);
+        // They want other spares now, or none.
+        self.shadow.pace.owe();
     }
 
     /// The objects to turn, and to which path; and for each change, the object that it leaves, if its route is in the kernel.

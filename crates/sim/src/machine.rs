@@ -264,7 +264,7 @@ impl Machine {
             Output::SendIsis { ifindex, source, destination, bytes } => {
                 self.send(at, ifindex, Envelope::Isis { source, destination }, bytes)
             }
-            Output::Fib(op) => {
+            Output::Fib(op) | Output::Divert(op) => {
                 let (key, target) = match &op {
                     FibOp::PutRoute { key, target } => (key, Some(*target)),
                     FibOp::DelRoute { key } => (key, None),

@@ -215,6 +215,7 @@ impl Lab {
                 | Output::RequestBfd { .. }
                 | Output::ReleaseBfd { .. }
                 | Output::Fib(_)
+                | Output::Divert(_)
                 | Output::Reply { .. }
                 | Output::Event(_) => {}
             }

@@ -169,6 +169,9 @@ pub enum Output {
     },
     /// Change the kernel's forwarding.
     Fib(FibOp),
+    /// The same at once: before whatever was asked for earlier and concerns other nexthop objects. A [`Queue`](bugle_rib::Queue)
+    /// does that.
+    Divert(FibOp),
     /// Read what the kernel holds of ours in these tables, after every change submitted so far has been carried out, and
     /// answer with [`Input::Fib`].
     ReadFib(Vec<TableId>),

@@ -40,8 +40,8 @@ pub enum Timer {
     Bfd(VrfId),
     /// The databases have had time enough to be in step before hosts are claimed.
     Settled(VrfId),
-    /// The forwarding table is to be read.
-    ReadFib,
+    /// The forwarding table's.
+    Rib(rib::Timer),
     /// What a previous run left in the kernel goes.
     Sweep,
 }
@@ -190,7 +190,7 @@ impl Speaker {
                 vrf.bfd.deadline().map(|time| (time, Timer::Bfd(vrf.id))),
             ]
         });
-        let rib = self.rib.deadline().map(|(time, _)| (time, Timer::ReadFib));
+        let rib = self.rib.deadline().map(|(time, timer)| (time, Timer::Rib(timer)));
         let release = self.damper.deadline().map(|time| (time, Timer::Release));
         vrfs.chain([rib, release, self.sweep.map(|time| (time, Timer::Sweep))]).flatten().min()
     }
@@ -642,7 +642,8 @@ fn pump_rib(
         any = true;
         match output {
             rib::Output::Fib(op) if enabled => out.push_back(Output::Fib(op)),
-            rib::Output::Fib(_) => {}
+            rib::Output::Divert(op) if enabled => out.push_back(Output::Divert(op)),
+            rib::Output::Fib(_) | rib::Output::Divert(_) => {}
             rib::Output::ReadFib(tables) if enabled => {
                 asked.clone_from(&tables);
                 out.push_back(Output::ReadFib(tables));

@@ -1,7 +1,10 @@
 //! An ordered map that wastes little memory.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// How many entries a chunk holds at most: a search in it touches a few cache lines, an insertion moves a few hundred bytes.
 const CHUNK: usize = 64;
@@ -13,6 +16,8 @@ const GROWTH: usize = 8;
 /// Keys stand next to keys and values next to values, in chunks of up to 64 that are never much larger than what they hold. An
 /// entry so takes its own size and about a tenth, and none of the padding between a key and a value; in a `BTreeMap` that was filled in
 /// ascending order, as link-state databases are, it takes about twice its size.
+///
+/// Who goes through many keys in their order finds each next to the last.
 #[derive(Clone)]
 pub struct PackedMap<K, V> {
     /// The least key of each chunk.
@@ -20,6 +25,21 @@ pub struct PackedMap<K, V> {
     /// Never empty ones.
     chunks: Vec<Chunk<K, V>>,
     len: usize,
+    /// Where the last search ended.
+    recent: Recent,
+}
+
+/// A chunk and a place in it, to begin a search at: right or wrong, the search finds the same.
+#[derive(Default)]
+struct Recent {
+    chunk: AtomicUsize,
+    place: AtomicUsize,
+}
+
+impl Clone for Recent {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// Keys in ascending order and their values, as many.
@@ -31,7 +51,7 @@ struct Chunk<K, V> {
 
 impl<K, V> Default for PackedMap<K, V> {
     fn default() -> Self {
-        Self { firsts: Vec::new(), chunks: Vec::new(), len: 0 }
+        Self { firsts: Vec::new(), chunks: Vec::new(), len: 0, recent: Recent::default() }
     }
 }
 
@@ -57,16 +77,14 @@ impl<K: Copy + Ord, V> PackedMap<K, V> {
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &K) -> Option<&V> {
-        let chunk = self.chunks.get(self.chunk_of(key))?;
-        chunk.values.get(chunk.find(key).ok()?)
+        let (at, place) = self.search(key);
+        self.chunks.get(at)?.values.get(place.ok()?)
     }
 
     /// The value of a key, to change in place.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let at = self.chunk_of(key);
-        let chunk = self.chunks.get_mut(at)?;
-        let place = chunk.find(key).ok()?;
-        chunk.values.get_mut(place)
+        let (at, place) = self.search(key);
+        self.chunks.get_mut(at)?.values.get_mut(place.ok()?)
     }
 
     /// Whether there is an entry for a key.
@@ -77,14 +95,14 @@ impl<K: Copy + Ord, V> PackedMap<K, V> {
 
     /// Sets the value of a key; returns the one it had.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        let at = self.chunk_of(&key);
+        let (at, place) = self.search(&key);
         let last = at + 1 >= self.chunks.len();
         let Some(chunk) = self.chunks.get_mut(at) else {
             self.add_chunk(0, Chunk::of(key, value));
             self.len = 1;
             return None;
         };
-        match chunk.find(&key) {
+        match place {
             Ok(place) => {
                 let held = chunk.values.get_mut(place)?;
                 return Some(std::mem::replace(held, value));
@@ -113,10 +131,9 @@ impl<K: Copy + Ord, V> PackedMap<K, V> {
 
     /// Removes a key; returns its value.
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        let at = self.chunk_of(key);
+        let (at, place) = self.search(key);
         let chunk = self.chunks.get_mut(at)?;
-        let place = chunk.find(key).ok()?;
-        let value = chunk.remove(place);
+        let value = chunk.remove(place.ok()?);
         self.len -= 1;
         let left = chunk.keys.len();
         if left == 0 {
@@ -178,20 +195,36 @@ impl<K: Copy + Ord, V> PackedMap<K, V> {
             .take_while(move |(key, _)| is_before_end(key, &range))
     }
 
+    /// The chunk that holds a key if any does, and its place in it, or where that would be.
+    fn search(&self, key: &K) -> (usize, Result<usize, usize>) {
+        let at = self.chunk_of(key);
+        let Some(chunk) = self.chunks.get(at) else { return (at, Err(0)) };
+        let place = chunk.find(key, self.recent.place.load(Relaxed));
+        let (Ok(recent) | Err(recent)) = place;
+        self.recent.place.store(recent, Relaxed);
+        (at, place)
+    }
+
     /// The chunk that holds a key if any does.
     fn chunk_of(&self, key: &K) -> usize {
-        self.firsts.partition_point(|first| first <= key).saturating_sub(1)
+        let recent = self.recent.chunk.load(Relaxed);
+        if self.firsts.get(recent).is_some_and(|first| first <= key)
+            && self.firsts.get(recent + 1).is_none_or(|next| key < next)
+        {
+            return recent;
+        }
+        let at = self.firsts.partition_point(|first| first <= key).saturating_sub(1);
+        self.recent.chunk.store(at, Relaxed);
+        at
     }
 
     /// The chunk and the place in it where a range starts.
     fn lower_bound(&self, start: Bound<&K>) -> (usize, usize) {
         let (Bound::Included(key) | Bound::Excluded(key)) = start else { return (0, 0) };
-        let at = self.chunk_of(key);
-        let place = self.chunks.get(at).map_or(0, |chunk| match chunk.find(key) {
-            Ok(place) => place + usize::from(matches!(start, Bound::Excluded(_))),
-            Err(place) => place,
-        });
-        (at, place)
+        match self.search(key) {
+            (at, Ok(place)) => (at, place + usize::from(matches!(start, Bound::Excluded(_)))),
+            (at, Err(place)) => (at, place),
+        }
     }
 
     fn add_chunk(&mut self, at: usize, chunk: Chunk<K, V>) {
@@ -237,7 +270,17 @@ impl<K: Copy + Ord, V> Chunk<K, V> {
         self.keys.get(from..).unwrap_or_default().iter().copied().zip(values)
     }
 
-    fn find(&self, key: &K) -> Result<usize, usize> {
+    /// Looks at `recent` and behind it first.
+    fn find(&self, key: &K, recent: usize) -> Result<usize, usize> {
+        for place in [recent, recent + 1] {
+            let Some(at) = self.keys.get(place) else { break };
+            match key.cmp(at) {
+                Ordering::Equal => return Ok(place),
+                Ordering::Less if place == recent => break,
+                Ordering::Less => return Err(place),
+                Ordering::Greater => {}
+            }
+        }
         self.keys.binary_search(key)
     }
 

@@ -247,6 +247,44 @@ fn a_read_sees_the_changes_before_it_and_none_after_it() {
 }
 
 #[test]
+fn a_diversion_waits_for_no_route_and_for_no_read() {
+    if !possible() {
+        return;
+    }
+    let [a, _b] = pair();
+    let actor = Actor::start(&a);
+    let [id, absent] = [0, 1].map(|n| NexthopId(NexthopId::RANGE.start() + n));
+    let ifindex = a.ifindex("eth0");
+    let nexthop = Nexthop::via(ifindex, B.into());
+    let elsewhere = Nexthop::via(ifindex, A.into());
+    let read = || Output::ReadFib(vec![TableId::MAIN]);
+    actor.ask([Output::Fib(FibOp::PutNexthop { id, nexthop }), read()]);
+    actor.wait_for(|told| matches!(told, Told::Fib(_)));
+
+    // The kernel refuses the first route, after whatever overtakes it.
+    let refused = |prefix: &str| {
+        let prefix = prefix.parse().unwrap();
+        let key = RouteKey { table: TableId::MAIN, prefix, metric: 20 };
+        Output::Fib(FibOp::PutRoute { key, target: RouteTarget::Nexthop(absent) })
+    };
+    let no_nexthop = Nexthop::via(IfIndex(9_999), A.into());
+    let diversions =
+        [elsewhere, no_nexthop].map(|nexthop| Output::Divert(FibOp::PutNexthop { id, nexthop }));
+    let asked = [refused("10.9.0.1/32"), read(), refused("10.9.0.2/32")];
+    actor.ask(asked.into_iter().chain(diversions));
+    let failure = || match actor.wait_for(|told| matches!(told, Told::FibFailed { .. })) {
+        (_, Told::FibFailed { op, .. }) => op,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(failure(), FibOp::PutNexthop { id, nexthop: no_nexthop });
+    assert!(matches!(failure(), FibOp::PutRoute { .. }));
+    let (_, read) = actor.wait_for(|told| matches!(told, Told::Fib(_)));
+    let Told::Fib(snapshot) = read else { unreachable!() };
+    assert_eq!(snapshot.nexthops, [(id, elsewhere)]);
+    assert!(matches!(failure(), FibOp::PutRoute { .. }));
+}
+
+#[test]
 fn refused_changes_and_disturbances_are_told() {
     if !possible() {
         return;

@@ -2,7 +2,7 @@
 
 use bugle_inject::compat::{Untold, tells_routes};
 use bugle_inject::{Injector, snapshot};
-use bugle_rib::{Input, Output, Protocol, Rib, Route};
+use bugle_rib::{Input, Output, Protocol, Rib, Route, Timer};
 use bugle_types::{IfIndex, Nexthop, Prefix, TableId, Time, VrfId};
 
 use crate::namespace::{ifindex, in_namespace, ip};
@@ -11,11 +11,13 @@ use crate::namespace::{ifindex, in_namespace, ip};
 struct Both {
     rib: Rib,
     injector: Injector,
+    now: Time,
 }
 
 impl Both {
     fn new() -> Self {
-        let mut both = Self { rib: Rib::new(), injector: Injector::open().unwrap() };
+        let mut both =
+            Self { rib: Rib::new(), injector: Injector::open().unwrap(), now: Time::from_secs(1) };
         for name in ["eth0", "eth1"] {
             both.tell(Input::Link { ifindex: ifindex(name), usable: true });
         }
@@ -26,11 +28,12 @@ impl Both {
 
     /// Carries out what the engine asks for; nothing may fail.
     fn tell(&mut self, input: Input) {
-        self.rib.handle(Time::from_secs(1), input);
+        self.rib.handle(self.now, input);
         let mut read = None;
         while let Some(output) = self.rib.poll_output() {
             match output {
                 Output::Fib(op) => self.injector.submit(op),
+                Output::Divert(op) => self.injector.divert(op),
                 Output::ReadFib(tables) => read = Some(tables),
                 Output::Event(_) => {}
             }
@@ -39,6 +42,10 @@ impl Both {
         assert_eq!(self.injector.poll_failure().map(|(op, error)| (op, error.to_string())), None);
         if let Some(tables) = read {
             self.tell(Input::Snapshot(snapshot(&tables).unwrap()));
+        }
+        if let Some((at, Timer::Spares)) = self.rib.deadline() {
+            self.now = self.now.max(at);
+            self.tell(Input::Tick);
         }
     }
 

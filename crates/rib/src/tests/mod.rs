@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 use self::world::{Change, Chaos, LINKS, Step, World, nexthop, prefixes};
 use crate::fib::{FibOp, FibSnapshot, NexthopId};
-use crate::{Input, Output, Protocol, Rib, Route};
+use crate::{Input, Output, Protocol, Rib, Route, Timer};
 
 const MAX_STEPS: usize = 60;
 
@@ -108,6 +108,22 @@ proptest! {
         for step in steps {
             world.step(step);
         }
+        world.tell(Input::Sweep);
+        world.settle();
+        world.assert_in_order();
+    }
+
+    #[test]
+    fn of_a_kernel_that_is_slow_nothing_is_asked_that_it_would_refuse(
+        steps in steps(false),
+        speed in 0..4usize,
+    ) {
+        let mut world = World::new(true);
+        world.speed = speed;
+        for step in steps {
+            world.step(step);
+        }
+        world.speed = usize::MAX;
         world.tell(Input::Sweep);
         world.settle();
         world.assert_in_order();
@@ -241,7 +257,9 @@ fn the_next_best_protocol_steps_in_before_the_best_goes() {
             Output::Fib(FibOp::PutRoute { key, .. }) if key.metric == 110 => "put ospf route",
             Output::Fib(FibOp::DelRoute { key }) if key.metric == 10 => "delete host route",
             Output::Fib(FibOp::DelNexthop { .. }) => "delete nexthop",
-            Output::Fib(_) | Output::ReadFib(_) | Output::Event(_) => "something else",
+            Output::Fib(_) | Output::Divert(_) | Output::ReadFib(_) | Output::Event(_) => {
+                "something else"
+            }
         })
         .collect();
     assert_eq!(kinds, ["put nexthop", "put ospf route", "delete host route", "delete nexthop"]);
@@ -398,6 +416,7 @@ fn offer_all(world: &mut World, count: usize, hops: &[usize], backup: Option<usi
 fn a_router_out_of_reach_costs_one_change_for_all_its_routes() {
     let mut world = quiet_world();
     offer_all(&mut world, 4, &[0], Some(1));
+    world.settle();
     let ops = world.log.len();
     world.step(Step::Reach { hop: 0, reachable: false });
     let moved = world.log.split_off(ops);
@@ -408,6 +427,40 @@ fn a_router_out_of_reach_costs_one_change_for_all_its_routes() {
     world.assert_in_order();
     world.step(Step::Reach { hop: 0, reachable: true });
     assert_eq!(world.log.len(), ops + 1, "and one to lead them back");
+    world.assert_in_order();
+}
+
+#[test]
+fn traffic_is_led_round_a_router_before_anything_else_that_a_slow_kernel_was_asked_for() {
+    let mut world = quiet_world();
+    offer_all(&mut world, 2, &[0], Some(1));
+    world.settle();
+    world.speed = 0;
+    offer_all(&mut world, 4, &[0], Some(1));
+    world.speed = 1;
+    let ops = world.log.len();
+    world.step(Step::Reach { hop: 0, reachable: false });
+    let to = nexthop(prefixes()[0], 1);
+    assert!(
+        matches!(world.log.get(ops), Some(FibOp::PutNexthop { nexthop, .. }) if *nexthop == to)
+    );
+    world.speed = usize::MAX;
+    world.settle();
+    world.assert_in_order();
+}
+
+#[test]
+fn spares_come_after_the_routes_that_packets_take() {
+    let mut world = quiet_world();
+    let ops = offer_all(&mut world, 4, &[0], Some(1));
+    let metrics: Vec<u32> = ops
+        .iter()
+        .filter_map(|op| if let FibOp::PutRoute { key, .. } = op { Some(key.metric) } else { None })
+        .collect();
+    assert_eq!(metrics.iter().filter(|metric| **metric == 110).count(), 4);
+    assert!(metrics.len() < 8, "not all at once: {metrics:?}");
+    assert_eq!(world.rib.deadline().map(|(_, timer)| timer), Some(Timer::Spares));
+    world.settle();
     world.assert_in_order();
 }
 
@@ -439,6 +492,7 @@ fn when_nothing_else_is_left_a_router_out_of_reach_is_tried_all_the_same() {
 fn the_kernel_falls_back_by_itself_when_a_link_goes() {
     let mut world = quiet_world();
     offer_all(&mut world, 4, &[0], Some(1));
+    world.settle();
     let ops = world.log.len();
     world.link(1, Change::CarrierLost);
     assert_eq!(world.log.len(), ops, "nobody had to say anything");

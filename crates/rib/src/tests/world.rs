@@ -9,7 +9,7 @@ use bugle_types::{IfIndex, Mac, Nexthop, Prefix, TableId, Time, VrfId};
 
 use super::sim_fib::{Object, SimFib};
 use crate::fib::{FibOp, FibSnapshot, NexthopId, RouteKey, RouteTarget};
-use crate::{Input, Output, Protocol, Rib, Route, RouteChange};
+use crate::{Input, Output, Protocol, Queue, Rib, Route, RouteChange};
 
 pub(super) const LINKS: u32 = 3;
 
@@ -222,6 +222,10 @@ pub(super) struct World {
     /// In lockstep the kernel never refuses anything.
     pub(super) lockstep: bool,
     pub(super) refuse: usize,
+    /// What was asked of the kernel and is still to be done.
+    pub(super) queue: Queue,
+    /// How much of that the kernel does after each input.
+    pub(super) speed: usize,
     pub(super) slowness: usize,
     /// Snapshots on the way, with the steps they still take.
     pub(super) on_the_way: Vec<(usize, FibSnapshot)>,
@@ -245,6 +249,8 @@ impl World {
             now: Time::from_secs(1000),
             lockstep,
             refuse: 0,
+            queue: Queue::default(),
+            speed: usize::MAX,
             slowness: 0,
             on_the_way: Vec::new(),
             ops: 0,
@@ -272,36 +278,45 @@ impl World {
         let mut failed = Vec::new();
         while let Some(output) = self.rib.poll_output() {
             match output {
-                Output::Fib(op) => {
-                    self.ops += 1;
-                    if self.lockstep {
-                        self.log.push(op.clone());
-                    }
-                    if let FibOp::DelRoute { key } = &op {
-                        self.deleted.insert(*key);
-                    }
-                    let result = match self.refuse.checked_sub(1) {
-                        Some(left) => {
-                            self.refuse = left;
-                            Err("refused".to_owned())
-                        }
-                        None => self.fib.apply(&op),
-                    };
-                    if let Err(reason) = result {
-                        assert!(!self.lockstep, "{op:?}: {reason}");
-                        failed.push((op, reason));
-                    }
-                }
+                Output::Fib(op) => self.queue.push(op),
+                Output::Divert(op) => self.queue.divert(op),
                 Output::ReadFib(tables) => {
+                    self.work(usize::MAX, &mut failed);
                     self.on_the_way.push((self.slowness, self.fib.snapshot(&tables)));
                 }
                 Output::Event(_) => {}
             }
         }
+        self.work(self.speed, &mut failed);
         for (op, reason) in failed {
             self.tell(Input::Failed { op, reason });
         }
         self.deliver();
+    }
+
+    /// Has the kernel do up to so much of what waits.
+    fn work(&mut self, changes: usize, failed: &mut Vec<(FibOp, String)>) {
+        for _ in 0..changes {
+            let Some(op) = self.queue.pop() else { return };
+            self.ops += 1;
+            if self.lockstep {
+                self.log.push(op.clone());
+            }
+            if let FibOp::DelRoute { key } = &op {
+                self.deleted.insert(*key);
+            }
+            let result = match self.refuse.checked_sub(1) {
+                Some(left) => {
+                    self.refuse = left;
+                    Err("refused".to_owned())
+                }
+                None => self.fib.apply(&op),
+            };
+            if let Err(reason) = result {
+                assert!(!self.lockstep, "{op:?}: {reason}");
+                failed.push((op, reason));
+            }
+        }
     }
 
     pub(super) fn deliver(&mut self) {
@@ -313,6 +328,8 @@ impl World {
 
     pub(super) fn link(&mut self, link: u32, change: Change) {
         let ifindex = IfIndex(link);
+        // What the kernel was asked for before the link changed cannot be blamed for it.
+        self.work(usize::MAX, &mut Vec::new());
         match change {
             Change::Up => {
                 self.fib.up.insert(ifindex);
@@ -516,7 +533,7 @@ impl World {
         if !self.lockstep {
             self.tell(Input::Disturbed);
         }
-        for _ in 0..20 {
+        for _ in 0..60 {
             let Some((at, _)) = self.rib.deadline() else { return };
             self.now = at.max(self.now);
             self.tell(Input::Tick);

@@ -358,7 +358,7 @@ impl World {
                     self.queue.push(Reverse(delivery));
                 }
             }
-            Output::Fib(op) => {
+            Output::Fib(op) | Output::Divert(op) => {
                 if let FibOp::PutNeighbor { .. } = &op {
                     machine.deeds.push(Deed::Neighbor);
                 } else if let FibOp::PutRoute { key, .. } = &op {

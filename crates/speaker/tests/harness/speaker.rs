@@ -144,7 +144,7 @@ impl Bench<'_> {
         for output in std::mem::take(&mut self.asked) {
             match output {
                 Output::ReadFib(_) => self.tell(Input::Fib(FibSnapshot::default())),
-                Output::Fib(op) => self.refusable = Some(op),
+                Output::Fib(op) | Output::Divert(op) => self.refusable = Some(op),
                 Output::OpenOspf(_)
                 | Output::CloseOspf(_)
                 | Output::OpenIsis { .. }

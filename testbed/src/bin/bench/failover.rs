@@ -4,29 +4,35 @@ use std::time::Duration;
 
 use bugle_testbed::Result;
 use bugle_testbed::contender::Make;
-use bugle_testbed::failover::{FailoverLab, Failure, Repair};
+use bugle_testbed::failover::{Contender, FailoverLab, Failure, Moment, Repair};
 use bugle_testbed::summary::{Summary, millis, ratio, table};
 use bugle_testbed::tools::say;
 
-/// What is measured: what fails, and how often BFD looks.
-const CASES: [(Failure, &str, u32); 4] = [
-    (Failure::Silent, "silent failure, BFD 3 x 50 ms", 50),
-    (Failure::Silent, "silent failure, BFD 3 x 10 ms", 10),
-    (Failure::Carrier, "carrier loss", 10),
-    (Failure::Remote, "a link of a neighbour fails silently, BFD 3 x 10 ms", 10),
+/// What is measured: what fails and when, and how often BFD looks.
+const CASES: [(Failure, Moment, &str, u32); 6] = [
+    (Failure::Silent, Moment::AtRest, "silent failure, BFD 3 x 50 ms", 50),
+    (Failure::Carrier, Moment::AtRest, "carrier loss, BFD 3 x 50 ms", 50),
+    (Failure::Silent, Moment::AtRest, "silent failure, BFD 3 x 10 ms", 10),
+    (Failure::Silent, Moment::JustBack, "silent failure of a link just back, BFD 3 x 10 ms", 10),
+    (Failure::Carrier, Moment::AtRest, "carrier loss, BFD 3 x 10 ms", 10),
+    (Failure::Remote, Moment::AtRest, "a link of a neighbour fails silently, BFD 3 x 10 ms", 10),
 ];
 
 /// The first and the last prefix of each repair.
 type Repairs = Vec<Option<Repair>>;
 
 pub(crate) fn run(makes: &[Make], loads: &[u32], count: u32) {
+    let frr = makes.contains(&Make::FrrTuned).then_some(Contender::FrrIsis);
+    let contenders: Vec<Contender> =
+        makes.iter().copied().map(Contender::Ospf).chain(frr).collect();
     for &prefixes in loads {
-        let mut results: Vec<(Make, Result<Vec<Repairs>, String>)> = Vec::new();
-        for make in makes {
-            // BIRD 2.0.12 dies of 100,000 external routes: that is a result, too.
-            results.push((*make, measure(*make, prefixes, count).map_err(|e| first_line(&e))));
+        let mut results: Vec<(Contender, Result<Vec<Repairs>, String>)> = Vec::new();
+        for contender in &contenders {
+            // BIRD 2.0.12 dies of 100,000 external routes, and an LSP of isisd does not hold them: these are results, too.
+            let result = measure(*contender, prefixes, count);
+            results.push((*contender, result.map_err(|e| first_line(&e))));
         }
-        for (number, (_, title, _)) in CASES.iter().enumerate() {
+        for (number, (_, _, title, _)) in CASES.iter().enumerate() {
             say(&format!(
                 "\n## {prefixes} prefixes: {title}\n\nFrom the first packet lost to the first that was not, of {count} failures, in ms, for the first and \
                  the last prefix of all.\n"
@@ -39,10 +45,12 @@ pub(crate) fn run(makes: &[Make], loads: &[u32], count: u32) {
                 results.first().and_then(|(_, result)| last(&repairs(result)?)).map(|s| s.median);
             let rows: Vec<_> = results
                 .iter()
-                .map(|(make, result)| row(*make, result.as_ref().err(), repairs(result), reference))
+                .map(|(contender, result)| {
+                    row(*contender, result.as_ref().err(), repairs(result), reference)
+                })
                 .collect();
             let times =
-                results.first().map_or_else(String::new, |(make, _)| format!("times {make}'s"));
+                results.first().map_or_else(String::new, |(first, _)| format!("times {first}'s"));
             say(&table(
                 &["", "first: median", "last: best", "median", "worst", &times, "packets lost"],
                 &rows,
@@ -60,12 +68,12 @@ pub(crate) fn run(makes: &[Make], loads: &[u32], count: u32) {
 }
 
 fn row(
-    make: Make,
+    contender: Contender,
     failed: Option<&String>,
     repairs: Option<Repairs>,
     reference: Option<Duration>,
 ) -> Vec<String> {
-    let mut row = vec![make.to_string()];
+    let mut row = vec![contender.to_string()];
     let repairs = repairs.unwrap_or_default();
     let of = |what: fn(&Repair) -> Duration| {
         Summary::of(repairs.iter().map(|repair| repair.as_ref().map(what)))
@@ -88,16 +96,16 @@ fn row(
 }
 
 /// What each case took, `count` times.
-fn measure(make: Make, prefixes: u32, count: u32) -> Result<Vec<Repairs>> {
+fn measure(contender: Contender, prefixes: u32, count: u32) -> Result<Vec<Repairs>> {
     let patience = Duration::from_secs(if prefixes > 10_000 { 7 } else { 3 });
     let mut results: Vec<Repairs> = vec![Vec::new(); CASES.len()];
     for bfd in [50, 10] {
-        let mut lab = FailoverLab::start(make, prefixes, bfd)?;
+        let mut lab = FailoverLab::start(contender, prefixes, bfd)?;
         for _ in 0..count {
-            for ((failure, _, _), repairs) in
-                CASES.iter().zip(&mut results).filter(|((_, _, millis), _)| *millis == bfd)
-            {
-                repairs.push(lab.fail(*failure, patience)?);
+            for ((failure, moment, _, millis), repairs) in CASES.iter().zip(&mut results) {
+                if *millis == bfd {
+                    repairs.push(lab.fail(*failure, *moment, patience)?);
+                }
             }
         }
     }
