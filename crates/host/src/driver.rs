@@ -26,8 +26,8 @@ use crate::poller::{Poller, Token, Tokens};
 
 /// Packets taken from one socket before the others have their turn.
 const PACKETS_PER_TURN: usize = 32;
-/// Ticks in a row before the sockets have their turn.
-const TICKS_PER_TURN: usize = 16;
+/// Ticks in a row before the sockets have their turn: each can be a slice of a longer calculation.
+const TICKS_PER_TURN: usize = 2;
 /// Changes to the kernel's table between two looks at the sockets, and those asked for before it that a packet waits for: 0.1 to
 /// 0.2 ms of work.
 const CHANGES_PER_TURN: usize = 64;

@@ -1,9 +1,15 @@
 //! What waits to be polled.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use bugle_types::Prefix;
 
 use crate::fib::FibOp;
 use crate::{Event, Output};
+
+/// Of so many routes that are deleted one after the other the order is changed.
+const MANY: usize = if cfg!(test) { 4 } else { 256 };
 
 /// The outputs not polled yet, in order.
 #[derive(Debug, Default)]
@@ -33,6 +39,24 @@ impl Ops {
         }
     }
 
+    /// Scatters routes that are deleted in large numbers. The kernel's tree shrinks step by step around what goes, and that takes it
+    /// half as long if neighbours do not go one after the other. A prefix's own routes keep their order.
+    pub(crate) fn scatter(&mut self) {
+        if self.queue.len() < MANY {
+            return;
+        }
+        let deleted = |output: &Output| match output {
+            Output::Fib(FibOp::DelRoute { key }) => Some(key.prefix),
+            Output::Fib(_) | Output::Divert(_) | Output::ReadFib(_) | Output::Event(_) => None,
+        };
+        let alike = |a: &Output, b: &Output| deleted(a).is_some() && deleted(b).is_some();
+        for run in self.queue.make_contiguous().chunk_by_mut(alike) {
+            if run.len() >= MANY {
+                run.sort_by_cached_key(|output| deleted(output).map(reversed));
+            }
+        }
+    }
+
     pub(crate) fn event(&mut self, event: Event) {
         self.queue.push_back(Output::Event(event));
     }
@@ -48,5 +72,13 @@ impl Ops {
             self.queue.shrink_to(64);
         }
         output
+    }
+}
+
+/// The bits of a prefix, the last ones first: by this, neighbours are far apart.
+fn reversed(prefix: Prefix) -> u128 {
+    match prefix.address() {
+        IpAddr::V4(address) => address.to_bits().reverse_bits().into(),
+        IpAddr::V6(address) => address.to_bits().reverse_bits(),
     }
 }

@@ -119,6 +119,7 @@ impl Rib {
         }
         self.settle_spares();
         self.shadow.collect();
+        self.shadow.ops.scatter();
         self.shadow.pace.end(now, self.shadow.ops.count - before);
         if !self.shadow.is_read() && self.reading.deadline().is_none() {
             self.reading.need(now);

@@ -256,7 +256,7 @@ fn a_diversion_waits_for_no_route_and_for_no_read() {
     let [id, absent] = [0, 1].map(|n| NexthopId(NexthopId::RANGE.start() + n));
     let ifindex = a.ifindex("eth0");
     let nexthop = Nexthop::via(ifindex, B.into());
-    let elsewhere = Nexthop::via(ifindex, A.into());
+    let elsewhere = Nexthop::via(ifindex, Ipv4Addr::new(10, 0, 0, 77).into());
     let read = || Output::ReadFib(vec![TableId::MAIN]);
     actor.ask([Output::Fib(FibOp::PutNexthop { id, nexthop }), read()]);
     actor.wait_for(|told| matches!(told, Told::Fib(_)));

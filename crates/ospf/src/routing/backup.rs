@@ -26,9 +26,11 @@ use crate::originate::MAX_LINK_METRIC;
 /// several routers. In an unstable network, where SPF itself waits, so much longer than SPF does.
 const DELAY: Duration = Duration::from_millis(20);
 
-/// How many nodes' distances, or prefixes' backups, are calculated before something else gets its turn: a few hundred
-/// microseconds.
+/// How many nodes' distances are calculated before something else gets its turn: a few hundred microseconds.
 const SLICE: usize = 4096;
+
+/// How many prefixes' backups are: as long.
+const PREFIXES: usize = 512;
 
 /// What is known of alternates.
 #[derive(Default)]
@@ -129,7 +131,7 @@ impl Ospf {
 
     fn look_up_backups(&mut self, after: Option<Prefix4>) {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let routes = self.routing.routes.range((start, Bound::Unbounded)).take(SLICE);
+        let routes = self.routing.routes.range((start, Bound::Unbounded)).take(PREFIXES);
         let slice: Vec<(Prefix4, Arc<Route>)> =
             routes.map(|(prefix, route)| (prefix, Arc::clone(route))).collect();
         for (prefix, route) in &slice {
@@ -139,7 +141,7 @@ impl Ospf {
             }
         }
         match slice.last() {
-            Some(&(prefix, _)) if slice.len() == SLICE => {
+            Some(&(prefix, _)) if slice.len() == PREFIXES => {
                 self.routing.backups.task = Task::Prefixes(Some(prefix));
             }
             Some(_) | None => self.tell_backups(),
