@@ -14,7 +14,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bugle_types::Prefix;
 
@@ -116,6 +116,8 @@ pub struct Repair {
     pub lost: usize,
     /// From the detection by BFD until traffic was diverted as far as prepared, as bugle's events tell of it.
     pub diverted: Option<Duration>,
+    /// From the detection by BFD, of which bugle's events tell on whatever router it was, until the last prefix had another way.
+    pub reaction: Option<Duration>,
 }
 
 impl FailoverLab {
@@ -250,9 +252,10 @@ impl FailoverLab {
         }
         thread::sleep(patience);
         let report = probe.stop();
-        let diverted = match failure {
-            Failure::Silent => self.diverted(),
-            Failure::Carrier | Failure::Remote => None,
+        let account = match failure {
+            Failure::Silent => self.account(0),
+            Failure::Remote => self.account(1),
+            Failure::Carrier => None,
         };
         match failure {
             Failure::Silent => self.near.mend(0)?,
@@ -272,18 +275,23 @@ impl FailoverLab {
         let after = |ended: Option<&Instant>| {
             ended.map_or(Duration::ZERO, |ended| ended.saturating_duration_since(began))
         };
+        let last = after(ended.iter().max());
+        let detected = account.map(|(detected, _)| SystemTime::UNIX_EPOCH + detected);
         Ok(Some(Repair {
             began,
             first: after(ended.iter().min()),
-            last: after(ended.iter().max()),
+            last,
             lost: interruptions.iter().map(|interruption| interruption.lost).sum(),
-            diverted,
+            diverted: account.map(|(_, took)| took).filter(|_| failure == Failure::Silent),
+            reaction: detected.and_then(|detected| {
+                (SystemTime::now() - (began + last).elapsed()).duration_since(detected).ok()
+            }),
         }))
     }
 
-    /// What the last repair took that the router under test tells of.
-    fn diverted(&self) -> Option<Duration> {
-        let Some(Router::Bugle(bugled)) = self.routers.first() else { return None };
+    /// When, since 1970, a router detected the last failure that it tells of, and how long it then took until traffic was diverted.
+    fn account(&self, router: usize) -> Option<(Duration, Duration)> {
+        let Some(Router::Bugle(bugled)) = self.routers.get(router) else { return None };
         let events = bugled.show("show events").ok()?;
         let steps: Vec<(u64, &str)> = events
             .as_array()?
@@ -294,7 +302,8 @@ impl FailoverLab {
         let begun = steps.iter().rposition(|(_, step)| step.contains("detected"))?;
         let (detected, _) = steps.get(begun)?;
         let (at, _) = steps.get(begun..)?.iter().find(|(_, step)| step.contains("diverted"))?;
-        Some(Duration::from_micros(at.saturating_sub(*detected)))
+        let diverted = Duration::from_micros(at.saturating_sub(*detected));
+        Some((Duration::from_micros(*detected), diverted))
     }
 
     /// Waits until a kernel has a route to each prefix.

@@ -8,7 +8,7 @@
 mod sim_fib;
 mod world;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bugle_types::{TableId, Time, VrfId};
@@ -462,6 +462,28 @@ fn spares_come_after_the_routes_that_packets_take() {
     assert_eq!(world.rib.deadline().map(|(_, timer)| timer), Some(Timer::Spares));
     world.settle();
     world.assert_in_order();
+}
+
+#[test]
+fn many_routes_that_go_are_scattered_and_each_takes_its_spare_along_first() {
+    let mut world = quiet_world();
+    offer_all(&mut world, 4, &[0], Some(1));
+    world.settle();
+    let before = world.log.len();
+    world.tell(Input::Flush);
+    let mut left: BTreeMap<_, usize> = prefixes()[..4].iter().map(|prefix| (*prefix, 2)).collect();
+    let mut order = Vec::new();
+    for op in &world.log[before..] {
+        let FibOp::DelRoute { key } = op else { continue };
+        let left = left.get_mut(&key.prefix).unwrap();
+        *left -= 1;
+        assert_eq!(key.metric, Protocol::Ospf.kernel_metric() + u32::try_from(*left).unwrap());
+        order.push(key.prefix);
+    }
+    assert!(left.values().all(|left| *left == 0));
+    order.dedup();
+    assert_eq!(order.len(), 4, "a prefix's routes go one after the other");
+    assert!(!order.is_sorted() && !order.iter().rev().is_sorted(), "{order:?}");
 }
 
 #[test]

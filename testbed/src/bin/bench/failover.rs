@@ -55,15 +55,27 @@ pub(crate) fn run(makes: &[Make], loads: &[u32], count: u32) {
                 &["", "first: median", "last: best", "median", "worst", &times, "packets lost"],
                 &rows,
             ));
-            let all = results.iter().filter_map(|(_, result)| repairs(result)).flatten().flatten();
-            if let Some(diverted) = Summary::of(all.filter_map(|r| r.diverted).map(Some)) {
-                say(&format!(
-                    "\nbugle's own account, from the detection: traffic diverted after {} ms (median; {} at worst).",
-                    millis(diverted.median),
-                    millis(diverted.worst),
-                ));
-            }
+            let all: Vec<Repair> = results
+                .iter()
+                .filter_map(|(_, result)| repairs(result))
+                .flatten()
+                .flatten()
+                .collect();
+            account("its own change to the kernel made", all.iter().map(|r| r.diverted));
+            account("the last prefix repaired", all.iter().map(|r| r.reaction));
         }
+    }
+}
+
+/// Says when bugle had done something, if it did.
+fn account(what: &str, after: impl Iterator<Item = Option<Duration>>) {
+    if let Some(after) = Summary::of(after.flatten().map(Some)) {
+        say(&format!(
+            "\nbugle, from the detection: {what} after {} ms (median; {} at best, {} at worst).",
+            millis(after.median),
+            millis(after.best),
+            millis(after.worst),
+        ));
     }
 }
 
