@@ -23,9 +23,9 @@ use crate::clock::Clock;
 use crate::socket::{RECEIVE_BUFFER, RETURN};
 
 /// Packets taken with one system call.
-const BATCH: usize = 16;
+const BATCH: usize = 8;
 /// System calls in a row: a flood must not keep us from sending.
-const BATCHES: usize = 64;
+const BATCHES: usize = 128;
 /// Room for the longest packet that a length field can state.
 const LONGEST: usize = 256;
 
@@ -46,6 +46,8 @@ pub(super) enum Port {
 
 /// A packet as it came.
 pub(super) struct Incoming<'a> {
+    /// When it was taken out of the socket, and when it came to be there.
+    pub(super) taken: Time,
     pub(super) received: Time,
     pub(super) source: IpAddr,
     /// The interface it came by.
@@ -60,11 +62,15 @@ pub(super) struct Incoming<'a> {
 pub(super) struct Receiver {
     pub(super) purpose: Purpose,
     /// For packets that must be looked at now.
-    urgent: Socket,
+    urgent: Inlet,
     /// For packets that can wait; without it all go to the other.
-    steady: Option<Socket>,
+    steady: Option<Inlet>,
     headers: MultiHeaders<SockaddrStorage>,
     buffers: Box<[[u8; LONGEST]; BATCH]>,
+}
+
+struct Inlet {
+    socket: Socket,
     /// Everything that came before this has been handed in.
     drained: Time,
 }
@@ -83,22 +89,20 @@ impl Receiver {
             Ok(steady)
         });
         let control = cmsg_space!(libc::in6_pktinfo, libc::c_int, libc::timespec);
+        let inlet = |socket| Inlet { socket, drained: now };
         Ok(Self {
             purpose,
-            urgent,
-            steady: steady.ok(),
+            urgent: inlet(urgent),
+            steady: steady.ok().map(inlet),
             headers: MultiHeaders::preallocate(BATCH, Some(control)),
             buffers: Box::new([[0; LONGEST]; BATCH]),
-            drained: now,
         })
     }
 
     /// The sockets to wait for: with all of them, no packet has to wait.
     pub(super) fn sockets(&self, all: bool) -> impl Iterator<Item = BorrowedFd<'_>> {
-        [Some(&self.urgent), self.steady.as_ref().filter(|_| all)]
-            .into_iter()
-            .flatten()
-            .map(AsFd::as_fd)
+        let steady = self.steady.as_ref().filter(|_| all);
+        [Some(&self.urgent), steady].into_iter().flatten().map(|inlet| inlet.socket.as_fd())
     }
 
     /// Hands in every packet there is, and says up to when that is all that came.
@@ -107,20 +111,29 @@ impl Receiver {
     /// If a socket has an error to tell; it stays of use.
     pub(super) fn drain(
         &mut self,
+        how: Drain,
         clock: &Clock,
         mut hand_in: impl FnMut(Incoming<'_>),
     ) -> io::Result<Time> {
-        let Self { urgent, steady, headers, buffers, drained, .. } = self;
-        let mut until = clock.now();
+        let Self { urgent, steady, headers, buffers, .. } = self;
+        let start = clock.now();
         // What is steady came first, as a rule.
-        for socket in steady.iter().chain([&*urgent]) {
-            if !take(socket, headers, buffers, *drained, clock, &mut hand_in)? {
-                until = *drained;
+        let looked_at = steady.iter_mut().chain((how == Drain::All).then_some(&mut *urgent));
+        for inlet in looked_at {
+            if take(inlet, headers, buffers, clock, &mut hand_in)? {
+                inlet.drained = start;
             }
         }
-        *drained = until;
-        Ok(until)
+        Ok(steady.as_ref().map_or(Time::MAX, |steady| steady.drained).min(urgent.drained))
     }
+}
+
+/// Which sockets to drain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Drain {
+    All,
+    /// Those that nobody is woken for; in the others there is nothing if nobody was.
+    Steadily,
 }
 
 /// How a socket has its port.
@@ -180,18 +193,17 @@ fn sort(member: &Socket) -> io::Result<()> {
     Ok(setsockopt(member, sockopt::AttachReusePortCbpf, &program)?)
 }
 
-/// Hands in what there is in a socket: all of it, unless that goes on and on. What came before `drained` is known.
+/// Hands in what there is in a socket. Whether that is all: it may go on and on.
 fn take(
-    socket: &Socket,
+    inlet: &Inlet,
     headers: &mut MultiHeaders<SockaddrStorage>,
     buffers: &mut [[u8; LONGEST]; BATCH],
-    drained: Time,
     clock: &Clock,
     hand_in: &mut impl FnMut(Incoming<'_>),
 ) -> io::Result<bool> {
     for _ in 0..BATCHES {
         let mut slices = buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
-        let (fd, flags) = (socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+        let (fd, flags) = (inlet.socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
         let messages = match recvmmsg(fd, headers, &mut slices, flags, None) {
             Ok(messages) => messages,
             Err(Errno::EAGAIN) => return Ok(true),
@@ -202,8 +214,8 @@ fn take(
         for message in messages {
             count += 1;
             // No packet is older than the last time that there was none.
-            let received = |stamp| (now - wall.saturating_sub(stamp)).max(drained);
-            if let Some(incoming) = incoming(&message, received) {
+            let received = |stamp| (now - wall.saturating_sub(stamp)).max(inlet.drained);
+            if let Some(incoming) = incoming(&message, now, received) {
                 hand_in(incoming);
             }
         }
@@ -217,6 +229,7 @@ fn take(
 /// A message in our words; `received` turns a time of the wall clock into ours. None if the kernel did not say whence it came.
 fn incoming<'a>(
     message: &RecvMsg<'_, 'a, SockaddrStorage>,
+    taken: Time,
     received: impl Fn(std::time::Duration) -> Time,
 ) -> Option<Incoming<'a>> {
     let from = message.address?;
@@ -249,6 +262,7 @@ fn incoming<'a>(
     }
     let (ifindex, destination) = arrived?;
     Some(Incoming {
+        taken,
         received: received(stamp.map(TimeSpec::into)?),
         source,
         ifindex: IfIndex(ifindex),
@@ -301,13 +315,17 @@ mod tests {
                 let remote = UdpSocket::bind((to.0, 0)).unwrap();
                 let mut check = |packet: &[u8], steady: bool| {
                     remote.send_to(packet, to).unwrap();
-                    assert_eq!(is_readable(&receiver.urgent), !steady, "{packet:x?}");
-                    assert_eq!(is_readable(receiver.steady.as_ref().unwrap()), steady);
+                    assert_eq!(is_readable(&receiver.urgent.socket), !steady, "{packet:x?}");
+                    assert_eq!(is_readable(&receiver.steady.as_ref().unwrap().socket), steady);
                     let mut taken = Vec::new();
-                    let until =
-                        receiver.drain(&clock, |incoming| taken.push(incoming.bytes.to_vec()));
+                    let before = clock.now();
+                    let mut drain = |how| {
+                        let take = |incoming: Incoming<'_>| taken.push(incoming.bytes.to_vec());
+                        receiver.drain(how, &clock, take).unwrap()
+                    };
+                    assert!(drain(Drain::Steadily) < before);
+                    assert!(drain(Drain::All) > before);
                     assert_eq!(taken, [packet]);
-                    assert!(until.unwrap() > Time::ZERO);
                 };
                 let mut packet = [0; 24];
                 for byte in 0..=u8::MAX {

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver as Queue, SyncSender, TryRecvError, TrySendError};
 use std::time::Duration;
 
-use bugle_bfd::{self as bfd, Arrival, Endpoint, Hop, Input, Output};
+use bugle_bfd::{self as bfd, Arrival, Endpoint, Hop, Input, Output, Timer};
 use bugle_types::{IfIndex, Time, VrfId};
 use bugle_wire::bfd::{Discriminator, State};
 use nix::errno::Errno;
@@ -20,7 +20,7 @@ use thread_priority::{
     set_thread_priority_and_policy, thread_native_id,
 };
 
-use super::receive::{Incoming, Port, Purpose, Receiver};
+use super::receive::{Drain, Incoming, Port, Purpose, Receiver};
 use super::send::Sender;
 use super::{News, Order, Progress, View};
 use crate::clock::Clock;
@@ -67,11 +67,18 @@ pub(super) struct Turns {
     retry_at: Option<Time>,
     /// Sessions in state Init, which any packet may bring up: for them, none can wait.
     coming_up: BTreeSet<Discriminator>,
+    woken: Woken,
     realtime: Result<(), String>,
     /// What the loop is to hear at the end of the turn.
     untold: Vec<News>,
     limiter: Limiter<Trouble>,
     ended: bool,
+}
+
+/// What a turn was taken for, beside its time.
+struct Woken {
+    by_orders: bool,
+    by_packets: bool,
 }
 
 /// A kind of trouble that is logged at a bounded rate.
@@ -95,6 +102,7 @@ impl Turns {
             vrfs: BTreeMap::new(),
             retry_at: None,
             coming_up: BTreeSet::new(),
+            woken: Woken { by_orders: true, by_packets: true },
             realtime: Ok(()),
             untold: Vec::new(),
             limiter: Limiter::new(),
@@ -114,8 +122,14 @@ impl Turns {
 
     /// The order is the engine's contract: what the kernel received comes before the judgement about silence.
     fn turn(&mut self) {
-        let drained = self.receive();
-        self.obey();
+        // Without news, only silence makes it worth while to look for more than what is steady.
+        let timer = self.bfd.deadline().map(|(_, (_, timer))| timer);
+        let is_silent = matches!(timer, Some(Timer::Detect | Timer::EchoDetect));
+        let all = self.woken.by_packets || is_silent;
+        let drained = self.receive(if all { Drain::All } else { Drain::Steadily });
+        if self.woken.by_orders {
+            self.obey();
+        }
         let now = self.ends.clock.now();
         if self.bfd.deadline().is_some_and(|(deadline, _)| deadline <= now) {
             self.bfd.handle(now, Input::Tick { drained });
@@ -128,12 +142,12 @@ impl Turns {
     }
 
     /// Hands in every packet there is. Everything that came before the time returned has been.
-    fn receive(&mut self) -> Time {
+    fn receive(&mut self, how: Drain) -> Time {
         let Self { ends, bfd, receivers, vrfs, devices, limiter, untold, .. } = self;
         let mut drained = ends.clock.now();
         for receiver in receivers {
             let Purpose { port, device, .. } = receiver.purpose;
-            let result = receiver.drain(&ends.clock, |incoming| {
+            let result = receiver.drain(how, &ends.clock, |incoming| {
                 let vrf = match port {
                     Port::SingleHop => vrfs.get(&incoming.ifindex).copied(),
                     Port::Multihop => {
@@ -142,7 +156,7 @@ impl Turns {
                     }
                 };
                 let arrival = arrival(port, vrf.unwrap_or_default(), &incoming);
-                bfd.handle(ends.clock.now(), Input::Control(arrival));
+                bfd.handle(incoming.taken, Input::Control(arrival));
             });
             match result {
                 Ok(until) => drained = drained.min(until),
@@ -305,9 +319,11 @@ impl Turns {
         fds.extend(sockets.map(|socket| PollFd::new(socket, PollFlags::POLLIN)));
         let timeout = due.map(|due| TimeSpec::from_duration(due.since(now)));
         let result = ppoll(&mut fds, timeout, None);
-        let woken = fds.first().is_some_and(|fd| fd.any().unwrap_or(true));
+        let by_orders = fds.first().is_some_and(|fd| fd.any().unwrap_or(true));
         drop(fds);
-        if woken {
+        let others = i32::from(by_orders);
+        self.woken = Woken { by_orders, by_packets: result.is_ok_and(|ready| ready > others) };
+        if by_orders {
             self.ends.wake.clear();
         }
         if let Err(error) = result
@@ -326,7 +342,7 @@ impl Turns {
 
 /// A packet as the engine takes it.
 fn arrival<'a>(port: Port, vrf: VrfId, incoming: &Incoming<'a>) -> Arrival<'a> {
-    let Incoming { received, source, ifindex, destination, ttl, bytes } = *incoming;
+    let Incoming { received, source, ifindex, destination, ttl, bytes, .. } = *incoming;
     let hop = match port {
         Port::SingleHop => Hop::Single(ifindex),
         Port::Multihop => Hop::Multi(destination),
