@@ -53,7 +53,7 @@ pub struct Circuit {
     pub priority: u8,
     /// The password of Hellos, in HMAC-MD5.
     pub password: Option<&'static str>,
-    /// Whether BFD watches the neighbours (FRR), the same on all circuits.
+    /// Whether and how neighbours are watched by BFD.
     pub bfd: Option<Bfd>,
 }
 
@@ -71,6 +71,12 @@ impl Circuit {
             password: None,
             bfd: None,
         }
+    }
+
+    /// The same, with its neighbours watched by BFD at this interval in both directions.
+    #[must_use]
+    pub fn with_bfd(self, millis: u32, multiplier: u8) -> Self {
+        Self { bfd: Some(Bfd { millis, multiplier }), ..self }
     }
 }
 
@@ -168,14 +174,20 @@ impl Isis {
     /// The configuration of FRR's bfdd, if it is needed.
     #[must_use]
     pub fn bfdd(&self) -> Option<String> {
-        self.interfaces.iter().find_map(|circuit| circuit.bfd).map(Bfd::bfdd)
+        self.bfd().map(Bfd::bfdd)
+    }
+
+    fn bfd(&self) -> Option<Bfd> {
+        self.interfaces.iter().find_map(|circuit| circuit.bfd)
     }
 
     /// The `[vrf.default.isis]` part of bugle's configuration, for a router that may be transit. Passwords are read from files of
     /// their names in `directory`.
     #[must_use]
     pub fn bugle(&self, directory: &str) -> String {
-        let mut text = format!(
+        let mut text = self.bfd().map(Bfd::bugle).unwrap_or_default();
+        let _ = write!(
+            text,
             "[vrf.default.isis]\nnet = \"{}\"\nlevel = \"{}\"\nstub-router = false\nmulti-topology = {}\n",
             self.net(),
             self.level.bugle(),
@@ -253,6 +265,9 @@ impl Circuit {
         });
         if let Some(password) = self.password {
             let _ = writeln!(text, "auth = {}", key_file(directory, password));
+        }
+        if self.bfd.is_some() {
+            text.push_str("bfd = \"lab\"\n");
         }
     }
 }

@@ -70,6 +70,23 @@ pub struct Bfd {
     pub multiplier: u8,
 }
 
+impl Bfd {
+    /// The configuration of FRR's bfdd: a profile called `lab`.
+    pub(crate) fn bfdd(self) -> String {
+        let Self { millis, multiplier } = self;
+        format!(
+            "bfd\n profile lab\n  detect-multiplier {multiplier}\n  receive-interval {millis}\n  transmit-interval {millis}\n \
+             exit\nexit\n"
+        )
+    }
+
+    /// The same for bugle.
+    pub(crate) fn bugle(self) -> String {
+        let Self { millis, multiplier } = self;
+        format!("[bfd.lab]\ntx = \"{millis}ms\"\nrx = \"{millis}ms\"\nmultiplier = {multiplier}\n")
+    }
+}
+
 /// The kinds of network that labs use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network {
@@ -120,17 +137,6 @@ impl Interface {
     #[must_use]
     pub fn passive(name: &str) -> Self {
         Self::new(name, Network::Passive)
-    }
-}
-
-impl Bfd {
-    /// The configuration of FRR's bfdd: a profile called `lab`.
-    pub(crate) fn bfdd(self) -> String {
-        let Self { millis, multiplier } = self;
-        format!(
-            "bfd\n profile lab\n  detect-multiplier {multiplier}\n  receive-interval {millis}\n  transmit-interval {millis}\n \
-             exit\nexit\n"
-        )
     }
 }
 
@@ -205,11 +211,8 @@ impl Ospf {
     #[must_use]
     pub fn bugle(&self) -> String {
         let mut text = format!("router-id = \"{}\"\n", self.router_id);
-        if let Some(Bfd { millis, multiplier }) = self.bfd() {
-            let _ = writeln!(
-                text,
-                "[bfd.lab]\ntx = \"{millis}ms\"\nrx = \"{millis}ms\"\nmultiplier = {multiplier}"
-            );
+        if let Some(bfd) = self.bfd() {
+            text.push_str(&bfd.bugle());
         }
         text.push_str("[vrf.default.ospf]\nstub-router = false\n");
         for interface in &self.interfaces {

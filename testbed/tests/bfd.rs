@@ -7,7 +7,10 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use bugle_testbed::contender::{BUGLE_HOSTS, Make};
-use bugle_testbed::{Bugled, Frr, Interface, Lab, Lan, Node, Ospf, Result, RouteEditor, tools};
+use bugle_testbed::{
+    Bugled, Circuit, Frr, Interface, Isis, Lab, Lan, Network, Node, Ospf, Result, RouteEditor,
+    tools,
+};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -78,6 +81,27 @@ impl Pair {
     }
 }
 
+/// The same with IS-IS.
+fn isis(number: u8) -> Isis {
+    let eth0 = Circuit::new("eth0", Network::PointToPoint).with_bfd(50, 3);
+    Isis::new(number, vec![eth0])
+}
+
+/// A session of each version of IP that is given, and no other, is Up.
+fn wait_for_versions(lab: &Lab, bugled: &Bugled, versions: &[&str]) -> Result<()> {
+    lab.wait_for(SOON, &format!("sessions by {versions:?}"), || {
+        let sessions = bugled.show("show bfd").unwrap_or_default();
+        let up = sessions.as_array().into_iter().flatten().filter(|s| s["state"] == "Up");
+        let version = |session: &Value| {
+            let is_ipv6 = session["address"].to_string().contains(':');
+            if is_ipv6 { "IPv6" } else { "IPv4" }
+        };
+        let mut found: Vec<_> = up.map(version).collect();
+        found.sort_unstable();
+        found == versions
+    })
+}
+
 /// The events of a kind so far, as text.
 fn events(bugled: &Bugled, kind: &str) -> Vec<String> {
     let all = bugled.show("show events").unwrap_or_default();
@@ -131,6 +155,64 @@ fn a_silent_failure_is_found_out_by_bfd_with_bird() -> Result<()> {
     pair.lab.wait_for(SOON, "the adjacency to end", || full(&bugled) == 0)?;
     pair.lan.mend(1)?;
     pair.wait_up(&bugled)
+}
+
+#[test]
+fn a_silent_failure_is_found_out_by_bfd_with_frr_and_isis_by_either_version_of_ip() -> Result<()> {
+    // isisd has one session to a neighbour: by IPv6, where there is that.
+    for (name, ipv6, version) in [("bfdisis4", false, "IPv4"), ("bfdisis6", true, "IPv6")] {
+        let Some(pair) = Pair::new(name)? else { return Ok(()) };
+        let frr = Frr::start_isis(&pair.lab, &pair.theirs, &isis(2))?;
+        if !ipv6 {
+            frr.vtysh("configure terminal\ninterface eth0\nno ipv6 router isis lab")?;
+        }
+        let bugled = Bugled::start_isis(&pair.lab, &pair.ours, &isis(1), "")?;
+        let wait_up = || {
+            pair.lab.wait_for(SOON, "the adjacency", || bugled.up() == 1)?;
+            wait_for_versions(&pair.lab, &bugled, &[version])?;
+            wait_for_entry(&pair.lab, &bugled, "show neighbors", "BFD", |n| n["bfd"] == "Up")
+        };
+        wait_up()?;
+        pair.lan.cut(1)?;
+        pair.lab.wait_for(SOON, "the adjacency to end", || bugled.up() == 0)?;
+        let told = events(&bugled, "neighbor-state").join("\n");
+        assert!(told.contains("bfd-down") && !told.contains("holding-time-expired"), "{told}");
+        pair.lab.wait_for(SOON, "every step of the repair", || {
+            let steps = events(&bugled, "repair").join("\n");
+            ["detected", "diverted", "adjacency down", "flooded", "computed"]
+                .iter()
+                .all(|step| steps.contains(step))
+        })?;
+        pair.lan.mend(1)?;
+        wait_up()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn between_bugles_isis_waits_for_bfd_by_both_versions_of_ip_and_either_ends_the_adjacency()
+-> Result<()> {
+    let Some(pair) = Pair::new("bfdisis")? else { return Ok(()) };
+    let _theirs = Bugled::start_isis(&pair.lab, &pair.theirs, &isis(2), "")?;
+    let bugled = Bugled::start_isis(&pair.lab, &pair.ours, &isis(1), "")?;
+    let wait_up = || {
+        pair.lab.wait_for(SOON, "the adjacency", || bugled.up() == 1)?;
+        wait_for_versions(&pair.lab, &bugled, &["IPv4", "IPv6"])
+    };
+    wait_up()?;
+    let told = || events(&bugled, "neighbor-state").join("\n");
+    // RFC 6213 section 3.2: not before BFD is up. Nor does it end when BFD comes and goes.
+    let directory = pair.ours.directory().to_string_lossy().into_owned();
+    let config = isis(1).bugle(&directory);
+    bugled.reload(&config.replace("bfd = \"lab\"\n", ""))?;
+    wait_for_versions(&pair.lab, &bugled, &[])?;
+    bugled.reload(&config)?;
+    wait_up()?;
+    assert!(!told().contains("-> Down"), "{}", told());
+    pair.lan.deafen(0)?;
+    pair.lab.wait_for(SOON, "the adjacency to end", || bugled.up() == 0)?;
+    assert!(told().contains("bfd-down"), "{}", told());
+    Ok(())
 }
 
 #[test]

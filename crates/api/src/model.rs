@@ -254,7 +254,7 @@ pub struct Neighbor {
     pub requested: u64,
     /// LSAs sent to it and not yet acknowledged; in IS-IS LSPs on its link.
     pub unacknowledged: u64,
-    /// The state of the BFD session with it; `null` if there is none.
+    /// The state of the BFD session with it; with IS-IS, of the better of those for IPv4 and IPv6; `null` if there is none.
     pub bfd: Option<String>,
     /// In IS-IS: given up after so long without a Hello, from now.
     pub expires_seconds: Option<u64>,

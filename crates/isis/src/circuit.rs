@@ -79,10 +79,7 @@ impl Ipv6Topology {
 impl CircuitConfig {
     /// Whether an adjacency survives the change to `new`.
     fn keeps_adjacencies(&self, new: &Self) -> bool {
-        self.kind == new.kind
-            && self.levels == new.levels
-            && self.mac == new.mac
-            && self.bfd == new.bfd
+        self.kind == new.kind && self.levels == new.levels && self.mac == new.mac
     }
 
     /// The same within the limits of the protocol.
@@ -115,6 +112,7 @@ impl Isis {
         if let Some(circuit) = self.circuits.get_mut(&ifindex) {
             if circuit.config.keeps_adjacencies(&config) {
                 circuit.config = config;
+                self.sync_bfd_on(ifindex);
                 self.resolve_all_again();
                 self.hello_soon(ifindex);
                 return;

@@ -103,6 +103,14 @@ impl Isis {
         protocols.into_iter().map(|(topology, nlpid)| BfdEnabled { topology, nlpid })
     }
 
+    /// What BFD is to watch on a circuit may have changed. Adjacencies that are up stay so (RFC 6213 section 4).
+    pub(crate) fn sync_bfd_on(&mut self, ifindex: IfIndex) {
+        let here = self.adjacencies.keys().filter(|id| id.ifindex == ifindex);
+        for id in here.copied().collect::<Vec<_>>() {
+            self.sync_bfd(id);
+        }
+    }
+
     /// Asks for the sessions that an adjacency wants, and gives back those it wants no more.
     pub(crate) fn sync_bfd(&mut self, id: AdjacencyId) {
         let wanted: BTreeSet<(IpAddr, IpAddr)> = self

@@ -1,12 +1,14 @@
-//! What a VRF's OSPF asks of BFD, and what becomes of it (RFC 5882 sections 4 and 10.1).
+//! What a VRF's protocols ask of BFD, and what becomes of it (RFC 5882 sections 4 and 10).
 //!
-//! A session is asked for when a neighbour is heard and hears us (2-Way), as FRR does, and kept for RouterDeadInterval after
-//! that has ended: so long a session that failed can be looked at, and is there at once if the neighbour comes back.
+//! OSPF has a session when a neighbour is heard and hears us (2-Way), as FRR does; IS-IS when it says so (RFC 6213). It is kept for
+//! RouterDeadInterval, or the holding time, after that has ended: so long a session that failed can be looked at, and is there
+//! at once if the neighbour comes back.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use bugle_bfd::{self as bfd, Client, Hop, Path};
+use bugle_isis::{BfdState, CircuitConfig, CircuitKind};
 use bugle_ospf::neighbor::{NeighborEvent, NeighborState};
 use bugle_ospf::{InterfaceConfig, NetworkType};
 use bugle_types::{IfIndex, Time, VrfId};
@@ -14,11 +16,14 @@ use bugle_wire::bfd::State;
 
 use crate::io::Output;
 
-/// The sessions that one VRF has asked for.
-#[derive(Debug, Default)]
+/// How the interfaces that want sessions want them: for each version of IP, of which settings name an address.
+pub(crate) type Wanted = BTreeMap<IfIndex, Vec<bfd::Settings>>;
+
+/// The sessions that one protocol of a VRF has asked for.
+#[derive(Debug)]
 pub(crate) struct Sessions {
-    /// How the interfaces that want sessions want them.
-    wanted: BTreeMap<IfIndex, bfd::Settings>,
+    client: Client,
+    wanted: Wanted,
     by_path: BTreeMap<Path, Session>,
     /// The VRF's device, if it has one.
     device: Option<IfIndex>,
@@ -35,44 +40,48 @@ struct Session {
 }
 
 /// What a change of a session means for the rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verdict {
-    /// The path has failed.
-    Failed,
-    /// The path is there again.
-    Restored,
     /// Nothing.
     Nothing,
+    /// The path is there again.
+    Restored,
+    /// The path has failed.
+    Failed,
 }
 
 impl Sessions {
+    pub(crate) const fn new(client: Client) -> Self {
+        Self { client, wanted: BTreeMap::new(), by_path: BTreeMap::new(), device: None }
+    }
+
     /// How sessions are to run on each interface from now on. Sessions of other interfaces end; their paths are returned, which may be
     /// used again.
     pub(crate) fn configure(
         &mut self,
-        wanted: BTreeMap<IfIndex, bfd::Settings>,
+        wanted: Wanted,
         device: Option<IfIndex>,
         mut order: impl FnMut(Output),
     ) -> Vec<Path> {
         (self.wanted, self.device) = (wanted, device);
         let mut ended = Vec::new();
-        let wanted = &self.wanted;
+        let (client, wanted) = (self.client, &self.wanted);
         self.by_path.retain(|&path, session| {
-            let Some(settings) = interface(path).and_then(|ifindex| wanted.get(&ifindex)) else {
-                order(release(path));
+            let Some(settings) = settings_for(path, wanted) else {
+                order(release(client, path));
                 ended.extend(session.failed.then_some(path));
                 return false;
             };
             if session.settings != *settings {
                 session.settings = settings.clone();
-                order(request(path, settings, device));
+                order(request(client, path, settings, device));
             }
             true
         });
         ended
     }
 
-    /// A neighbour changed its state. Whether its path may be used again although it had failed.
+    /// A neighbour of OSPF changed its state. Whether its path may be used again although it had failed.
     pub(crate) fn on_neighbor(
         &mut self,
         path: Path,
@@ -95,7 +104,7 @@ impl Sessions {
             NeighborEvent::KillNbr | NeighborEvent::InactivityTimer => {
                 let failed = session.failed;
                 self.by_path.remove(&path);
-                order(release(path));
+                order(release(self.client, path));
                 failed
             }
             NeighborEvent::HelloReceived
@@ -116,24 +125,36 @@ impl Sessions {
 
     /// Has a session to a neighbour if one is wanted.
     pub(crate) fn ask(&mut self, path: Path, mut order: impl FnMut(Output)) {
-        let Some(settings) = interface(path).and_then(|ifindex| self.wanted.get(&ifindex)) else {
-            return;
-        };
+        let Some(settings) = settings_for(path, &self.wanted) else { return };
         if let Some(session) = self.by_path.get_mut(&path) {
             session.until = None;
             return;
         }
         let settings = settings.clone();
-        order(request(path, &settings, self.device));
+        order(request(self.client, path, &settings, self.device));
         let session = Session { settings, state: State::Down, failed: false, until: None };
         self.by_path.insert(path, session);
+    }
+
+    /// A session is of use until then, unless it is asked for again.
+    pub(crate) fn leave(&mut self, path: Path, until: Time) {
+        if let Some(session) = self.by_path.get_mut(&path) {
+            session.until = Some(until);
+        }
+    }
+
+    /// A session that there may have been before is in this state.
+    pub(crate) fn on_joined(&mut self, client: Client, path: Path, state: State) {
+        if let Some(session) = self.by_path.get_mut(&path).filter(|_| client == self.client) {
+            session.state = state;
+        }
     }
 
     /// A session changed its state.
     pub(crate) fn on_change(&mut self, change: &bfd::Change) -> Verdict {
         let Some(session) = self.by_path.get_mut(&change.path) else { return Verdict::Nothing };
         session.state = change.to;
-        if change.is_failure_for(Client::Ospf) {
+        if change.is_failure_for(self.client) {
             session.failed = true;
             return Verdict::Failed;
         }
@@ -154,7 +175,7 @@ impl Sessions {
         self.by_path.retain(|&path, session| {
             let keep = session.until.is_none_or(|until| until > now);
             if !keep {
-                order(release(path));
+                order(release(self.client, path));
                 ended.extend(session.failed.then_some(path));
             }
             keep
@@ -167,13 +188,19 @@ impl Sessions {
         self.by_path.get(&path).map(|session| session.state)
     }
 
-    fn forgive(&mut self, path: Path) -> bool {
+    /// Whether the path has failed, and nothing has been heard of it since.
+    pub(crate) fn has_failed(&self, path: Path) -> bool {
+        self.by_path.get(&path).is_some_and(|session| session.failed)
+    }
+
+    /// The protocol has found the neighbour again, whatever BFD says. Whether BFD had lost it.
+    pub(crate) fn forgive(&mut self, path: Path) -> bool {
         self.by_path.get_mut(&path).is_some_and(|session| std::mem::take(&mut session.failed))
     }
 }
 
-/// The path to a neighbour of OSPF.
-pub(crate) fn path(vrf: VrfId, ifindex: IfIndex, neighbor: Ipv4Addr) -> Path {
+/// The path to a neighbour.
+pub(crate) fn path(vrf: VrfId, ifindex: IfIndex, neighbor: impl Into<IpAddr>) -> Path {
     Path { vrf, hop: Hop::Single(ifindex), remote: neighbor.into() }
 }
 
@@ -186,18 +213,46 @@ pub(crate) fn settings(profile: &bfd::Profile, interface: &InterfaceConfig) -> b
     }
 }
 
-fn interface(path: Path) -> Option<IfIndex> {
-    match path.hop {
-        Hop::Single(ifindex) => Some(ifindex),
-        Hop::Multi(_) => None,
+/// What a circuit wants of its sessions: one for each version of IP. IPv6 is spoken between link-local addresses (RFC 5308 section 3).
+pub(crate) fn circuit_settings(
+    profile: &bfd::Profile,
+    circuit: &CircuitConfig,
+) -> Vec<bfd::Settings> {
+    let ipv4 = circuit.ipv4.first().map(|&(address, _)| IpAddr::from(address));
+    let locals = ipv4.into_iter().chain(circuit.link_local.map(IpAddr::from));
+    let settings = |local| bfd::Settings {
+        local,
+        point_to_point: circuit.kind == CircuitKind::PointToPoint,
+        profile: profile.clone(),
+    };
+    locals.map(settings).collect()
+}
+
+/// A change as IS-IS takes it.
+pub(crate) fn isis_state(change: &bfd::Change) -> BfdState {
+    match (change.to, change.cause) {
+        (State::Up, _) => BfdState::Up,
+        (State::AdminDown, _) | (_, bfd::Cause::Received(State::AdminDown)) => BfdState::AdminDown,
+        (State::Down | State::Init, _) => BfdState::Down,
     }
 }
 
-fn request(path: Path, settings: &bfd::Settings, device: Option<IfIndex>) -> Output {
-    let settings = Box::new(settings.clone());
-    Output::RequestBfd { client: Client::Ospf, path, settings, device }
+fn settings_for(path: Path, wanted: &Wanted) -> Option<&bfd::Settings> {
+    let Hop::Single(ifindex) = path.hop else { return None };
+    let same_version = |s: &&bfd::Settings| s.local.is_ipv4() == path.remote.is_ipv4();
+    wanted.get(&ifindex)?.iter().find(same_version)
 }
 
-fn release(path: Path) -> Output {
-    Output::ReleaseBfd { client: Client::Ospf, path }
+fn request(
+    client: Client,
+    path: Path,
+    settings: &bfd::Settings,
+    device: Option<IfIndex>,
+) -> Output {
+    let settings = Box::new(settings.clone());
+    Output::RequestBfd { client, path, settings, device }
+}
+
+fn release(client: Client, path: Path) -> Output {
+    Output::ReleaseBfd { client, path }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bugle_bfd as bfd;
-use bugle_isis as isis;
+use bugle_isis::{self as isis, CircuitConfig, CircuitKind};
 use bugle_mobility as mobility;
 use bugle_ospf::{self as ospf, LsaPool};
 use bugle_rib::fib::FibSnapshot;
@@ -145,7 +145,18 @@ impl Speaker {
                 }
             }
             Input::Isis { ifindex, source, bytes } => {
-                let vrf = self.vrfs.values_mut().find(|vrf| vrf.circuits.contains_key(&ifindex));
+                // On a point-to-point circuit who is held down is whoever is there.
+                let held = self
+                    .damper
+                    .held()
+                    .any(|((held, of), _)| held == ifindex && matches!(of, Failure::Path(_)));
+                let takes = |circuit: &CircuitConfig| {
+                    !(held && circuit.bfd && circuit.kind == CircuitKind::PointToPoint)
+                };
+                let vrf = self
+                    .vrfs
+                    .values_mut()
+                    .find(|vrf| vrf.circuits.get(&ifindex).is_some_and(takes));
                 if let Some(isis) = vrf.and_then(|vrf| vrf.isis.as_mut()) {
                     isis.handle(self.now, isis::Input::Pdu { ifindex, source, bytes });
                 }
@@ -187,7 +198,7 @@ impl Speaker {
                 ospf.map(|(time, timer)| (time, Timer::Ospf(vrf.id, timer))),
                 vrf.mobility.deadline().map(|(time, _)| (time, Timer::Host(vrf.id))),
                 vrf.settle.map(|time| (time, Timer::Settled(vrf.id))),
-                vrf.bfd.deadline().map(|time| (time, Timer::Bfd(vrf.id))),
+                vrf.bfd_deadline().map(|time| (time, Timer::Bfd(vrf.id))),
             ]
         });
         let rib = self.rib.deadline().map(|(time, timer)| (time, Timer::Rib(timer)));
@@ -387,10 +398,14 @@ impl Speaker {
         let vrf = concerned.as_ref().map(|(name, _)| name.to_string());
         let what = What::Bfd(event);
         out.push_back(Output::Event(Event { time: at, vrf, interface, what }));
-        let (Some((name, vrf)), bfd::Event::Changed(change)) = (concerned, event) else { return };
+        let Some((name, vrf)) = concerned else { return };
+        if let bfd::Event::Joined { client, path, state } = event {
+            vrf.on_bfd_joined(*now, client, path, state);
+        }
+        let bfd::Event::Changed(change) = event else { return };
         if vrf.on_bfd(&mut Context { now: *now, name, machine, rib, out }, at, &change) {
             pump_rib(*now, config.fib.enabled, rib, asked, out);
-            vrf.end_adjacency(&mut Context { now: *now, name, machine, rib, out }, change.path);
+            vrf.end_adjacency(&mut Context { now: *now, name, machine, rib, out }, &change);
             if let bfd::Hop::Single(ifindex) = change.path.hop {
                 self.note_failure(ifindex, Failure::Path(change.path.remote));
             }
@@ -464,6 +479,19 @@ impl Speaker {
             circuits.retain(|&ifindex, _| {
                 !held(ifindex) && *taken.entry(ifindex).or_insert(name) == name
             });
+            let watched: BTreeMap<IfIndex, bfd::Profile> = circuits
+                .iter()
+                .filter_map(|(&ifindex, circuit)| {
+                    let block = config.isis.as_ref()?.interface(&circuit.name)?;
+                    let profile = profiles.get(block.bfd.as_ref()?)?.profile()?;
+                    // RFC 6213 section 4: what is shut down is not said to be enabled.
+                    (!profile.admin_down && circuit.kind != CircuitKind::Passive)
+                        .then_some((ifindex, profile))
+                })
+                .collect();
+            for (ifindex, circuit) in &mut circuits {
+                circuit.bfd = watched.contains_key(ifindex);
+            }
             let mut cx = Context { now: *now, name, machine, rib, out };
             vrf.configure(&mut cx, identity, config, &infrastructure, rng);
             vrf.set_interfaces(&mut cx, interfaces);
@@ -474,6 +502,7 @@ impl Speaker {
             });
             let wanted = wanted.collect();
             vrf.set_bfd(&mut cx, &wanted, machine.vrf_device(name));
+            vrf.set_isis_bfd(&mut cx, &watched, machine.vrf_device(name));
         }
         for (request, change) in std::mem::take(&mut self.early) {
             self.on_host_change(request, change);

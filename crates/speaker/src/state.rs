@@ -119,6 +119,16 @@ impl<'a> VrfState<'a> {
         self.vrf.bfd.state(crate::bfd::path(self.vrf.id, ifindex, neighbor))
     }
 
+    /// The state of the BFD session that watches the path to a neighbour of IS-IS; where there is one for each version of IP, of the one
+    /// that is further. `None` if none does.
+    #[must_use]
+    pub fn isis_bfd_state(&self, neighbor: &isis::Adjacency) -> Option<bugle_wire::bfd::State> {
+        let ipv4 = neighbor.ipv4.iter().copied().map(IpAddr::from);
+        let addresses = ipv4.chain(neighbor.ipv6.iter().copied().map(IpAddr::from));
+        let path = |address| crate::bfd::path(self.vrf.id, neighbor.id.ifindex, address);
+        addresses.filter_map(|address| self.vrf.isis_bfd.state(path(address))).max()
+    }
+
     /// How often the path to a neighbour of OSPF has failed without a quiet time between two failures.
     #[must_use]
     pub fn neighbor_flaps(&self, ifindex: IfIndex, neighbor: Ipv4Addr) -> u32 {

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bugle_bfd::Client;
 use bugle_isis::{self, CircuitConfig, Isis};
 use bugle_mobility::{self as mobility, Mobility};
 use bugle_ospf::{self as ospf, AlternatesConfig, ExternalRoute, InterfaceConfig, LsaPool, Ospf};
@@ -83,7 +84,9 @@ pub(crate) struct Vrf {
     routed: Routed,
     /// What happened to hosts and has not been told yet.
     host_events: Vec<mobility::Event>,
+    /// What OSPF has asked of BFD.
     pub(crate) bfd: Sessions,
+    pub(crate) isis_bfd: Sessions,
     /// The failure that is being repaired, on which interface, and how far that has got.
     repair: Option<(Option<String>, Repair)>,
 }
@@ -118,7 +121,8 @@ impl Vrf {
             unanswered: BTreeSet::new(),
             routed: Routed::default(),
             host_events: Vec::new(),
-            bfd: Sessions::default(),
+            bfd: Sessions::new(Client::Ospf),
+            isis_bfd: Sessions::new(Client::Isis),
             repair: None,
         }
     }

@@ -105,7 +105,7 @@ pub(super) fn neighbors(state: State<'_>, vrf: &VrfState<'_>, now: Time) -> Vec<
             backup_designated_router: None,
             requested: 0,
             unacknowledged: count(pending.sum()),
-            bfd: None,
+            bfd: vrf.isis_bfd_state(adjacency).map(|state| state.to_string()),
             flaps: 0,
             expires_seconds: isis.expires(adjacency.id).map(|at| at.since(now).as_secs()),
         }

@@ -188,6 +188,8 @@ pub struct IsisInterface {
     pub retransmit: Duration,
     /// `auth`: what Hellos are authenticated with. Default: nothing.
     pub auth: Vec<KeyFile>,
+    /// `bfd`: watch the paths to neighbours by BFD, as the profile `[bfd.NAME]` of this name says. Default: not.
+    pub bfd: Option<String>,
 }
 
 impl IsisInterface {
@@ -206,6 +208,7 @@ impl IsisInterface {
             csnp: Duration::from_secs(10),
             retransmit: Duration::from_secs(5),
             auth: Vec::new(),
+            bfd: None,
         }
     }
 }

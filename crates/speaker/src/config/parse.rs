@@ -194,7 +194,7 @@ fn vrf(
     table.read("ospf", &mut vrf.ospf, |value| Some(Some(ospf(value.table()?, bfd))));
     // A table with a mistake still says that IS-IS is meant to run.
     let has_isis = table.has("isis");
-    table.read("isis", &mut vrf.isis, |value| isis(value.table()?).map(Some));
+    table.read("isis", &mut vrf.isis, |value| isis(value.table()?, bfd).map(Some));
     let protocols = Protocols { ospf: vrf.ospf.is_some(), isis: has_isis };
     let mut ports = Vec::new();
     table.read("hosts", &mut vrf.hosts, |value| {

@@ -10,6 +10,7 @@ use super::error::Problem;
 use super::isis::{HelloPadding, Isis, IsisInterface, LspDelay, Net};
 use super::key::KeyFile;
 use super::parse::{HOUR, LINK_TYPES, PATTERN, not_longer, spf_delay};
+use super::parse_bfd::{Profiles, profile_name};
 use super::reader::{Place, Table, Value, show_duration};
 
 const NET: &str = "a network entity title like \"49.0001.0000.0000.0001.00\"";
@@ -19,7 +20,7 @@ const LEVELS: [(&str, CircuitType); 3] =
 const LONGEST_HOLD: Duration = Duration::from_secs(u16::MAX as u64);
 
 /// The table; `None` if there is no telling which system this is.
-pub(super) fn isis(mut table: Table<'_>) -> Option<Isis> {
+pub(super) fn isis(mut table: Table<'_>, bfd: &Profiles) -> Option<Isis> {
     let nets = table.required("net", NET, nets);
     let mut isis = Isis::new(nets.map(|(nets, _)| nets).unwrap_or_default());
     table.read("level", &mut isis.levels, |value| value.one_of(&LEVELS));
@@ -59,7 +60,7 @@ pub(super) fn isis(mut table: Table<'_>) -> Option<Isis> {
         }
     }
     if let Some(value) = table.value("interface") {
-        isis.interfaces = interfaces(value.tables(), isis.levels);
+        isis.interfaces = interfaces(value.tables(), isis.levels, bfd);
     }
     table.finish();
     (!isis.nets.is_empty()).then_some(isis)
@@ -89,12 +90,12 @@ fn lsp_delay(mut table: Table<'_>) -> LspDelay {
     delay
 }
 
-fn interfaces(tables: Vec<Table<'_>>, levels: CircuitType) -> Vec<IsisInterface> {
+fn interfaces(tables: Vec<Table<'_>>, levels: CircuitType, bfd: &Profiles) -> Vec<IsisInterface> {
     let mut names: BTreeMap<NamePattern, Place> = BTreeMap::new();
     let mut interfaces = Vec::new();
     for table in tables {
         let problems = table.problems();
-        let Some((interface, place)) = interface(table, levels) else { continue };
+        let Some((interface, place)) = interface(table, levels, bfd) else { continue };
         if let Some(other) = names.get(&interface.name) {
             let message = format!("another interface block is called {} too", interface.name);
             problems.contradiction(&place, &message, other);
@@ -106,7 +107,11 @@ fn interfaces(tables: Vec<Table<'_>>, levels: CircuitType) -> Vec<IsisInterface>
 }
 
 /// An interface block, with where its name is given.
-fn interface(mut table: Table<'_>, levels: CircuitType) -> Option<(IsisInterface, Place)> {
+fn interface(
+    mut table: Table<'_>,
+    levels: CircuitType,
+    bfd: &Profiles,
+) -> Option<(IsisInterface, Place)> {
     let name = table.required("name", PATTERN, |value| value.parsed(PATTERN));
     // A block without a usable name is read all the same, for the sake of its other problems.
     let placeholder = || "*".parse().ok();
@@ -149,10 +154,7 @@ fn interface(mut table: Table<'_>, levels: CircuitType) -> Option<(IsisInterface
     let retransmit = Duration::from_millis(50)..=HOUR;
     table.read("retransmit", &mut interface.retransmit, |value| value.duration(retransmit));
     table.read("auth", &mut interface.auth, keys);
-    table.later(
-        "bfd",
-        "BFD for IS-IS comes in a later release; remove the key and rely on hold-multiplier",
-    );
+    table.read("bfd", &mut interface.bfd, |value| profile_name(value, bfd).map(Some));
     table.finish();
     name.map(|(_, place)| (interface, place))
 }

@@ -92,6 +92,7 @@ impl Vrf {
         while let Some(output) = isis.poll_output() {
             self.on_isis_output(cx, output);
         }
+        self.set_isis_bfd(cx, &BTreeMap::new(), None);
         for (ifindex, config) in std::mem::take(&mut self.circuits) {
             if speaks(&config) {
                 cx.out.push_back(Output::CloseIsis(ifindex));
@@ -164,9 +165,11 @@ impl Vrf {
                     self.answer(cx.now, prefix);
                 }
             }
-            // Sessions come with the rest of BFD.
-            isis::Output::Bfd { .. } => {}
+            isis::Output::Bfd { ifindex, peer, wanted, .. } => {
+                self.watch_for_isis(cx, (ifindex, peer), wanted);
+            }
             isis::Output::Event(event) => {
+                self.on_isis_event(cx, &event);
                 let interface = match &event {
                     isis::Event::Adjacency { ifindex, .. }
                     | isis::Event::DesignatedIs { ifindex, .. }

@@ -1,21 +1,24 @@
-//! What BFD finds out about the paths to OSPF's neighbours, what is done about it, and how far that has got.
+//! What BFD finds out about the paths to neighbours, what is done about it, and how far that has got.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use bugle_bfd as bfd;
+use bugle_isis as isis;
+use bugle_isis::AdjacencyState;
 use bugle_ospf as ospf;
 use bugle_ospf::neighbor::NeighborState;
 use bugle_rib as rib;
 use bugle_types::{IfIndex, Time};
+use bugle_wire::bfd::State;
 
 use super::{Context, Vrf};
-use crate::bfd::{self as sessions, Verdict};
+use crate::bfd::{self as sessions, Sessions, Verdict};
 use crate::event::{Event, Failure, Repair, RepairStep, What};
 use crate::io::Output;
 
 impl Vrf {
-    /// Has the paths to the neighbours on these interfaces watched by BFD, and no others.
+    /// Has the paths to OSPF's neighbours on these interfaces watched by BFD, and no others.
     pub(crate) fn set_bfd(
         &mut self,
         cx: &mut Context<'_>,
@@ -23,7 +26,8 @@ impl Vrf {
         device: Option<IfIndex>,
     ) {
         let settings = profiles.iter().filter_map(|(&ifindex, profile)| {
-            Some((ifindex, sessions::settings(profile, self.interfaces.get(&ifindex)?)))
+            let interface = self.interfaces.get(&ifindex)?;
+            Some((ifindex, vec![sessions::settings(profile, interface)]))
         });
         let restored =
             self.bfd.configure(settings.collect(), device, |output| cx.out.push_back(output));
@@ -37,12 +41,74 @@ impl Vrf {
         }
     }
 
+    /// Has the paths to the neighbours of IS-IS on these circuits watched by BFD as far as it asks for that, and no others.
+    pub(crate) fn set_isis_bfd(
+        &mut self,
+        cx: &mut Context<'_>,
+        profiles: &BTreeMap<IfIndex, bfd::Profile>,
+        device: Option<IfIndex>,
+    ) {
+        let settings = profiles.iter().filter_map(|(&ifindex, profile)| {
+            Some((ifindex, sessions::circuit_settings(profile, self.circuits.get(&ifindex)?)))
+        });
+        let restored =
+            self.isis_bfd.configure(settings.collect(), device, |output| cx.out.push_back(output));
+        for path in restored {
+            set_reachable(cx, path, true);
+        }
+    }
+
+    /// IS-IS wants a path watched, or has no use for that any more.
+    pub(super) fn watch_for_isis(
+        &mut self,
+        cx: &mut Context<'_>,
+        (ifindex, peer): (IfIndex, IpAddr),
+        wanted: bool,
+    ) {
+        let path = sessions::path(self.id, ifindex, peer);
+        if !wanted {
+            let hold =
+                |circuit: &isis::CircuitConfig| circuit.hello * circuit.hold_multiplier.into();
+            let hold = self.circuits.get(&ifindex).map(hold).unwrap_or_default();
+            return self.isis_bfd.leave(path, cx.now + hold);
+        }
+        self.isis_bfd.ask(path, |output| cx.out.push_back(output));
+        if self.isis_bfd.state(path) == Some(State::Up) {
+            self.tell_isis(cx.now, path, isis::BfdState::Up);
+        }
+    }
+
+    /// A client joined a session, which may have been there before.
+    pub(crate) fn on_bfd_joined(
+        &mut self,
+        now: Time,
+        client: bfd::Client,
+        path: bfd::Path,
+        state: State,
+    ) {
+        self.bfd.on_joined(client, path, state);
+        self.isis_bfd.on_joined(client, path, state);
+        if client == bfd::Client::Isis && state == State::Up {
+            self.tell_isis(now, path, isis::BfdState::Up);
+        }
+    }
+
+    fn tell_isis(&mut self, now: Time, path: bfd::Path, state: isis::BfdState) {
+        if let (Some(isis), bfd::Hop::Single(ifindex)) = (&mut self.isis, path.hop) {
+            isis.handle(now, isis::Input::Bfd { ifindex, peer: path.remote, state });
+        }
+    }
+
     /// A session changed its state. Whether a path has failed, to which traffic is not to be sent any more.
     pub(crate) fn on_bfd(&mut self, cx: &mut Context<'_>, at: Time, change: &bfd::Change) -> bool {
-        match self.bfd.on_change(change) {
-            Verdict::Nothing => false,
+        match self.bfd.on_change(change).max(self.isis_bfd.on_change(change)) {
+            Verdict::Nothing => {
+                self.tell_isis(cx.now, change.path, sessions::isis_state(change));
+                false
+            }
             Verdict::Restored => {
                 set_reachable(cx, change.path, true);
+                self.tell_isis(cx.now, change.path, sessions::isis_state(change));
                 false
             }
             Verdict::Failed => {
@@ -56,20 +122,30 @@ impl Vrf {
     }
 
     /// A path has failed, and traffic goes round it as far as that is prepared: the adjacency ends.
-    pub(crate) fn end_adjacency(&mut self, cx: &mut Context<'_>, path: bfd::Path) {
+    pub(crate) fn end_adjacency(&mut self, cx: &mut Context<'_>, change: &bfd::Change) {
+        let path = change.path;
         self.repaired(cx, RepairStep::Diverted);
         if let (Some(ospf), bfd::Hop::Single(ifindex), IpAddr::V4(address)) =
             (&mut self.ospf, path.hop, path.remote)
+            && self.bfd.has_failed(path)
         {
             ospf.handle(cx.now, ospf::Input::Unreachable { ifindex, address });
         }
+        self.tell_isis(cx.now, path, sessions::isis_state(change));
     }
 
     /// Gives up sessions whose time has come.
     pub(crate) fn tick_bfd(&mut self, cx: &mut Context<'_>) {
-        for path in self.bfd.on_tick(cx.now, |output| cx.out.push_back(output)) {
-            set_reachable(cx, path, true);
+        for sessions in [&mut self.bfd, &mut self.isis_bfd] {
+            for path in sessions.on_tick(cx.now, |output| cx.out.push_back(output)) {
+                set_reachable(cx, path, true);
+            }
         }
+    }
+
+    /// When to do so next.
+    pub(crate) fn bfd_deadline(&self) -> Option<Time> {
+        [&self.bfd, &self.isis_bfd].into_iter().filter_map(Sessions::deadline).min()
     }
 
     /// A failure was found out at this time: the steps of its repair are told.
@@ -105,6 +181,38 @@ impl Vrf {
     /// Whether routes were computed for a repair, and are to be installed.
     pub(crate) fn is_computed(&self) -> bool {
         self.repair.as_ref().is_some_and(|(_, repair)| repair.step == RepairStep::Computed)
+    }
+
+    /// What the events of IS-IS mean for BFD, and for the repair that is under way.
+    pub(super) fn on_isis_event(&mut self, cx: &mut Context<'_>, event: &isis::Event) {
+        match *event {
+            isis::Event::Adjacency { ifindex, source, to: AdjacencyState::Up, .. } => {
+                let states = self.isis.iter().flat_map(|isis| isis.state().adjacencies());
+                let neighbor = states.filter(|a| a.id.ifindex == ifindex && a.source == source);
+                for address in neighbor.flat_map(|a| {
+                    let ipv4 = a.ipv4.iter().copied().map(IpAddr::from);
+                    ipv4.chain(a.ipv6.iter().copied().map(IpAddr::from))
+                }) {
+                    let path = sessions::path(self.id, ifindex, address);
+                    // As with OSPF: BFD keeps no adjacency from forming but where RFC 6213 says so.
+                    if self.isis_bfd.forgive(path) {
+                        set_reachable(cx, path, true);
+                    }
+                }
+            }
+            isis::Event::Adjacency { to: AdjacencyState::Down, .. } => {
+                self.repaired(cx, RepairStep::AdjacencyDown);
+            }
+            isis::Event::Originated { .. } => self.repaired(cx, RepairStep::Flooded),
+            isis::Event::SpfRun { .. } => self.repaired(cx, RepairStep::Computed),
+            isis::Event::Adjacency { to: AdjacencyState::Initializing, .. }
+            | isis::Event::DesignatedIs { .. }
+            | isis::Event::Mismatch { .. }
+            | isis::Event::Dropped { .. }
+            | isis::Event::Purged { .. }
+            | isis::Event::SelfOriginatedReceived { .. }
+            | isis::Event::Overflow { .. } => {}
+        }
     }
 
     /// What OSPF's events mean for BFD, and for the repair that is under way.
