@@ -18,6 +18,12 @@ impl Digest {
     }
 }
 
+impl Default for Digest {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Hasher for Digest {
     fn write(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(8) {

@@ -1,6 +1,7 @@
 //! A forwarding table that does and refuses what Linux does and refuses.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasherDefault;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -8,11 +9,13 @@ use bugle_rib::Protocol;
 use bugle_rib::fib::{FibOp, FibSnapshot, NexthopId, RouteKey, RouteTarget};
 use bugle_types::{IfIndex, Mac, Nexthop, Prefix, TableId};
 
+use crate::digest::Digest;
+
 /// The prefixes that a network can have routes to, numbered: all kernels share this.
 #[derive(Debug, Default)]
 pub(crate) struct Prefixes {
     sorted: Vec<Prefix>,
-    places: HashMap<Prefix, u32>,
+    places: HashMap<Prefix, u32, BuildHasherDefault<Digest>>,
 }
 
 impl Prefixes {

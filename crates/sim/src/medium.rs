@@ -1,13 +1,13 @@
 //! What carries packets: links and LANs with latency, loss and faults.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bugle_types::{IfIndex, Mac, Rng, Time};
+use smallvec::SmallVec;
 
-use crate::network::{Network, NodeId, Port, SegmentId};
+use crate::network::{FIRST_PORT, Network, NodeId, Port, SegmentId};
 
 /// How good a link is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,13 +68,13 @@ struct Attachment {
     free: Time,
     rng: Rng,
     /// When the last packet from here arrives at each other port.
-    last: Vec<Time>,
+    last: SmallVec<[Time; 2]>,
 }
 
 #[derive(Clone, Debug)]
 struct Wire {
     quality: Quality,
-    ports: Vec<Attachment>,
+    ports: SmallVec<[Attachment; 2]>,
 }
 
 /// A packet of a routing protocol.
@@ -137,14 +137,14 @@ pub(crate) struct Delivery {
 #[derive(Clone, Debug)]
 pub(crate) struct Medium {
     wires: Vec<Wire>,
-    /// By router, then by interface number: the segment and the place on it.
-    plugs: Vec<BTreeMap<IfIndex, (SegmentId, usize)>>,
+    /// By router, then in the order of interfaces: the segment and the place on it.
+    plugs: Vec<Vec<(SegmentId, usize)>>,
     lost: u64,
 }
 
 impl Medium {
     pub(crate) fn new(network: &Network, quality: Quality, seed: u64) -> Self {
-        let mut plugs = vec![BTreeMap::new(); network.routers.len()];
+        let mut plugs = vec![Vec::new(); network.routers.len()];
         let mut rng = Rng::new(seed);
         let wires = network
             .ports()
@@ -154,14 +154,15 @@ impl Medium {
             .map(|(index, (ports, segment))| {
                 let count = ports.len();
                 for (place, port) in ports.iter().enumerate() {
-                    plugs[port.node.index()].insert(port.ifindex, (SegmentId::at(index), place));
+                    // The router's interfaces are numbered as they come.
+                    plugs[port.node.index()].push((SegmentId::at(index), place));
                 }
                 let attach = |port| Attachment {
                     port,
                     condition: Condition::GOOD,
                     free: Time::ZERO,
                     rng: Rng::new(rng.next_u64()),
-                    last: vec![Time::ZERO; count],
+                    last: SmallVec::from_elem(Time::ZERO, count),
                 };
                 Wire {
                     quality: segment.quality.unwrap_or(quality),
@@ -191,7 +192,7 @@ impl Medium {
         packet: &Packet,
         deliveries: &mut Vec<Delivery>,
     ) {
-        let Some(&(segment, place)) = self.plugs[from.0.index()].get(&from.1) else { return };
+        let Some((segment, place)) = self.plug(from.0, from.1) else { return };
         let wire = &mut self.wires[segment.index()];
         let quality = wire.quality;
         let octets = packet.bytes.len() + packet.envelope.octets();
@@ -237,7 +238,7 @@ impl Medium {
         let on = |segment: &SegmentId| {
             self.wires[segment.index()].ports.iter().any(|other| other.port.node == b)
         };
-        self.plugs[a.index()].values().map(|&(segment, _)| segment).filter(on).collect()
+        self.plugs[a.index()].iter().map(|&(segment, _)| segment).filter(on).collect()
     }
 
     /// The ports on a segment, and their conditions.
@@ -258,7 +259,7 @@ impl Medium {
         &self,
         node: NodeId,
     ) -> impl Iterator<Item = (SegmentId, Port, Condition)> + use<'_> {
-        self.plugs[node.index()].values().map(|&(segment, place)| {
+        self.plugs[node.index()].iter().map(|&(segment, place)| {
             let attachment = &self.wires[segment.index()].ports[place];
             (segment, attachment.port, attachment.condition)
         })
@@ -278,6 +279,12 @@ impl Medium {
         before != attachment.condition.carrier
     }
 
+    /// Where an interface is plugged in.
+    fn plug(&self, node: NodeId, ifindex: IfIndex) -> Option<(SegmentId, usize)> {
+        let place = ifindex.0.checked_sub(FIRST_PORT + 1)?;
+        self.plugs[node.index()].get(place as usize).copied()
+    }
+
     /// Where a frame that a router sends out of an interface to a gateway arrives; `None`: nowhere.
     pub(crate) fn reach(
         &self,
@@ -285,7 +292,7 @@ impl Medium {
         ifindex: IfIndex,
         gateway: Ipv4Addr,
     ) -> Option<NodeId> {
-        let &(segment, place) = self.plugs[node.index()].get(&ifindex)?;
+        let (segment, place) = self.plug(node, ifindex)?;
         let wire = &self.wires[segment.index()];
         let from = wire.ports[place].condition;
         let to = wire.ports.iter().find(|at| at.port.address == gateway)?;

@@ -291,8 +291,8 @@ impl Network {
 pub(crate) const TAP: IfIndex = IfIndex(1);
 /// Its name.
 pub(crate) const TAP_NAME: &str = "tap0";
-/// The interface before the first that OSPF runs on.
-const FIRST_PORT: u32 = TAP.0;
+/// The interface before the first that protocols run on.
+pub(crate) const FIRST_PORT: u32 = TAP.0;
 
 /// An interface on a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

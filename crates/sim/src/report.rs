@@ -178,7 +178,7 @@ impl Report {
             exceeded: Vec::new(),
             digest: world.digest(),
             outages: lost,
-            slices: world.tally.slices.iter().map(|(&n, &a)| (n * whole(SLICE), a)).collect(),
+            slices: world.tally.slices().iter().map(|(&n, &a)| (n * whole(SLICE), a)).collect(),
             slice: whole(SLICE),
         };
         let limits = &scenario.limits;

@@ -57,7 +57,9 @@ impl Activity {
 pub(crate) struct Tally {
     pub(crate) total: Activity,
     /// By slices of [`SLICE`].
-    pub(crate) slices: BTreeMap<u64, Activity>,
+    slices: BTreeMap<u64, Activity>,
+    /// The slice that is being counted, which is not yet among those.
+    slice: (u64, Activity),
     /// Runs of SPF by router since [`arm`](Self::arm).
     spf_runs: BTreeMap<NodeId, u64>,
     /// When something that tells of changes was last sent, or a kernel changed.
@@ -78,6 +80,14 @@ impl Tally {
     /// The most runs of SPF that a router made.
     pub(crate) fn spf_runs_most(&self) -> u64 {
         self.spf_runs.values().copied().max().unwrap_or(0)
+    }
+
+    /// What was counted in each slice of time in which there was something.
+    pub(crate) fn slices(&self) -> BTreeMap<u64, Activity> {
+        let mut slices = self.slices.clone();
+        slices.entry(self.slice.0).or_default().add(self.slice.1);
+        slices.retain(|_, activity| *activity != Activity::default());
+        slices
     }
 
     pub(crate) fn sent(&mut self, at: Time, packet: &Packet) {
@@ -112,7 +122,12 @@ impl Tally {
     fn count(&mut self, at: Time, change: impl Fn(&mut Activity)) {
         let slice = at.as_nanos() / u64::try_from(SLICE.as_nanos()).unwrap_or(u64::MAX);
         change(&mut self.total);
-        change(self.slices.entry(slice).or_default());
+        if self.slice.0 != slice {
+            let (before, counted) =
+                std::mem::replace(&mut self.slice, (slice, Activity::default()));
+            self.slices.entry(before).or_default().add(counted);
+        }
+        change(&mut self.slice.1);
     }
 }
 

@@ -73,8 +73,8 @@ pub struct World {
     stopping: BTreeSet<NodeId>,
     now: Time,
     lookahead: Duration,
-    /// When each router has something to do, and the same by router.
-    wakes: BTreeSet<(Time, NodeId)>,
+    /// When each router has something to do, or had meant to have, and the same by router as it is. The first is never out of date.
+    wakes: BinaryHeap<Reverse<(Time, NodeId)>>,
     wake_of: Vec<Option<Time>>,
     install: Duration,
     /// When each kernel has done what was asked of it.
@@ -188,7 +188,7 @@ impl World {
             stopping: BTreeSet::new(),
             now: Time::ZERO,
             lookahead: medium.lookahead(),
-            wakes: BTreeSet::new(),
+            wakes: BinaryHeap::new(),
             wake_of: vec![None; count],
             install: plan.install,
             kernel_free: vec![Time::ZERO; count],
@@ -223,14 +223,22 @@ impl World {
 
     /// Lives until `end`: everything before it has happened then, and nothing at it.
     pub fn run_until(&mut self, end: Time) {
+        if self.next().is_some_and(|start| start < end) {
+            // On one of the threads that share the work: to hand over to them and wait at every window would cost more.
+            rayon::scope(|_| self.live_until(end));
+        }
+        self.now = self.now.max(end);
+    }
+
+    fn live_until(&mut self, end: Time) {
         while let Some(start) = self.next().filter(|&start| start < end) {
             let until = (start + self.lookahead).min(end);
             let mut active = Vec::new();
-            while let Some(&(at, node)) = self.wakes.first()
+            while let Some(&Reverse((at, node))) = self.wakes.peek()
                 && at < until
             {
-                self.wakes.pop_first();
                 self.wake_of[node.index()] = None;
+                self.drop_stale_wakes();
                 active.push(node);
             }
             active.sort_unstable();
@@ -250,14 +258,13 @@ impl World {
             }
             self.carry_out(&active, until);
         }
-        self.now = self.now.max(end);
     }
 
     /// When something happens next.
     #[must_use]
     pub fn next(&self) -> Option<Time> {
         let job = self.jobs.peek().map(|Reverse(job)| job.at);
-        [self.wakes.first().map(|&(at, _)| at), job].into_iter().flatten().min()
+        [self.wakes.peek().map(|Reverse((at, _))| *at), job].into_iter().flatten().min()
     }
 
     /// Whether a router's daemon runs.
@@ -554,11 +561,18 @@ impl World {
     /// Notes when a router has something to do.
     fn wake(&mut self, node: NodeId) {
         let next = self.machines[node.index()].next().map(|at| at.max(self.now));
-        let wake = &mut self.wake_of[node.index()];
-        if let Some(old) = std::mem::replace(wake, next) {
-            self.wakes.remove(&(old, node));
+        if std::mem::replace(&mut self.wake_of[node.index()], next) != next {
+            self.wakes.extend(next.map(|at| Reverse((at, node))));
+            self.drop_stale_wakes();
         }
-        self.wakes.extend(next.map(|at| (at, node)));
+    }
+
+    fn drop_stale_wakes(&mut self) {
+        while let Some(&Reverse((at, node))) = self.wakes.peek()
+            && self.wake_of[node.index()] != Some(at)
+        {
+            self.wakes.pop();
+        }
     }
 }
 
