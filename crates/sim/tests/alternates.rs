@@ -8,9 +8,11 @@ use std::path::Path;
 use bugle_sim::{Report, Scenario, play};
 
 fn run(seed: u64, alternates: &str) -> Report {
+    let protocol = if seed.is_multiple_of(2) { "isis" } else { "ospf" };
     let text = format!(
         "title Failures that SPF never sees
         seed {seed}
+        protocol {protocol}
         topology waxman 14 degree 3
         hosts 1 each
         timers {alternates} spf-initial 30s spf-short 30s spf-long 30s
