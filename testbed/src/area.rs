@@ -1,4 +1,7 @@
-//! A generated OSPF area, as large as a benchmark wants it: a grid with chords, and external host routes.
+//! A generated OSPF area, as large as a benchmark wants it: a grid with chords, and external host routes; `isis` says the same in
+//! the words of IS-IS.
+
+pub(crate) mod isis;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -42,6 +45,8 @@ struct Edge {
     ends: (u32, u32),
     cost: u16,
 }
+
+pub use isis::KeyedLsp;
 
 /// An LSA: its key and all of its bytes.
 pub type KeyedLsa = (LsaKey, Vec<u8>);

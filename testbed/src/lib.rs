@@ -60,5 +60,5 @@ pub use ospf::{Bfd, Interface, Network, Ospf, Tuning};
 pub use probe::{Outage, Probe, ProbeReport};
 pub use process::Process;
 pub use router::{Neighbor, Router};
-pub use synthetic::Synthetic;
+pub use synthetic::{Synthetic, SyntheticIsis};
 pub use vm::{Placement, Vm};

@@ -6,6 +6,8 @@
 //! Requests are served at once, but those that come during the database exchange only at its end. An FRR whose first request is
 //! answered before the exchange has ended sends no other one until its `RxmtInterval` is over, 5 s by default.
 
+mod isis;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -54,6 +56,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// Room for what the neighbour sends while a request is served.
 const RECEIVE_BUFFER: usize = 8 << 20;
+
+pub use isis::SyntheticIsis;
 
 /// A neighbour for a router under test.
 #[derive(Debug)]

@@ -1,11 +1,12 @@
-//! The synthetic neighbour against FRR and BIRD.
+//! The synthetic neighbours against FRR, BIRD and bugle.
 #![expect(clippy::disallowed_methods, reason = "a lab runs in real time")]
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use bugle_testbed::{
-    Area, Bird, FibWatch, Frr, Interface, Lab, Node, Ospf, Result, Router, Synthetic, Tuning,
+    Area, Bird, Bugled, Circuit, FibWatch, Frr, Interface, Isis, Lab, Network, Node, Ospf, Result,
+    Router, Synthetic, SyntheticIsis, Tuning,
 };
 
 const SOON: Duration = Duration::from_secs(30);
@@ -56,4 +57,39 @@ fn frr_loads_a_synthetic_area() -> Result<()> {
 #[test]
 fn bird_loads_a_synthetic_area() -> Result<()> {
     serves("sbird", |lab, node, ospf| Bird::start(lab, node, ospf).map(Router::Bird))
+}
+
+/// The adjacency comes up, every system's prefix reaches the kernel, and a flooded change is acknowledged.
+fn serves_isis(name: &str, start: impl Fn(&Lab, &Node, &Isis) -> Result<Router>) -> Result<()> {
+    let Some(lab) = Lab::for_test(name)? else { return Ok(()) };
+    let (tested, source) = (lab.node("tested")?, lab.node("source")?);
+    let link = lab.link(&tested, &source)?;
+    let isis = Isis::new(1, vec![Circuit::new(&link.a.interface, Network::PointToPoint)]);
+    let mut area = Area::grid(ROUTERS, 0, 1);
+
+    let announced = area.clone();
+    let mut watch = FibWatch::start(&tested, move |prefix| announced.announces(prefix))?;
+    let _router = start(&lab, &tested, &isis)?;
+    let synthetic = SyntheticIsis::start(&link.b, &area, isis.system_id())?;
+    let deadline = Instant::now() + SOON;
+    for _ in 0..ROUTERS {
+        let change = watch.next(deadline).ok_or_else(|| lab.timeout(SOON, "all routes"))?;
+        assert!(change.present);
+        assert_eq!(change.gateways, [link.b.address]);
+    }
+    assert!(synthetic.started().is_some());
+    synthetic.flood(area.set_metric(7, 200, isis.system_id()));
+    lab.wait_for(SOON, "the acknowledgment", || synthetic.unacknowledged() == 0)
+}
+
+#[test]
+fn frr_loads_a_synthetic_area_of_isis() -> Result<()> {
+    serves_isis("sifrr", |lab, node, isis| Frr::start_isis(lab, node, isis).map(Router::Frr))
+}
+
+#[test]
+fn bugle_loads_a_synthetic_area_of_isis() -> Result<()> {
+    serves_isis("sibug", |lab, node, isis| {
+        Bugled::start_isis(lab, node, isis, "").map(Router::Bugle)
+    })
 }

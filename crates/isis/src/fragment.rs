@@ -313,7 +313,7 @@ impl Item {
         let size = match (self, key) {
             (Self::Prefix(item), ItemKey::Prefix(_, prefix)) => {
                 let octets = usize::from(prefix.length().div_ceil(8));
-                let sub_tlvs = item.sub_tlvs().len();
+                let sub_tlvs = item.sub_tlvs(*prefix).len();
                 6 + octets + if sub_tlvs == 0 { 0 } else { sub_tlvs + 1 }
             }
             _ => 11,
@@ -327,7 +327,7 @@ impl Item {
                 tlvs.neighbor(topology, &Neighbor { id, metric, sub_tlvs: SubTlvs::default() });
             }
             (Self::Prefix(item), ItemKey::Prefix(topology, prefix)) => {
-                let sub_tlvs = item.sub_tlvs();
+                let sub_tlvs = item.sub_tlvs(prefix);
                 let reach = PrefixReach {
                     prefix,
                     metric: item.metric,
@@ -343,15 +343,19 @@ impl Item {
 }
 
 impl PrefixItem {
-    fn sub_tlvs(&self) -> Vec<u8> {
+    fn sub_tlvs(&self, prefix: Prefix) -> Vec<u8> {
         let mut sub_tlvs = Vec::new();
         if self.tag != 0
             && let Ok(tags) = List::new(&self.tag.to_be_bytes())
         {
             PrefixAttribute::Tags(tags).encode(&mut sub_tlvs);
         }
-        if self.flags != PrefixFlags::NONE {
-            PrefixAttribute::Flags(self.flags).encode(&mut sub_tlvs);
+        // RFC 7794 section 2.1: an IPv6 prefix has a bit of its own for what is external.
+        let said_elsewhere =
+            if prefix.is_ipv4() { PrefixFlags::NONE } else { PrefixFlags::EXTERNAL };
+        let flags = self.flags.without(said_elsewhere);
+        if flags != PrefixFlags::NONE {
+            PrefixAttribute::Flags(flags).encode(&mut sub_tlvs);
         }
         if let Some(router) = self.source {
             PrefixAttribute::Ipv4SourceRouterId(router).encode(&mut sub_tlvs);

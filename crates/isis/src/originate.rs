@@ -6,9 +6,9 @@ use std::time::Duration;
 use bugle_spf::Edge;
 use bugle_types::{IfIndex, Prefix, Time};
 use bugle_wire::isis::{
-    CapabilityFlags, Level, LspEntry, LspFields, LspFlags, LspId, NLPID_IPV4, NLPID_IPV6, NodeId,
-    PrefixFlags, Recency, SequenceNumber, SubTlvs, TlvBuilder, Topology, TopologyId,
-    ZERO_AGE_LIFETIME, emit_lsp,
+    CapabilityFlags, Level, LspEntry, LspFields, LspFlags, LspId, MAX_PATH_METRIC, NLPID_IPV4,
+    NLPID_IPV6, NodeId, PrefixFlags, Recency, SequenceNumber, SubTlvs, TlvBuilder, Topology,
+    TopologyId, ZERO_AGE_LIFETIME, emit_lsp,
 };
 
 use crate::adjacency::{Adjacency, AdjacencyState};
@@ -624,7 +624,9 @@ impl Isis {
                 .filter(|elsewhere| elsewhere.metric < route.metric),
             _ => None,
         }?;
-        let flags = brought.flags.without(PrefixFlags::NODE) | PrefixFlags::READVERTISED;
-        Some(PrefixItem { down: level == Level::L1, flags, ..brought })
+        let flags = brought.flags | PrefixFlags::READVERTISED;
+        // RFC 5305 section 3: beyond that a prefix would not count at all.
+        let metric = brought.metric.min(MAX_PATH_METRIC);
+        Some(PrefixItem { metric, down: level == Level::L1, flags, ..brought })
     }
 }

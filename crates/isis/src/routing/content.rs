@@ -82,7 +82,9 @@ impl Content {
             });
             self.prefixes.extend(usable.map(|reach| (reach.prefix, Says::wide(&reach))));
         } else if let TlvBody::IpInternalReachability(prefixes) = tlv {
-            self.prefixes.extend(prefixes.into_iter().filter_map(|narrow| Says::narrow(&narrow)));
+            // RFC 5302 section 3.3: external metrics have no place here; what has one is ignored.
+            let usable = prefixes.into_iter().filter(|narrow| !narrow.metrics.is_external());
+            self.prefixes.extend(usable.filter_map(|narrow| Says::narrow(&narrow)));
         } else if let TlvBody::IpExternalReachability(prefixes) = tlv {
             self.prefixes.extend(prefixes.into_iter().filter_map(|narrow| {
                 let (prefix, says) = Says::narrow(&narrow)?;
@@ -109,6 +111,12 @@ impl Content {
     }
 }
 
+/// RFC 7794 section 2.1: only a host can stand for a router, and IPv6 prefixes say elsewhere that they are external.
+fn flags_that_count(flags: PrefixFlags, prefix: Prefix) -> PrefixFlags {
+    let flags = if prefix.is_host() { flags } else { flags.without(PrefixFlags::NODE) };
+    if prefix.is_ipv4() { flags } else { flags.without(PrefixFlags::EXTERNAL) }
+}
+
 impl Says {
     fn wide(reach: &PrefixReach<'_>) -> Self {
         let flags = if reach.external { PrefixFlags::EXTERNAL } else { PrefixFlags::NONE };
@@ -125,7 +133,9 @@ impl Says {
                 PrefixAttribute::Tags(tags) if says.tag == 0 => {
                     says.tag = tags.into_iter().next().unwrap_or(0);
                 }
-                PrefixAttribute::Flags(flags) => says.flags = says.flags | flags,
+                PrefixAttribute::Flags(flags) => {
+                    says.flags = says.flags | flags_that_count(flags, reach.prefix);
+                }
                 PrefixAttribute::Ipv4SourceRouterId(router) => says.source = Some(router),
                 PrefixAttribute::Tags(_)
                 | PrefixAttribute::Tags64(_)
@@ -136,7 +146,6 @@ impl Says {
         says
     }
 
-    /// RFC 5302 section 3.3: TLV 128 states no external metrics; the bit is ignored there.
     fn narrow(narrow: &NarrowPrefix) -> Option<(Prefix, Self)> {
         let says = Self {
             external: false,

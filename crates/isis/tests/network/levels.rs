@@ -8,8 +8,9 @@ use bugle_isis::{
 };
 use bugle_types::{IfIndex, Prefix};
 use bugle_wire::isis::{
-    CircuitType, Level, LspFields, LspFlags, LspId, NarrowMetrics, NarrowNeighbor, NarrowPrefix,
-    NodeId, SequenceNumber, TlvBuilder, emit_lsp,
+    CircuitType, Level, Lsp, LspFields, LspFlags, LspId, MAX_PATH_METRIC, NarrowMetrics,
+    NarrowNeighbor, NarrowPrefix, Neighbor, NodeId, PrefixAttribute, PrefixFlags, PrefixReach,
+    SequenceNumber, SubTlvs, TlvBody, TlvBuilder, TopologyId, emit_lsp,
 };
 
 use crate::basics::P2P;
@@ -226,6 +227,8 @@ fn narrow_metrics_are_understood_and_external_ones_come_last() {
     tlvs.external_prefix(narrow("10.10.0.0/16", NarrowMetrics::internal(3).external()));
     tlvs.external_prefix(narrow("10.11.0.0/16", NarrowMetrics::internal(3)));
     tlvs.external_prefix(narrow("10.9.0.0/16", NarrowMetrics::internal(1).external()));
+    // RFC 5302 section 3.3: not among internal ones.
+    tlvs.internal_prefix(narrow("10.12.0.0/16", NarrowMetrics::internal(3).external()));
     send(&mut world, peer, 0, 1, &tlvs);
     // What the neighbour says of the link to it, in a fragment that it does not have.
     let mut back = TlvBuilder::new(1000);
@@ -235,6 +238,69 @@ fn narrow_metrics_are_understood_and_external_ones_come_last() {
     assert_eq!(route(&world, 0, "10.9.0.0/16"), Some((PathType::Level2, 20)));
     assert_eq!(route(&world, 0, "10.10.0.0/16"), Some((PathType::Level2External, 3)));
     assert_eq!(route(&world, 0, "10.11.0.0/16"), Some((PathType::Level2, 20)));
+    assert_eq!(route(&world, 0, "10.12.0.0/16"), None);
+}
+
+/// What a system says of a prefix at a level: the metric, whether it is external, and the attributes.
+fn said(world: &World, level: Level, of: usize, text: &str) -> Option<(u32, bool, PrefixFlags)> {
+    let lsps = world.systems[of].state().database(level);
+    let ours = lsps.filter(|lsp| lsp.entry(world.now).id.node.system == system_id(of));
+    let bytes: Vec<Vec<u8>> = ours.filter_map(|lsp| Some(lsp.lsp()?.bytes().to_vec())).collect();
+    bytes.iter().find_map(|bytes| {
+        Lsp::parse(bytes).unwrap().tlvs().unwrap().into_iter().find_map(|tlv| {
+            let Ok(TlvBody::ExtendedIpReachability(prefixes)) = tlv.body() else { return None };
+            let reach = prefixes.iter().find(|reach| reach.prefix == prefix(text))?;
+            let flags = reach.sub_tlvs.prefix_attributes().find_map(|attribute| {
+                let PrefixAttribute::Flags(flags) = attribute else { return None };
+                Some(flags)
+            });
+            Some((reach.metric, reach.external, flags.unwrap_or(PrefixFlags::NONE)))
+        })
+    })
+}
+
+#[test]
+fn what_is_said_of_a_prefix_goes_with_it_to_another_level() {
+    let mut world = two_areas(|_, _| {});
+    world.run_for(secs(10));
+    let [peer, area] = [9, 0].map(|system| NodeId::of_system(system_id(system)));
+    let send = |world: &mut World, node: NodeId, fragment: u8, tlvs: &TlvBuilder| {
+        let (id, flags) = (LspId { node, fragment }, LspFlags::LEVEL_1);
+        let fields = LspFields { lifetime: 1200, id, sequence: SequenceNumber(1), flags };
+        let bytes = emit_lsp(Level::L1, &fields, tlvs.bytes(), None);
+        let (ifindex, source) = (IfIndex(1), mac(0, IfIndex(1)));
+        world.input(1, Input::Pdu { ifindex, source, bytes: &bytes });
+    };
+    let link = |id| Neighbor { id, metric: 7, sub_tlvs: SubTlvs::default() };
+    let mut tlvs = TlvBuilder::new(1000);
+    tlvs.neighbor(TopologyId::STANDARD, &link(area));
+    let mut flags = Vec::new();
+    PrefixAttribute::Flags(PrefixFlags::NODE | PrefixFlags::EXTERNAL).encode(&mut flags);
+    let (both, readvertised) =
+        (PrefixFlags::NODE | PrefixFlags::EXTERNAL, PrefixFlags::READVERTISED);
+    let cases = [
+        ("10.9.0.9/32", MAX_PATH_METRIC - 3, false, both | readvertised),
+        // Only a host stands for a router.
+        ("10.9.0.0/24", 3, false, PrefixFlags::EXTERNAL | readvertised),
+        // IPv6 prefixes say elsewhere whether they are external.
+        ("2001:db8:9::9/128", 3, false, PrefixFlags::NODE | readvertised),
+    ];
+    for (text, metric, external, _) in cases {
+        let sub_tlvs = SubTlvs::new(&flags);
+        let reach = PrefixReach { prefix: prefix(text), metric, down: false, external, sub_tlvs };
+        tlvs.prefix(TopologyId::STANDARD, &reach);
+    }
+    send(&mut world, peer, 0, &tlvs);
+    let mut back = TlvBuilder::new(1000);
+    back.neighbor(TopologyId::STANDARD, &link(peer));
+    send(&mut world, area, 99, &back);
+    // Before the acknowledgement tells the area's system of what it has never said.
+    world.run_for(Duration::from_millis(15));
+    for (text, metric, external, flags) in cases {
+        // RFC 5305 section 3: no path costs more than that.
+        let metric = (metric + 17).min(MAX_PATH_METRIC);
+        assert_eq!(said(&world, Level::L2, 1, text), Some((metric, external, flags)), "{text}");
+    }
 }
 
 #[test]

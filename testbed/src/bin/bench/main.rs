@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `host` | a host route added and deleted, until the kernel one hop away has it |
 //! | `isis` | the same with IS-IS, for both families, and a second host right after the first |
+//! | `isis_area` | an IS-IS area of many systems: until all their prefixes are in the kernel, and a change of topology |
 //! | `load` | many external routes from a neighbour, until all are in the kernel; memory and processor time |
 //! | `chain` | a host route through a chain of routers |
 //! | `spf` | a change of topology, in processor time |
@@ -18,6 +19,7 @@ mod failover;
 mod host;
 mod idle;
 mod isis;
+mod isis_area;
 mod load;
 mod spf;
 
@@ -53,6 +55,15 @@ enum Benchmark {
         /// How many of each.
         #[arg(long, default_value_t = 10, value_parser = value_parser!(u8).range(1..))]
         count: u8,
+    },
+    /// An IS-IS area from a neighbour: until every system's prefix is in the kernel; then changes of its topology.
+    IsisArea {
+        /// How many systems; 1,000 and 5,000 if left out.
+        #[arg(long, value_parser = value_parser!(u32).range(2..=50_000))]
+        systems: Option<u32>,
+        /// How many changes.
+        #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..))]
+        count: u32,
     },
     /// External routes from a neighbour: until all are in the kernel.
     Load {
@@ -110,6 +121,9 @@ const LOADS: [u32; 2] = [10_000, 100_000];
 /// Routers of an area.
 const SIZES: [u32; 3] = [1_000, 5_000, 10_000];
 
+/// Systems of an IS-IS area.
+const ISIS_SIZES: [u32; 2] = [1_000, 5_000];
+
 /// The numbers of prefixes behind a link that fails.
 const FAILOVERS: [u32; 3] = [100, 10_000, 100_000];
 
@@ -143,6 +157,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     match arguments.benchmark {
         Some(Benchmark::Host { count }) => host::run(&makes, count),
         Some(Benchmark::Isis { count }) => isis::run(&makes, count),
+        Some(Benchmark::IsisArea { systems: Some(systems), count }) => {
+            isis_area::run(&makes, &[systems], count)
+        }
+        Some(Benchmark::IsisArea { systems: None, count }) => {
+            isis_area::run(&makes, &ISIS_SIZES, count)
+        }
         Some(Benchmark::Load { routes: Some(routes) }) => load::run(&makes, &[routes]),
         Some(Benchmark::Load { routes: None }) => load::run(&makes, &LOADS),
         Some(Benchmark::Chain { routers, count }) => chain::run(&makes, routers, count),
@@ -166,6 +186,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         None => {
             host::run(&makes, 20)?;
             isis::run(&makes, 10)?;
+            isis_area::run(&makes, &ISIS_SIZES, 5)?;
             load::run(&makes, &LOADS)?;
             chain::run(&makes, 20, 10)?;
             spf::run(&makes, &SIZES, 10)?;
