@@ -399,6 +399,11 @@ fn a_machine_moves_between_two_bugles_through_frr() -> Result<()> {
         let through = links[1 - place].b.address;
         wait_for_gateways(&lab, other, VM.address, &[through])?;
     }
+    for address in [IpAddr::from(VM.address), VM6.into()] {
+        let explained = bugles[1].bugle(&format!("explain {address}"))?;
+        let said = "flooded to the neighbours with it";
+        assert!(explained.contains(said), "{explained}");
+    }
     Ok(())
 }
 

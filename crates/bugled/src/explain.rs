@@ -53,7 +53,7 @@ pub(crate) fn flooded(journal: &Journal, address: IpAddr, vrf: &str) -> Vec<(Tim
                 let host = Prefix::host(address);
                 let &(_, advertised) = hosts.iter().find(|(prefix, _)| *prefix == host)?;
                 let done = if advertised { "with it" } else { "without it" };
-                Some(format!("LSP {id} of level {level} flooded to the neighbours {done}"))
+                Some(format!("{level} LSP {id} flooded to the neighbours {done}"))
             }
             What::Ospf(_)
             | What::Isis(_)

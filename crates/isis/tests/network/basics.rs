@@ -133,6 +133,23 @@ fn hellos_are_not_answered_for_ever_while_bfd_keeps_an_adjacency_from_coming_up(
 }
 
 #[test]
+fn of_two_claims_that_are_equal_the_higher_system_id_is_named() {
+    let mut world = chain(3, 9);
+    world.run_for(secs(5));
+    world.input(1, Input::Watch(prefix(HOST), true));
+    for system in [2, 0] {
+        world.input(system, Input::Host(prefix(HOST), Some(host(claim_metric(10_000)))));
+        world.run_for(secs(1));
+        let rival = world.rivals[1][&prefix(HOST)].unwrap();
+        assert_eq!(rival.system, system_id(2));
+    }
+    let rival = world.rivals[1][&prefix(HOST)].unwrap();
+    assert_eq!((rival.metric, rival.count), (claim_metric(10_000), 2));
+    // Both are reached, side by side.
+    assert_eq!(world.routes[1][&prefix(HOST)].nexthops.len(), 2);
+}
+
+#[test]
 fn pdus_are_counted_by_type() {
     let mut world = chain(2, 5);
     world.run_for(secs(10));
