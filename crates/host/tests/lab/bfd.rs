@@ -4,7 +4,7 @@ use std::net::{IpAddr, UdpSocket};
 use std::num::NonZeroU8;
 use std::time::Duration;
 
-use bugle_bfd::{Change, Client, Event, Hop, Path, Profile, Settings};
+use bugle_bfd::{Cause, Change, Client, Event, Hop, Path, Profile, Settings};
 use bugle_speaker::Output;
 use bugle_types::{IfIndex, VrfId};
 use bugle_wire::bfd::{CONTROL_PORT, Control, Diagnostic, Discriminator, Flags, Interval, State};
@@ -21,11 +21,12 @@ struct End {
 
 impl End {
     fn request(self) -> Output {
-        self.request_every(Duration::from_millis(20))
+        let interval = Duration::from_millis(20);
+        self.request_with(interval, interval)
     }
 
-    fn request_every(self, interval: Duration) -> Output {
-        let profile = Profile::new(interval, interval, 5).unwrap();
+    fn request_with(self, tx: Duration, rx: Duration) -> Output {
+        let profile = Profile::new(tx, rx, 5).unwrap();
         let settings = Settings { local: self.local, point_to_point: false, profile };
         let (client, settings) = (Client::Static, Box::new(settings));
         Output::RequestBfd { client, path: self.path, settings, device: None }
@@ -96,16 +97,16 @@ fn news_are_acted_on_at_once_however_long_a_turn_is_away() {
     };
     let end = End { path, local: "10.0.0.1".parse().unwrap() };
     let actor = Actor::start(&ours);
-    // Neither a packet of ours nor the end of the detection time is due while the test runs.
-    actor.ask([end.request_every(Duration::from_mins(10))]);
+    // No packet of ours is due while the test runs.
+    let slow = Duration::from_mins(10);
+    actor.ask([end.request_with(slow, Duration::from_millis(100))]);
     let socket = theirs.run(|| {
         let socket = UdpSocket::bind("10.0.0.2:49152").unwrap();
         socket.set_ttl(255).unwrap();
         socket.connect(("10.0.0.1", CONTROL_PORT)).unwrap();
         socket
     });
-    let slow = Interval(600_000_000);
-    let say = |state, your_discriminator| {
+    let say_every = |interval: Duration, state, your_discriminator| {
         let control = Control {
             diagnostic: Diagnostic::NONE,
             state,
@@ -113,12 +114,13 @@ fn news_are_acted_on_at_once_however_long_a_turn_is_away() {
             detect_mult: NonZeroU8::new(5).unwrap(),
             my_discriminator: Discriminator::new(7).unwrap(),
             your_discriminator,
-            desired_min_tx: slow,
-            required_min_rx: slow,
+            desired_min_tx: Interval::from_duration(interval),
+            required_min_rx: Interval::from_duration(slow),
             required_min_echo_rx: Interval::ZERO,
         };
         socket.send(&control.emit(None)).unwrap();
     };
+    let say = |state, your_discriminator| say_every(slow, state, your_discriminator);
     let session = || {
         let look = actor.handle.bfd(|view| {
             let session = view.sessions.sessions().next()?;
@@ -141,6 +143,13 @@ fn news_are_acted_on_at_once_however_long_a_turn_is_away() {
         say(State::Down, Some(id));
         wait_for(&actor, |change| change.to == State::Down);
     }
+    // Nor does silence wait for a turn.
+    say(State::Down, None);
+    wait_for(&actor, |change| change.to == State::Init);
+    let (id, _) = session();
+    say_every(Duration::from_millis(100), State::Up, Some(id));
+    wait_for(&actor, |change| change.to == State::Up);
+    wait_for(&actor, |change| change.cause == Cause::DetectionTimeExpired);
     actor.ask([end.release()]);
     actor.stop();
 }
