@@ -103,11 +103,9 @@ pub struct FailoverLab {
     _synthetic: Option<Synthetic>,
 }
 
-/// What a failure cost. Times count from the first packet lost.
+/// What a failure cost. Times count from the first packet lost; they are zero if none was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repair {
-    /// When the first packet was sent that was lost.
-    pub began: Instant,
     /// Until the first prefix had another way, for good.
     pub first: Duration,
     /// Until the last had one.
@@ -263,25 +261,34 @@ impl FailoverLab {
             Failure::Remote => self.remote.mend(0)?,
         }
         let interruptions = report.interruptions(self.targets.len());
-        let began = interruptions.iter().filter_map(|interruption| interruption.began).min();
+        let packets = interruptions.iter().map(|interruption| interruption.lost).sum();
+        let Some(began) = interruptions.iter().filter_map(|i| i.began).min() else {
+            let none = Duration::ZERO;
+            return Ok(Some(Repair {
+                first: none,
+                last: none,
+                lost,
+                diverted: None,
+                reaction: None,
+            }));
+        };
         let ended: Option<Vec<Instant>> = interruptions
             .iter()
             .map(|interruption| match interruption.began {
-                None => began,
+                None => Some(began),
                 Some(_) => interruption.ended,
             })
             .collect();
-        let (Some(began), Some(ended)) = (began, ended) else { return Ok(None) };
+        let Some(ended) = ended else { return Ok(None) };
         let after = |ended: Option<&Instant>| {
             ended.map_or(Duration::ZERO, |ended| ended.saturating_duration_since(began))
         };
         let last = after(ended.iter().max());
         let detected = account.map(|(detected, _)| SystemTime::UNIX_EPOCH + detected);
         Ok(Some(Repair {
-            began,
             first: after(ended.iter().min()),
             last,
-            lost: interruptions.iter().map(|interruption| interruption.lost).sum(),
+            lost: packets,
             diverted: account.map(|(_, took)| took).filter(|_| failure == Failure::Silent),
             reaction: detected.and_then(|detected| {
                 (SystemTime::now() - (began + last).elapsed()).duration_since(detected).ok()
