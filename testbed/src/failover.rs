@@ -19,6 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bugle_types::Prefix;
 
 use crate::area::Area;
+use crate::bugled::Bugled;
 use crate::contender::Make;
 use crate::error::{LabError, Result};
 use crate::frr::Frr;
@@ -42,8 +43,8 @@ const RATE: u32 = 1000;
 /// How long traffic flows before the failure.
 const LEAD: Duration = Duration::from_millis(300);
 
-/// The metric of the second routes that bugle puts beside OSPF's, for the kernel to fall back to.
-const SPARE_METRIC: u32 = 111;
+/// The metrics of the second routes that bugle puts beside OSPF's and those of IS-IS, for the kernel to fall back to.
+const SPARE_METRICS: [u32; 2] = [111, 116];
 
 /// Whose routers they are, and what they speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,14 @@ pub enum Contender {
     Ospf(Make),
     /// FRR, tuned, with IS-IS: as it is shipped it takes half a minute for the second change of what it says.
     FrrIsis,
+    /// bugle with IS-IS, but for `far`, which is FRR: bugle announces no routes of others.
+    BugleIsis,
+}
+
+impl Contender {
+    const fn speaks_isis(self) -> bool {
+        matches!(self, Self::FrrIsis | Self::BugleIsis)
+    }
 }
 
 impl fmt::Display for Contender {
@@ -59,6 +68,7 @@ impl fmt::Display for Contender {
         match self {
             Self::Ospf(make) => make.fmt(f),
             Self::FrrIsis => f.write_str("FRR tuned, IS-IS"),
+            Self::BugleIsis => f.write_str("bugle, IS-IS"),
         }
     }
 }
@@ -168,14 +178,17 @@ impl FailoverLab {
                 Contender::Ospf(make) => {
                     make.start(&lab, node, &Ospf::new(router_id(number), interfaces), more)?
                 }
-                Contender::FrrIsis => {
+                Contender::BugleIsis if node.name() != far.name() => {
+                    Router::Bugle(Bugled::start_isis(&lab, node, &isis(number, interfaces), more)?)
+                }
+                Contender::FrrIsis | Contender::BugleIsis => {
                     Router::Frr(Frr::start_isis(&lab, node, &isis(number, interfaces))?)
                 }
             });
         }
         let synthetic = match contender {
             Contender::Ospf(_) => Some(Synthetic::start(&uplink.b, &area)?),
-            Contender::FrrIsis => {
+            Contender::FrrIsis | Contender::BugleIsis => {
                 let announced = (0..prefixes).map(Area::external_prefix);
                 let lines =
                     announced.map(|to| format!("route add {to} via {}\n", uplink.b.address));
@@ -184,10 +197,7 @@ impl FailoverLab {
                 None
             }
         };
-        let neighbors = match contender {
-            Contender::Ospf(_) => [2, 2, 2, 3],
-            Contender::FrrIsis => [2; 4],
-        };
+        let neighbors = if contender.speaks_isis() { [2; 4] } else { [2, 2, 2, 3] };
         let address = |lan: &Lan| lan.ports.get(1).map_or(Ipv4Addr::UNSPECIFIED, |p| p.address);
         let gateways = [address(&near), address(&detour)];
         let targets = (0..TARGETS.min(prefixes))
@@ -267,7 +277,7 @@ impl FailoverLab {
             return Ok(Some(Repair {
                 first: none,
                 last: none,
-                lost,
+                lost: packets,
                 diverted: None,
                 reaction: None,
             }));
@@ -351,8 +361,10 @@ impl FailoverLab {
         const CALM: Duration = Duration::from_secs(2);
         if matches!(self.routers.first(), Some(Router::Bugle(_))) {
             self.lab.wait_for(CONVERGENCE, "the second routes", || {
-                let routes = self.tested.ip(&format!("-o route show metric {SPARE_METRIC}"));
-                routes.is_ok_and(|routes| routes.lines().count() >= self.prefixes)
+                SPARE_METRICS.iter().any(|metric| {
+                    let routes = self.tested.ip(&format!("-o route show metric {metric}"));
+                    routes.is_ok_and(|routes| routes.lines().count() >= self.prefixes)
+                })
             })?;
         }
         thread::sleep(CALM);

@@ -62,11 +62,15 @@ impl Router {
     /// How many neighbours are in state Full, or adjacencies of IS-IS up; none while the daemon does not answer.
     #[must_use]
     pub fn full_neighbors(&self) -> usize {
-        if let Self::Frr(frr) = self {
-            return frr.in_step();
+        let full = || {
+            let neighbors = self.neighbors().unwrap_or_default();
+            neighbors.iter().filter(|neighbor| neighbor.is_full()).count()
+        };
+        match self {
+            Self::Frr(frr) => frr.in_step(),
+            Self::Bird(_) => full(),
+            Self::Bugle(bugled) => full() + bugled.up(),
         }
-        let neighbors = self.neighbors().unwrap_or_default();
-        neighbors.iter().filter(|neighbor| neighbor.is_full()).count()
     }
 
     /// The daemon's processes.

@@ -22,9 +22,10 @@ const CASES: [(Failure, Moment, &str, u32); 6] = [
 type Repairs = Vec<Option<Repair>>;
 
 pub(crate) fn run(makes: &[Make], loads: &[u32], count: u32) {
-    let frr = makes.contains(&Make::FrrTuned).then_some(Contender::FrrIsis);
+    let with_isis = [(Make::Bugle, Contender::BugleIsis), (Make::FrrTuned, Contender::FrrIsis)];
+    let with_isis = with_isis.into_iter().filter(|(make, _)| makes.contains(make));
     let contenders: Vec<Contender> =
-        makes.iter().copied().map(Contender::Ospf).chain(frr).collect();
+        makes.iter().copied().map(Contender::Ospf).chain(with_isis.map(|(_, it)| it)).collect();
     for &prefixes in loads {
         let mut results: Vec<(Contender, Result<Vec<Repairs>, String>)> = Vec::new();
         for contender in &contenders {
