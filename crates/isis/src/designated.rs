@@ -81,8 +81,10 @@ impl Isis {
     /// It is time to describe the database to the LAN (section 7.3.15.3).
     pub(crate) fn on_csnp_timer(&mut self, ifindex: IfIndex, level: Level) {
         let Some(circuit) = self.circuits.get(&ifindex) else { return };
-        let interval = circuit.config.csnp;
-        if self.is_designated(ifindex, level) {
+        let (kind, interval) = (circuit.config.kind, circuit.config.csnp);
+        if kind == CircuitKind::PointToPoint {
+            self.describe_again(ifindex, level);
+        } else if self.is_designated(ifindex, level) {
             self.send_csnps(ifindex, level);
             let next = self.now + self.rng.jitter(interval, 25);
             self.timers.set(Timer::Csnp(ifindex, level), Some(next));

@@ -54,6 +54,13 @@ struct Origin {
     silent_until: Option<Time>,
 }
 
+impl Origins {
+    /// Whether there may be LSPs of a previous run that are not to be purged.
+    pub(crate) fn is_reclaiming(&self, now: Time) -> bool {
+        self.reclaim_until.is_some_and(|until| now < until)
+    }
+}
+
 impl Isis {
     /// A host is to be advertised, or not any more.
     pub(crate) fn on_host(&mut self, prefix: Prefix, route: Option<HostRoute>) {
@@ -128,8 +135,7 @@ impl Isis {
             return false;
         }
         self.event(Event::SelfOriginatedReceived { level, id, sequence });
-        let until = self.levels[level].origins.reclaim_until;
-        if self.life == Life::Running && until.is_some_and(|until| self.now < until) {
+        if self.life == Life::Running && self.levels[level].origins.is_reclaiming(self.now) {
             // What it says still holds until it is known better. If it is said again, that counts on from here.
             self.levels[level].origins.lsps.entry(id).or_default().sequence = Some(sequence);
             return false;

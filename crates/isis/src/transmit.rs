@@ -25,6 +25,8 @@ const ACK_DELAY: Duration = Duration::from_millis(20);
 const ACKS_AT_ONCE: usize = 15;
 /// How long the neighbour's description of its database is waited for, before all of it is sent.
 const SYNC_WAIT: Duration = Duration::from_millis(500);
+/// How often a system that has restarted describes its database.
+const DESCRIBE_AGAIN: Duration = Duration::from_secs(1);
 /// Unacknowledged LSPs that a neighbour is sent who promises nothing. FRR acknowledges every two seconds.
 const WINDOW: usize = 2000;
 /// How long an LSP takes at most from one end of a circuit to the other, and the description of a database that names it back.
@@ -202,7 +204,19 @@ impl Isis {
             }
         }
         self.timers.set(Timer::Flood(ifindex, level), Some(self.now + SYNC_WAIT));
+        self.describe_again(ifindex, level);
+    }
+
+    /// Describes the database over a point-to-point circuit; after a restart again and again for a while, as timer T1 of RFC 5306
+    /// section 3.1 has it: a neighbour that has not noticed the restart would not miss a description that was lost.
+    pub(crate) fn describe_again(&mut self, ifindex: IfIndex, level: Level) {
+        if !self.is_flooding(ifindex, level) {
+            return;
+        }
         self.send_csnps(ifindex, level);
+        if self.levels[level].origins.is_reclaiming(self.now) && self.config.listen_first {
+            self.timers.set(Timer::Csnp(ifindex, level), Some(self.now + DESCRIBE_AGAIN));
+        }
     }
 
     /// The neighbour has described its database, or has not for too long.

@@ -145,6 +145,24 @@ fn a_system_that_restarts_names_no_neighbour_before_it_has_heard_them_all() {
 }
 
 #[test]
+fn a_system_that_restarts_unnoticed_gets_the_database_whatever_is_lost() {
+    for seed in 0..40 {
+        let mut world = chain(3, seed);
+        world.run_for(secs(10));
+        world.kill(0);
+        world.run_for(Duration::from_millis(100));
+        world.loss = 20;
+        world.restart(0);
+        world.run_for(secs(8));
+        world.loss = 0;
+        world.run_for(secs(20));
+        let database = world.database(0, Level::L2);
+        assert!(database.contains_key(&id(2, 0)), "seed {seed}");
+        assert_eq!(database, world.database(2, Level::L2), "seed {seed}");
+    }
+}
+
+#[test]
 fn a_system_that_restarts_does_not_wait_for_neighbours_that_are_gone() {
     let mut world = chain(3, 21);
     world.run_for(secs(10));
