@@ -212,3 +212,72 @@ impl<'a> VrfState<'a> {
             .max_by_key(|route| route.prefix.length())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bugle_rib::fib::FibSnapshot;
+    use bugle_types::{Link, Mac};
+
+    use super::*;
+    use crate::io::Input;
+
+    const CONFIG: &str = "
+        [link-damping]
+        after = 1
+        initial = \"2s\"
+        [vrf.default.isis]
+        net = \"49.0001.0000.0000.0001.00\"
+        [[vrf.default.isis.interface]]
+        name = \"eth*\"
+    ";
+
+    #[test]
+    fn a_circuit_of_a_link_that_flaps_is_held_down_and_says_so() {
+        let mut now = Time::from_secs(1);
+        let mut speaker = Speaker::new(7, now);
+        let link = |carrier| {
+            Input::Link(Link {
+                ifindex: IfIndex(2),
+                name: "eth0".to_owned(),
+                admin_up: true,
+                carrier,
+                loopback: false,
+                mtu: 1500,
+                mac: Some(Mac([2, 0, 0, 0, 0, 1])),
+                master: None,
+                vrf_table: None,
+            })
+        };
+        let config = Config::parse(CONFIG).expect("it is a configuration");
+        let start = [
+            Input::Config(Box::new(config)),
+            link(true),
+            Input::Synced,
+            Input::Fib(FibSnapshot::default()),
+        ];
+        let mut tell = |now: Time, input| {
+            speaker.handle(now, input);
+            while speaker.poll_output().is_some() {}
+            let state = speaker.state();
+            let vrf = state.vrf(&VrfName::default().to_string()).expect("it is always there");
+            let held = vrf.held_circuits();
+            let held: Vec<_> =
+                held.into_iter().map(|(_, config, until)| (config.name, until)).collect();
+            (vrf.isis().map_or(0, |isis| isis.circuits().count()), held)
+        };
+        for input in start {
+            tell(now, input);
+        }
+        // The first failure is free.
+        for _ in 0..2 {
+            now += Duration::from_secs(10);
+            assert_eq!(tell(now, link(true)), (1, Vec::new()));
+            tell(now, link(false));
+        }
+        let until = now + Duration::from_secs(2);
+        assert_eq!(tell(now, link(true)), (0, vec![("eth0".to_owned(), until)]));
+        assert_eq!(tell(until, Input::Tick), (1, Vec::new()));
+    }
+}
