@@ -127,6 +127,13 @@ impl Judge {
         }
     }
 
+    /// Looks at every flow once: some can never arrive.
+    pub(crate) fn begin(&mut self, kernels: &[Kernel], medium: &Medium) {
+        for flow in self.troubled.clone() {
+            self.walk(Time::ZERO, flow, kernels, medium);
+        }
+    }
+
     /// From now on loss counts.
     pub(crate) fn arm(&mut self, now: Time) {
         self.armed = true;

@@ -176,7 +176,7 @@ impl World {
             let tap = (TAP, Device { up: true, network: None });
             Kernel::new(devices.chain([tap]), &prefixes)
         });
-        Self {
+        let mut world = Self {
             protocols: plan.protocols,
             timers: plan.timers,
             machines: (0..count).map(|_| Machine::new(plan.work, &prefixes)).collect(),
@@ -202,7 +202,9 @@ impl World {
             sent: Vec::new(),
             network,
             medium,
-        }
+        };
+        world.judge.begin(&world.kernels, &world.medium);
+        world
     }
 
     /// The time.
