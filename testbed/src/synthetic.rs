@@ -7,14 +7,12 @@
 //! answered before the exchange has ended sends no other one until its `RxmtInterval` is over, 5 s by default.
 
 mod isis;
+mod speaker;
 
 use std::collections::BTreeMap;
-use std::io::{self, Read as _};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::os::fd::AsFd as _;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bugle_types::{AreaId, RouterId};
@@ -23,10 +21,10 @@ use bugle_wire::ospf::{
     LsaHeader, LsaKey, Options, PROTOCOL, Packet, UpdateBuilder, emit_database_description,
     emit_hello, emit_link_state_ack,
 };
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use self::speaker::{RECEIVE_BUFFER, Speak, Speaker, pace};
 use crate::area::{Area, KeyedLsa};
 use crate::error::{LabError, Result};
 use crate::lab::Port;
@@ -47,23 +45,12 @@ const DEAD: u32 = 4;
 /// `RxmtInterval`. Above `MinLSArrival`, so that a retransmission is never dropped for being early.
 const RETRANSMIT: Duration = Duration::from_millis(1050);
 
-/// How often timers are looked at.
-const TICK: u16 = 50;
-
-/// After so many packets of a burst the sender pauses, so that the receiver's socket buffer, some 90 packets, does not overflow.
-const BURST: usize = 32;
-const PAUSE: Duration = Duration::from_millis(1);
-
-/// Room for what the neighbour sends while a request is served.
-const RECEIVE_BUFFER: usize = 8 << 20;
-
 pub use isis::SyntheticIsis;
 
 /// A neighbour for a router under test.
 #[derive(Debug)]
 pub struct Synthetic {
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    shared: Speaker<Shared>,
 }
 
 #[derive(Debug)]
@@ -72,7 +59,6 @@ struct Shared {
     header: Header,
     mask: Ipv4Addr,
     state: Mutex<State>,
-    stop: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -126,18 +112,13 @@ impl Synthetic {
             hello_due: Instant::now(),
         };
         let router_id = Area::router_id(0);
-        let shared = Arc::new(Shared {
+        let shared = Speaker::start(Shared {
             socket,
             header: Header { router_id, area: AreaId::BACKBONE, auth: Auth::Null },
             mask: Ipv4Addr::new(255, 255, 255, 0),
             state: Mutex::new(state),
-            stop: AtomicBool::new(false),
         });
-        let thread = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.run())
-        };
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared })
     }
 
     /// When the first Database Description of the present adjacency was sent.
@@ -172,38 +153,19 @@ impl Synthetic {
     }
 }
 
-impl Drop for Synthetic {
-    fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Speak for Shared {
+    fn socket(&self) -> &Socket {
+        &self.socket
     }
 
-    /// The speaker's thread.
-    fn run(&self) {
-        let mut buffer = vec![0; 1 << 16];
-        while !self.stop.load(Ordering::Relaxed) {
-            self.timers(&mut self.state());
-            let mut sockets = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
-            if poll(&mut sockets, PollTimeout::from(TICK)).is_ok_and(|ready| ready > 0) {
-                self.receive(&mut buffer);
-            }
-        }
+    fn tick(&self) {
+        self.timers(&mut self.state());
     }
 
-    fn receive(&self, buffer: &mut [u8]) {
-        let Ok(length) = (&self.socket).read(buffer) else { return };
-        let datagram = buffer.get(..length).unwrap_or_default();
+    fn take(&self, bytes: &[u8]) {
         // A raw socket delivers the IP header, whose length is in the lower half of the first byte, in words.
-        let header = datagram.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
-        let Some(payload) = datagram.get(header..) else { return };
+        let header = bytes.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
+        let Some(payload) = bytes.get(header..) else { return };
         let Ok(packet) = Packet::parse(payload) else { return };
         if packet.header.router_id == self.header.router_id {
             return;
@@ -229,6 +191,12 @@ impl Shared {
                 }
             }
         }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// RFC 2328 section 10.5.
@@ -372,9 +340,7 @@ impl Shared {
         let mut send = |update: UpdateBuilder| {
             self.send(&update.finish());
             packets += 1;
-            if packets % BURST == 0 {
-                thread::sleep(PAUSE);
-            }
+            pace(packets);
         };
         let mut update = UpdateBuilder::new(&self.header);
         for lsa in lsas {

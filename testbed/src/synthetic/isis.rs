@@ -4,12 +4,10 @@
 //! acknowledged. It keeps nothing of what it is told.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd as _, AsRawFd as _};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::os::fd::AsRawFd as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bugle_types::{Mac, SystemId};
@@ -20,10 +18,10 @@ use bugle_wire::isis::{
     emit_p2p_hello, emit_psnp,
 };
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{LinkAddr, bind, setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::speaker::{RECEIVE_BUFFER, Speak, Speaker, pace};
 use crate::area::isis::IPV4;
 use crate::area::{Area, KeyedLsp};
 use crate::error::{LabError, Result};
@@ -36,16 +34,6 @@ const HOLDING: u16 = 10;
 /// What is not acknowledged for so long is sent again: FRR takes two seconds.
 const RETRANSMIT: Duration = Duration::from_secs(4);
 
-/// How often timers are looked at.
-const TICK: u16 = 50;
-
-/// After so many PDUs of a burst the sender pauses, so that the receiver's socket buffer does not overflow.
-const BURST: usize = 32;
-const PAUSE: Duration = Duration::from_millis(1);
-
-/// Room for what the neighbour sends meanwhile.
-const RECEIVE_BUFFER: usize = 8 << 20;
-
 /// The most bytes of TLVs.
 const ROOM: usize = 1400;
 
@@ -55,8 +43,7 @@ const CIRCUIT: u32 = 1;
 /// A neighbour for a router under test.
 #[derive(Debug)]
 pub struct SyntheticIsis {
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    shared: Speaker<Shared>,
 }
 
 #[derive(Debug)]
@@ -65,7 +52,6 @@ struct Shared {
     mac: Mac,
     address: Ipv4Addr,
     state: Mutex<State>,
-    stop: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -96,18 +82,9 @@ impl SyntheticIsis {
             unacknowledged: BTreeMap::new(),
             hello_due: Instant::now(),
         };
-        let shared = Arc::new(Shared {
-            socket,
-            mac,
-            address: port.address,
-            state: Mutex::new(state),
-            stop: AtomicBool::new(false),
-        });
-        let thread = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.run())
-        };
-        Ok(Self { shared, thread: Some(thread) })
+        let shared =
+            Speaker::start(Shared { socket, mac, address: port.address, state: Mutex::new(state) });
+        Ok(Self { shared })
     }
 
     /// When the first LSP of the present adjacency was sent.
@@ -131,35 +108,17 @@ impl SyntheticIsis {
     }
 }
 
-impl Drop for SyntheticIsis {
-    fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Speak for Shared {
+    fn socket(&self) -> &Socket {
+        &self.socket
     }
 
-    /// The speaker's thread.
-    fn run(&self) {
-        let mut buffer = vec![0; 1 << 16];
-        while !self.stop.load(Ordering::Relaxed) {
-            self.timers(&mut self.state());
-            let mut sockets = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
-            if poll(&mut sockets, PollTimeout::from(TICK)).is_ok_and(|ready| ready > 0) {
-                self.receive(&mut buffer);
-            }
-        }
+    fn tick(&self) {
+        self.timers(&mut self.state());
     }
 
-    fn receive(&self, buffer: &mut [u8]) {
-        let Ok(length) = (&self.socket).read(buffer) else { return };
-        let Ok(frame) = Frame::parse(buffer.get(..length).unwrap_or_default()) else { return };
+    fn take(&self, bytes: &[u8]) {
+        let Ok(frame) = Frame::parse(bytes) else { return };
         let Ok(pdu) = Pdu::parse(frame.payload) else { return };
         if frame.source == self.mac {
             return;
@@ -177,6 +136,12 @@ impl Shared {
             PduBody::Csnp(csnp) => state.acknowledged(csnp.tlvs),
             PduBody::LanHello(_) => {}
         }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// RFC 5303 section 3.2.
@@ -243,9 +208,7 @@ impl Shared {
             let Some(bytes) = state.database.get(id) else { continue };
             state.unacknowledged.insert(*id, Instant::now());
             self.send(bytes);
-            if number % BURST == 0 {
-                thread::sleep(PAUSE);
-            }
+            pace(number);
         }
     }
 
