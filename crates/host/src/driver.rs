@@ -298,7 +298,7 @@ impl<E: Engine + 'static> Driver<E> {
                 | Output::SendIsis { .. }
                 | Output::Fib(_)
                 | Output::Divert(_)
-                | Output::ReadFib(_)
+                | Output::ReadFib
                 | Output::RequestBfd { .. }
                 | Output::ReleaseBfd { .. } => self.carry_out(output),
             }
@@ -384,7 +384,7 @@ impl<E: Engine + 'static> Driver<E> {
                 self.counters.fib_changes.add_one();
                 self.forwarding.divert(op);
             }
-            Output::ReadFib(tables) => self.forwarding.read(tables),
+            Output::ReadFib => self.forwarding.read(),
             Output::RequestBfd { client, path, settings, device } => {
                 self.order_bfd(Order::Request { client, path, settings, device });
             }

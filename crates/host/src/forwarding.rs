@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bugle_inject::{FibError, Injector, NetlinkError, snapshot};
 use bugle_rib::fib::{FibOp, FibSnapshot};
-use bugle_types::{TableId, Time};
+use bugle_types::Time;
 
 use crate::poller::Waker;
 
@@ -27,15 +27,15 @@ pub(crate) struct Forwarding {
 
 enum Request {
     Change(FibOp),
-    Read(Vec<TableId>),
+    Read,
 }
 
 /// The read that is under way.
 enum Read {
     None,
     /// It starts when the changes asked for before it are made.
-    Due(Vec<TableId>),
-    Running(Vec<TableId>, Receiver<Result<FibSnapshot, NetlinkError>>),
+    Due,
+    Running(Receiver<Result<FibSnapshot, NetlinkError>>),
 }
 
 impl Forwarding {
@@ -59,7 +59,7 @@ impl Forwarding {
     pub(crate) fn change(&mut self, op: FibOp) {
         match self.read {
             Read::None => self.injector.submit(op),
-            Read::Due(_) | Read::Running(..) => self.waiting.push_back(Request::Change(op)),
+            Read::Due | Read::Running(_) => self.waiting.push_back(Request::Change(op)),
         }
     }
 
@@ -74,11 +74,11 @@ impl Forwarding {
         }
     }
 
-    /// Asks what the table holds of ours.
-    pub(crate) fn read(&mut self, tables: Vec<TableId>) {
+    /// Asks what the kernel holds of ours.
+    pub(crate) fn read(&mut self) {
         match self.read {
-            Read::None => self.read = Read::Due(tables),
-            Read::Due(_) | Read::Running(..) => self.waiting.push_back(Request::Read(tables)),
+            Read::None => self.read = Read::Due,
+            Read::Due | Read::Running(_) => self.waiting.push_back(Request::Read),
         }
     }
 
@@ -98,18 +98,19 @@ impl Forwarding {
     }
 
     fn start_read(&mut self, now: Time) {
-        let Read::Due(tables) = &mut self.read else { return };
-        let tables = std::mem::take(tables);
+        if !matches!(self.read, Read::Due) {
+            return;
+        }
         let (sender, receiver) = mpsc::channel();
-        let (waker, listed) = (self.waker.clone(), tables.clone());
+        let waker = self.waker.clone();
         let read = move || {
             // The loop may have ended meanwhile.
-            let _ = sender.send(snapshot(&listed));
+            let _ = sender.send(snapshot());
             waker.wake();
         };
         match std::thread::Builder::new().name("bugle-fib-read".to_owned()).spawn(read) {
-            Ok(_) => self.read = Read::Running(tables, receiver),
-            Err(_) => self.retry_read(tables, now),
+            Ok(_) => self.read = Read::Running(receiver),
+            Err(_) => self.retry_read(now),
         }
     }
 
@@ -140,7 +141,7 @@ impl Forwarding {
     }
 
     fn is_runnable(&self) -> bool {
-        self.injector.pending() > 0 || matches!(self.read, Read::Due(_))
+        self.injector.pending() > 0 || matches!(self.read, Read::Due)
     }
 
     /// The next change that the kernel refused.
@@ -150,24 +151,23 @@ impl Forwarding {
 
     /// What the read found, once it is done. After a failure it is repeated a little later.
     pub(crate) fn poll_snapshot(&mut self, now: Time) -> Option<Result<FibSnapshot, NetlinkError>> {
-        let Read::Running(tables, receiver) = &mut self.read else { return None };
+        let Read::Running(receiver) = &mut self.read else { return None };
         let result = match receiver.try_recv() {
             Err(TryRecvError::Empty) => return None,
             Err(TryRecvError::Disconnected) => Err(NetlinkError::Unsteady { what: "tables" }),
             Ok(result) => result,
         };
-        let tables = std::mem::take(tables);
         if result.is_ok() {
             self.read = Read::None;
             self.resume();
         } else {
-            self.retry_read(tables, now);
+            self.retry_read(now);
         }
         Some(result)
     }
 
-    fn retry_read(&mut self, tables: Vec<TableId>, now: Time) {
-        self.read = Read::Due(tables);
+    fn retry_read(&mut self, now: Time) {
+        self.read = Read::Due;
         self.not_before = now + RETRY;
     }
 
@@ -176,7 +176,7 @@ impl Forwarding {
         while matches!(self.read, Read::None) {
             match self.waiting.pop_front() {
                 Some(Request::Change(op)) => self.injector.submit(op),
-                Some(Request::Read(tables)) => self.read = Read::Due(tables),
+                Some(Request::Read) => self.read = Read::Due,
                 None => return,
             }
         }

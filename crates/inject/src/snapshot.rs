@@ -1,27 +1,23 @@
 //! What the kernel holds of ours.
 
 use bugle_rib::fib::FibSnapshot;
-use bugle_types::TableId;
-use nix::errno::Errno;
 
 use crate::PROTOCOL;
 use crate::decode::{self, NexthopObject};
 use crate::encode::nhmsg;
 use crate::error::NetlinkError;
-use crate::numbers::{
-    AF_INET, AF_INET6, AF_UNSPEC, RTA_TABLE, RTM_GETNEIGH, RTM_GETNEXTHOP, RTM_GETROUTE,
-};
+use crate::numbers::{AF_INET, AF_INET6, AF_UNSPEC, RTM_GETNEIGH, RTM_GETNEXTHOP, RTM_GETROUTE};
 use crate::socket::{DumpRequest, Dumper};
 
-/// Reads bugle's nexthop objects, its routes in `tables`, and its neighbour entries, in the network namespace of the calling
-/// thread. The kernel filters routes by table and protocol, so other daemons' routes cost little.
+/// Reads bugle's nexthop objects, its routes in all tables, and its neighbour entries, in the network namespace of the calling
+/// thread. The kernel filters routes by protocol, so other daemons' routes cost little.
 ///
 /// Blocks while the kernel lists its tables: microseconds, or about 1 ms per thousand routes.
 ///
 /// # Errors
 ///
 /// If the tables cannot be listed, or keep changing while they are; trying again later is sound.
-pub fn snapshot(tables: &[TableId]) -> Result<FibSnapshot, NetlinkError> {
+pub fn snapshot() -> Result<FibSnapshot, NetlinkError> {
     let mut dumper = Dumper::open()?;
     let mut snapshot = FibSnapshot::default();
     let nexthops = DumpRequest {
@@ -36,36 +32,17 @@ pub fn snapshot(tables: &[TableId]) -> Result<FibSnapshot, NetlinkError> {
             NexthopObject::Group(id, members) => snapshot.groups.push((id, members)),
         }
     }
-    for table in tables {
-        for family in [AF_INET, AF_INET6] {
-            snapshot.routes.extend(routes(&mut dumper, *table, family)?);
-        }
+    for family in [AF_INET, AF_INET6] {
+        let routes = DumpRequest {
+            what: "routes",
+            kind: RTM_GETROUTE,
+            fixed: &[family, 0, 0, 0, 0, PROTOCOL, 0, 0, 0, 0, 0, 0],
+            filter: None,
+        };
+        snapshot.routes.extend(dumper.dump(&routes, decode::route)?);
     }
     let neighbors =
         DumpRequest { what: "neighbours", kind: RTM_GETNEIGH, fixed: &[0; 12], filter: None };
     snapshot.neighbors = dumper.dump(&neighbors, decode::neighbor)?;
     Ok(snapshot)
-}
-
-/// Our routes of one family in one table. A table that does not exist holds none.
-fn routes(
-    dumper: &mut Dumper,
-    table: TableId,
-    family: u8,
-) -> Result<Vec<decode::Route>, NetlinkError> {
-    let request = DumpRequest {
-        what: "routes",
-        kind: RTM_GETROUTE,
-        fixed: &[family, 0, 0, 0, 0, PROTOCOL, 0, 0, 0, 0, 0, 0],
-        filter: Some((RTA_TABLE, table.0)),
-    };
-    let ours = |payload: &[u8]| decode::route(payload).filter(|(key, _)| key.table == table);
-    match dumper.dump(&request, ours) {
-        Err(NetlinkError::Refused { error, .. })
-            if error.raw_os_error() == Some(Errno::ENOENT as i32) =>
-        {
-            Ok(Vec::new())
-        }
-        result => result,
-    }
 }

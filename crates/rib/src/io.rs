@@ -89,9 +89,9 @@ pub enum Output {
     /// The same at once, since traffic is led round a failure, or back: before whatever was asked for earlier and concerns other
     /// nexthop objects. A [`Queue`](crate::Queue) does that.
     Divert(FibOp),
-    /// Read what these tables hold of ours, and all nexthop objects and neighbours of ours, after every change that was
+    /// Read what all tables hold of ours, and all nexthop objects and neighbours of ours, after every change that was
     /// polled before this was carried out; answer with [`Input::Snapshot`].
-    ReadFib(Vec<TableId>),
+    ReadFib,
     /// Something worth telling.
     Event(Event),
 }

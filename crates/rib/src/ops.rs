@@ -47,7 +47,7 @@ impl Ops {
         }
         let deleted = |output: &Output| match output {
             Output::Fib(FibOp::DelRoute { key }) => Some(key.prefix),
-            Output::Fib(_) | Output::Divert(_) | Output::ReadFib(_) | Output::Event(_) => None,
+            Output::Fib(_) | Output::Divert(_) | Output::ReadFib | Output::Event(_) => None,
         };
         let alike = |a: &Output, b: &Output| deleted(a).is_some() && deleted(b).is_some();
         for run in self.queue.make_contiguous().chunk_by_mut(alike) {
@@ -61,8 +61,8 @@ impl Ops {
         self.queue.push_back(Output::Event(event));
     }
 
-    pub(crate) fn read(&mut self, tables: Vec<bugle_types::TableId>) {
-        self.queue.push_back(Output::ReadFib(tables));
+    pub(crate) fn read(&mut self) {
+        self.queue.push_back(Output::ReadFib);
     }
 
     pub(crate) fn poll(&mut self) -> Option<Output> {

@@ -1,6 +1,6 @@
 //! The engine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bugle_types::{IfIndex, Nexthop, Prefix, TableId, Time, VrfId};
@@ -36,10 +36,8 @@ const AFTER_LOSS: Duration = Duration::from_secs(1);
 pub struct Rib {
     pub(crate) shadow: Shadow,
     pub(crate) tables: BTreeMap<VrfId, Table>,
-    /// Every table that was ever ours, so that what got stuck in a former one is found.
-    ever: BTreeSet<TableId>,
-    /// The tables that the awaited snapshot will hold, and how many changes had been asked for before it.
-    asked: Option<(Vec<TableId>, u64)>,
+    /// How many changes had been asked for before the awaited snapshot.
+    asked: Option<u64>,
     pub(crate) search: Search,
     reading: Reading,
     failures: u64,
@@ -60,7 +58,6 @@ impl Rib {
         Self {
             shadow: Shadow::new(),
             tables: BTreeMap::new(),
-            ever: BTreeSet::new(),
             asked: None,
             search: Search::default(),
             reading: Reading::new(),
@@ -125,9 +122,8 @@ impl Rib {
             self.reading.need(now);
         }
         if self.reading.is_due(now) {
-            let tables: Vec<TableId> = self.ever.iter().copied().collect();
-            self.asked = Some((tables.clone(), self.shadow.ops.count));
-            self.ops().read(tables);
+            self.asked = Some(self.shadow.ops.count);
+            self.ops().read();
         }
     }
 
@@ -176,8 +172,7 @@ impl Rib {
             return;
         }
         table.set_id(id, &mut self.shadow);
-        if let Some(id) = id {
-            self.ever.insert(id);
+        if id.is_some() {
             self.reading.need(now);
         }
     }
@@ -194,7 +189,7 @@ impl Rib {
         let (found, before) = (snapshot.routes.len(), self.shadow.ops.count);
         let asked = self.asked.take();
         let all_read = self.tables.values().all(Table::is_read);
-        if all_read && asked.as_ref().is_some_and(|(_, count)| *count != before) {
+        if all_read && asked.is_some_and(|count| count != before) {
             // It does not show the changes asked for meanwhile: taken for the truth, it would bring back what they deleted.
             self.reading.doubt(now, SETTLE);
             return;
@@ -202,18 +197,15 @@ impl Rib {
         self.shadow.reconcile(snapshot);
         for table in self.tables.values_mut() {
             table.forget_installed();
-            let is_in = |id| asked.as_ref().is_none_or(|(asked, _)| asked.contains(&id));
-            if table.id().is_some_and(is_in) {
-                table.set_read();
-            }
+            table.set_read();
         }
         self.settle_all();
         self.shadow.refresh();
         self.shadow.tidy();
         self.shadow.collect();
         let changes = self.shadow.ops.count - before;
-        // Before the first table is known there is nothing to be found.
-        if asked.is_none_or(|(asked, _)| !asked.is_empty()) {
+        // Before the first table is known, what is not there is not worth a word.
+        if found > 0 || self.tables.values().any(|table| table.id().is_some()) {
             self.ops().event(Event::Compared { found, changes });
         }
     }

@@ -282,7 +282,7 @@ impl Machine {
                     None => Effect::Fib(Box::new(op)),
                 }
             }
-            Output::ReadFib(_) => Effect::ReadFib,
+            Output::ReadFib => Effect::ReadFib,
             Output::Reply { request, result: Err(refusal) } => {
                 Effect::Refused(Box::new((request, refusal.to_string())))
             }

@@ -203,7 +203,7 @@ impl Lab {
         while let Some(output) = speaker.poll_output() {
             match output {
                 Output::SendOspf { bytes, .. } => self.to_feeder.push_back(bytes),
-                Output::ReadFib(_) => {
+                Output::ReadFib => {
                     speaker.handle(self.now, Input::Fib(FibSnapshot::default()));
                 }
                 Output::OpenOspf(_)

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use bugle_bfd as bfd;
 use bugle_mobility::Refused;
 use bugle_rib::fib::{FibOp, FibSnapshot};
-use bugle_types::{Address, IfIndex, Link, Mac, TableId, Time};
+use bugle_types::{Address, IfIndex, Link, Mac, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
@@ -172,9 +172,9 @@ pub enum Output {
     /// The same at once: before whatever was asked for earlier and concerns other nexthop objects. A [`Queue`](bugle_rib::Queue)
     /// does that.
     Divert(FibOp),
-    /// Read what the kernel holds of ours in these tables, after every change submitted so far has been carried out, and
+    /// Read what the kernel holds of ours, after every change submitted so far has been carried out, and
     /// answer with [`Input::Fib`].
-    ReadFib(Vec<TableId>),
+    ReadFib,
     /// A client wants a BFD session, or wants it differently; its events come as [`Input::Bfd`].
     RequestBfd {
         /// Who.

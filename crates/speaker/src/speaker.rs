@@ -10,7 +10,7 @@ use bugle_mobility as mobility;
 use bugle_ospf::{self as ospf, LsaPool};
 use bugle_rib::fib::FibSnapshot;
 use bugle_rib::{self as rib, Protocol, Rib};
-use bugle_types::{Address, IfIndex, Link, Rng, RouterId, TableId, Time, VrfId};
+use bugle_types::{Address, IfIndex, Link, Rng, RouterId, Time, VrfId};
 
 use crate::config::{self, Config, VrfName};
 use crate::damping::Damper;
@@ -68,8 +68,6 @@ pub struct Speaker {
     pub(crate) vrfs: BTreeMap<VrfName, Box<Vrf>>,
     next_vrf: u32,
     pub(crate) rib: Rib,
-    /// The tables that the snapshot to come will hold.
-    asked: Vec<TableId>,
     sweep: Option<Time>,
     pub(crate) damper: Damper,
     stopping: bool,
@@ -94,7 +92,6 @@ impl Speaker {
             vrfs: BTreeMap::new(),
             next_vrf: 0,
             rib: Rib::new(),
-            asked: Vec::new(),
             sweep: Some(now + SWEEP_AT_LATEST),
             damper: Damper::default(),
             stopping: false,
@@ -393,7 +390,7 @@ impl Speaker {
             bfd::Hop::Single(ifindex) => Some(self.machine.name(ifindex)),
             bfd::Hop::Multi(_) => None,
         });
-        let Self { now, config, machine, vrfs, rib, out, asked, .. } = self;
+        let Self { now, config, machine, vrfs, rib, out, .. } = self;
         let concerned = vrfs.iter_mut().find(|(_, vrf)| Some(vrf.id) == path.map(|path| path.vrf));
         let vrf = concerned.as_ref().map(|(name, _)| name.to_string());
         let what = What::Bfd(event);
@@ -404,7 +401,7 @@ impl Speaker {
         }
         let bfd::Event::Changed(change) = event else { return };
         if vrf.on_bfd(&mut Context { now: *now, name, machine, rib, out }, at, &change) {
-            pump_rib(*now, config.fib.enabled, rib, asked, out);
+            pump_rib(*now, config.fib.enabled, rib, out);
             vrf.end_adjacency(&mut Context { now: *now, name, machine, rib, out }, &change);
             if let bfd::Hop::Single(ifindex) = change.path.hop {
                 self.note_failure(ifindex, Failure::Path(change.path.remote));
@@ -539,10 +536,8 @@ impl Speaker {
     /// The kernel was read. The first time that a VRF's table is, hosts that a previous run registered are taken up again: the
     /// kernel remembers them as long as the machine runs.
     fn on_snapshot(&mut self, snapshot: FibSnapshot) {
-        let read = std::mem::take(&mut self.asked);
         for vrf in self.vrfs.values_mut() {
-            let fresh = !vrf.adopted && vrf.table.is_some_and(|table| read.contains(&table));
-            if fresh {
+            if !vrf.adopted && vrf.table.is_some() {
                 vrf.adopted = true;
                 vrf.adopt_hosts(self.now, &self.machine, &snapshot);
             }
@@ -613,7 +608,7 @@ impl Speaker {
     /// The order of a turn makes the order on the wire: OSPF floods before anything is computed or installed, and what a host
     /// needs in the kernel is there before its advertisement goes out.
     fn pump(&mut self) {
-        let Self { now, config, machine, vrfs, rib, out, asked, .. } = self;
+        let Self { now, config, machine, vrfs, rib, out, .. } = self;
         loop {
             let mut any = false;
             for (name, vrf) in vrfs.iter_mut() {
@@ -622,7 +617,7 @@ impl Speaker {
             for (name, vrf) in vrfs.iter_mut() {
                 any |= vrf.pump_hosts(&mut Context { now: *now, name, machine, rib, out });
             }
-            any |= pump_rib(*now, config.fib.enabled, rib, asked, out);
+            any |= pump_rib(*now, config.fib.enabled, rib, out);
             for (name, vrf) in vrfs.iter_mut().filter(|(_, vrf)| vrf.is_computed()) {
                 let cx = &mut Context { now: *now, name, machine, rib, out };
                 vrf.repaired(cx, RepairStep::Installed);
@@ -659,13 +654,7 @@ impl Speaker {
 
 /// Carries the route table's outputs on. Whether there were any. With `enabled` false the kernel is neither changed nor read: it
 /// is taken to hold nothing.
-fn pump_rib(
-    now: Time,
-    enabled: bool,
-    rib: &mut Rib,
-    asked: &mut Vec<TableId>,
-    out: &mut VecDeque<Output>,
-) -> bool {
+fn pump_rib(now: Time, enabled: bool, rib: &mut Rib, out: &mut VecDeque<Output>) -> bool {
     let mut any = false;
     while let Some(output) = rib.poll_output() {
         any = true;
@@ -673,11 +662,8 @@ fn pump_rib(
             rib::Output::Fib(op) if enabled => out.push_back(Output::Fib(op)),
             rib::Output::Divert(op) if enabled => out.push_back(Output::Divert(op)),
             rib::Output::Fib(_) | rib::Output::Divert(_) => {}
-            rib::Output::ReadFib(tables) if enabled => {
-                asked.clone_from(&tables);
-                out.push_back(Output::ReadFib(tables));
-            }
-            rib::Output::ReadFib(_) => {
+            rib::Output::ReadFib if enabled => out.push_back(Output::ReadFib),
+            rib::Output::ReadFib => {
                 rib.handle(now, rib::Input::Snapshot(FibSnapshot::default()));
             }
             rib::Output::Event(event) => {

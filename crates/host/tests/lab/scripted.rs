@@ -227,14 +227,13 @@ fn a_read_sees_the_changes_before_it_and_none_after_it() {
         metric: 20,
     });
     let put = |key| Output::Fib(FibOp::PutRoute { key, target: RouteTarget::Nexthop(id) });
-    let read = || Output::ReadFib(vec![TableId::MAIN]);
     actor.ask(
         [Output::Fib(FibOp::PutNexthop { id, nexthop })]
             .into_iter()
             .chain(keys.clone().map(put))
-            .chain([read()])
+            .chain([Output::ReadFib])
             .chain(keys.map(|key| Output::Fib(FibOp::DelRoute { key })))
-            .chain([read()]),
+            .chain([Output::ReadFib]),
     );
     let next_snapshot = || match actor.wait_for(|told| matches!(told, Told::Fib(_))) {
         (_, Told::Fib(snapshot)) => snapshot,
@@ -257,8 +256,7 @@ fn a_diversion_waits_for_no_route_and_for_no_read() {
     let ifindex = a.ifindex("eth0");
     let nexthop = Nexthop::via(ifindex, B.into());
     let elsewhere = Nexthop::via(ifindex, Ipv4Addr::new(10, 0, 0, 77).into());
-    let read = || Output::ReadFib(vec![TableId::MAIN]);
-    actor.ask([Output::Fib(FibOp::PutNexthop { id, nexthop }), read()]);
+    actor.ask([Output::Fib(FibOp::PutNexthop { id, nexthop }), Output::ReadFib]);
     actor.wait_for(|told| matches!(told, Told::Fib(_)));
 
     // The kernel refuses the first route, after whatever overtakes it.
@@ -270,7 +268,7 @@ fn a_diversion_waits_for_no_route_and_for_no_read() {
     let no_nexthop = Nexthop::via(IfIndex(9_999), A.into());
     let diversions =
         [elsewhere, no_nexthop].map(|nexthop| Output::Divert(FibOp::PutNexthop { id, nexthop }));
-    let asked = [refused("10.9.0.1/32"), read(), refused("10.9.0.2/32")];
+    let asked = [refused("10.9.0.1/32"), Output::ReadFib, refused("10.9.0.2/32")];
     actor.ask(asked.into_iter().chain(diversions));
     let failure = || match actor.wait_for(|told| matches!(told, Told::FibFailed { .. })) {
         (_, Told::FibFailed { op, .. }) => op,
@@ -302,7 +300,7 @@ fn refused_changes_and_disturbances_are_told() {
 
     let nexthop = Nexthop::via(a.ifindex("eth0"), B.into());
     actor.ask([Output::Fib(FibOp::PutNexthop { id, nexthop }), Output::Fib(put)]);
-    actor.ask([Output::ReadFib(vec![TableId::MAIN])]);
+    actor.ask([Output::ReadFib]);
     actor.wait_for(|told| matches!(told, Told::Fib(snapshot) if snapshot.routes.len() == 1));
     a.ip("route delete 10.9.0.1/32");
     actor.wait_for(|told| *told == Told::FibDisturbed);

@@ -29,19 +29,19 @@ impl Both {
     /// Carries out what the engine asks for; nothing may fail.
     fn tell(&mut self, input: Input) {
         self.rib.handle(self.now, input);
-        let mut read = None;
+        let mut read = false;
         while let Some(output) = self.rib.poll_output() {
             match output {
                 Output::Fib(op) => self.injector.submit(op),
                 Output::Divert(op) => self.injector.divert(op),
-                Output::ReadFib(tables) => read = Some(tables),
+                Output::ReadFib => read = true,
                 Output::Event(_) => {}
             }
         }
         self.injector.run(usize::MAX).unwrap();
         assert_eq!(self.injector.poll_failure().map(|(op, error)| (op, error.to_string())), None);
-        if let Some(tables) = read {
-            self.tell(Input::Snapshot(snapshot(&tables).unwrap()));
+        if read {
+            self.tell(Input::Snapshot(snapshot().unwrap()));
         }
         if let Some((at, Timer::Spares)) = self.rib.deadline() {
             self.now = self.now.max(at);

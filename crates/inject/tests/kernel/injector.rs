@@ -1,5 +1,7 @@
 //! What goes into the kernel, seen by iproute2 and by a snapshot.
 
+use std::collections::BTreeSet;
+
 use bugle_inject::Injector;
 use bugle_rib::fib::{FibOp, FibSnapshot, NexthopId, RouteKey, RouteTarget};
 use bugle_types::{IfIndex, Mac, Nexthop, Prefix, TableId};
@@ -320,18 +322,11 @@ fn a_snapshot_holds_only_what_is_ours_in_the_tables_asked_for() {
             &mut injector,
             [put_on_link(1, "eth0"), put_route(main, 1), put_route(small, 1), put_route(large, 1)],
         );
-        let routes = |tables: &[u32]| {
-            let tables: Vec<_> = tables.iter().map(|table| TableId(*table)).collect();
-            let snapshot = bugle_inject::snapshot(&tables).unwrap();
-            assert_eq!(snapshot.nexthops.len(), 1);
-            assert_eq!(snapshot.neighbors, []);
-            snapshot.routes.into_iter().map(|(key, _)| key).collect::<Vec<_>>()
-        };
-        assert_eq!(routes(&[]), []);
-        assert_eq!(routes(&[254]), [main]);
-        assert_eq!(routes(&[100]), [small]);
-        assert_eq!(routes(&[70_000, 254]), [large, main]);
-        assert_eq!(routes(&[4_242]), []);
+        let snapshot = bugle_inject::snapshot().unwrap();
+        assert_eq!(snapshot.nexthops.len(), 1);
+        assert_eq!(snapshot.neighbors, []);
+        let found: BTreeSet<_> = snapshot.routes.into_iter().map(|(key, _)| key).collect();
+        assert_eq!(found, BTreeSet::from([main, small, large]));
 
         // Deleting by key leaves another daemon's route of the same prefix and metric alone.
         ip("route add 10.9.0.2/32 nhid 77 proto 188 metric 20");

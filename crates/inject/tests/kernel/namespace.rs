@@ -88,7 +88,7 @@ pub(crate) fn apply(injector: &mut Injector, ops: impl IntoIterator<Item = FibOp
 
 /// What is ours in the main table, in a stable order.
 pub(crate) fn snapshot() -> FibSnapshot {
-    let mut snapshot = bugle_inject::snapshot(&[TableId::MAIN]).unwrap();
+    let mut snapshot = bugle_inject::snapshot().unwrap();
     snapshot.nexthops.sort();
     snapshot.groups.sort();
     snapshot.routes.sort();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use bugle_types::{IfIndex, Mac, Nexthop, TableId};
+use bugle_types::{IfIndex, Mac, Nexthop};
 
 use crate::Protocol;
 use crate::fib::{FibOp, FibSnapshot, NexthopId, RouteKey, RouteTarget};
@@ -128,7 +128,7 @@ impl SimFib {
         self.objects.iter().filter(move |(_, object)| single(object)).map(|(id, _)| *id)
     }
 
-    pub(crate) fn snapshot(&self, tables: &[TableId]) -> FibSnapshot {
+    pub(crate) fn snapshot(&self) -> FibSnapshot {
         let mut snapshot = FibSnapshot::default();
         for (id, object) in self.ours() {
             match object {
@@ -136,12 +136,7 @@ impl SimFib {
                 Object::Group(ids) => snapshot.groups.push((*id, ids.iter().copied().collect())),
             }
         }
-        snapshot.routes = self
-            .routes
-            .iter()
-            .filter(|(key, _)| tables.contains(&key.table))
-            .map(|(key, target)| (*key, Some(*target)))
-            .collect();
+        snapshot.routes = self.routes.iter().map(|(key, target)| (*key, Some(*target))).collect();
         snapshot.neighbors =
             self.neighbors.iter().map(|((link, address), mac)| (*link, *address, *mac)).collect();
         snapshot

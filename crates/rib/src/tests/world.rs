@@ -216,8 +216,6 @@ pub(super) struct World {
     pub(super) rib: Rib,
     pub(super) fib: SimFib,
     pub(super) oracle: Oracle,
-    /// Tables that the engine was told of since it started; others it does not know to read.
-    pub(super) told: BTreeSet<TableId>,
     pub(super) now: Time,
     /// In lockstep the kernel never refuses anything.
     pub(super) lockstep: bool,
@@ -245,7 +243,6 @@ impl World {
             rib: Rib::new(),
             fib: SimFib::default(),
             oracle: Oracle::default(),
-            told: BTreeSet::new(),
             now: Time::from_secs(1000),
             lockstep,
             refuse: 0,
@@ -271,18 +268,15 @@ impl World {
     }
 
     pub(super) fn tell(&mut self, input: Input) {
-        if let Input::Vrf { table: Some(table), .. } = &input {
-            self.told.insert(*table);
-        }
         self.rib.handle(self.now, input);
         let mut failed = Vec::new();
         while let Some(output) = self.rib.poll_output() {
             match output {
                 Output::Fib(op) => self.queue.push(op),
                 Output::Divert(op) => self.queue.divert(op),
-                Output::ReadFib(tables) => {
+                Output::ReadFib => {
                     self.work(usize::MAX, &mut failed);
-                    self.on_the_way.push((self.slowness, self.fib.snapshot(&tables)));
+                    self.on_the_way.push((self.slowness, self.fib.snapshot()));
                 }
                 Output::Event(_) => {}
             }
@@ -448,7 +442,6 @@ impl World {
         self.turned = true;
         self.oracle.unreachable.clear();
         self.rib = Rib::new();
-        self.told.clear();
         self.on_the_way.clear();
         for link in self.fib.up.clone() {
             self.tell(Input::Link { ifindex: link, usable: true });
@@ -544,13 +537,8 @@ impl World {
     /// At rest the kernel holds exactly what the oracle says, in no more objects than needed.
     pub(super) fn assert_in_order(&self) {
         let wanted = self.oracle.wanted(&self.fib.up);
-        let there: BTreeMap<_, _> = self
-            .fib
-            .routes
-            .iter()
-            .filter(|(key, _)| self.told.contains(&key.table))
-            .map(|(key, to)| (*key, self.fib.resolve(*to)))
-            .collect();
+        let there: BTreeMap<_, _> =
+            self.fib.routes.iter().map(|(key, to)| (*key, self.fib.resolve(*to))).collect();
         assert_eq!(there, wanted);
 
         let (singles, groups) = self.oracle.objects(&self.fib.up);

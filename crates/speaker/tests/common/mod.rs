@@ -368,7 +368,7 @@ impl World {
                     self.answers.push_back(Input::FibFailed { op, reason });
                 }
             }
-            Output::ReadFib(_) => {
+            Output::ReadFib => {
                 self.answers.push_back(Input::Fib(machine.kernel.snapshot()));
             }
             Output::Reply { request, result } => {

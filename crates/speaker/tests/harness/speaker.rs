@@ -143,7 +143,7 @@ impl Bench<'_> {
         }
         for output in std::mem::take(&mut self.asked) {
             match output {
-                Output::ReadFib(_) => self.tell(Input::Fib(FibSnapshot::default())),
+                Output::ReadFib => self.tell(Input::Fib(FibSnapshot::default())),
                 Output::Fib(op) | Output::Divert(op) => self.refusable = Some(op),
                 Output::OpenOspf(_)
                 | Output::CloseOspf(_)
