@@ -250,6 +250,67 @@ fn timers_are_changed_by_either_end_while_the_session_stays_up() -> Result<()> {
     Ok(())
 }
 
+/// With echo packets every 20 ms, and BFD's at this interval.
+fn echoing(millis: u32) -> String {
+    let echo = "echo-tx = \"20ms\"\necho-rx = \"20ms\"\nmultiplier";
+    Pair::config(millis).replace("multiplier", echo)
+}
+
+#[test]
+fn echo_packets_come_back_through_either_kernel_with_frr_and_their_loss_is_a_failure() -> Result<()>
+{
+    let Some(pair) = Pair::new("bfdecho")? else { return Ok(()) };
+    let frr = Frr::start(&pair.lab, &pair.theirs, &Pair::theirs(50))?;
+    let bugled = Bugled::start(&pair.lab, &pair.ours, &echoing(50))?;
+    pair.wait_up(&bugled)?;
+    // FRR takes echo packets every 50 ms, unless told otherwise.
+    pair.wait(&bugled, "echoes", |session| {
+        session["echo_us"] == 50_000 && session["echo_round_trip_us"].is_u64()
+    })?;
+    frr.vtysh("configure terminal\nbfd\nprofile lab\necho-mode\necho transmit-interval 20")?;
+    pair.lab.wait_for(SOON, "FRR's echoes", || {
+        let peers = frr.show("show bfd peers counters").unwrap_or_default();
+        peers[0]["echo-packet-input"].as_u64() > Some(20)
+    })?;
+    pair.wait_up(&bugled)?;
+    pair.theirs.sysctl("net.ipv4.ip_forward", "0")?;
+    pair.lab.wait_for(SOON, "the adjacency to end", || full(&bugled) == 0)?;
+    let told = events(&bugled, "bfd-state").join("\n");
+    assert!(told.contains("Up -> Down: echo failed"), "{told}");
+    pair.theirs.sysctl("net.ipv4.ip_forward", "1")?;
+    pair.wait_up(&bugled)
+}
+
+#[test]
+fn between_bugles_echo_packets_are_asked_for_where_the_kernel_forwards() -> Result<()> {
+    let Some(pair) = Pair::new("bfdechoes")? else { return Ok(()) };
+    let theirs =
+        router(2, eth0(50)).bugle().replace("multiplier", "echo-rx = \"30ms\"\nmultiplier");
+    let _theirs = Bugled::start(&pair.lab, &pair.theirs, &theirs)?;
+    let bugled = Bugled::start(&pair.lab, &pair.ours, &Pair::config(50))?;
+    pair.wait_up(&bugled)?;
+    let echoes = |micros: Value| {
+        pair.wait(&bugled, "what was agreed on", move |session| session["echo_us"] == micros)
+    };
+    echoes(Value::Null)?;
+    // Control packets take over, and hand over, while the session stays up.
+    bugled.reload(&echoing(50))?;
+    echoes(Value::from(30_000))?;
+    pair.wait(&bugled, "control packets once a second", |session| {
+        session["detection_us"] == 3_000_000
+    })?;
+    bugled.reload(&Pair::config(50))?;
+    echoes(Value::Null)?;
+    pair.wait(&bugled, "control packets", |session| session["detection_us"] == 150_000)?;
+    bugled.reload(&echoing(50))?;
+    echoes(Value::from(30_000))?;
+    pair.wait(&bugled, "no failure", |session| session["downs"] == 0)?;
+    pair.lan.cut(1)?;
+    pair.wait(&bugled, "the reason", |session| session["diagnostic"] == "echo function failed")?;
+    pair.lan.mend(1)?;
+    pair.wait_up(&bugled)
+}
+
 #[test]
 fn a_session_comes_back_after_bfdd_was_killed() -> Result<()> {
     let Some(pair) = Pair::new("bfddkill")? else { return Ok(()) };

@@ -111,6 +111,9 @@ pub struct Settings {
     pub local: IpAddr,
     /// The interface is a point-to-point link: packets are taken from any source address (RFC 5881 section 6).
     pub point_to_point: bool,
+    /// Over several hops, packets that arrive with a smaller TTL are discarded; over one hop it must be 255 (RFC 5881 section
+    /// 5).
+    pub min_ttl: u8,
     /// How the session runs.
     pub profile: Profile,
 }

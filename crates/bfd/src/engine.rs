@@ -206,6 +206,10 @@ impl Bfd {
         }
         let packet = Packet::parse(arrival.bytes)?;
         let key = self.demultiplex(arrival, &packet)?;
+        let min_ttl = self.sessions.get(key).map_or(0, |session| session.settings().min_ttl);
+        if matches!(arrival.hop, Hop::Multi(_)) && arrival.ttl < min_ttl {
+            return Err(Discard::Ttl);
+        }
         let received = arrival.received.min(self.now);
         let result = self.with_session(key, |session, ctx| session.receive(&packet, received, ctx));
         result.unwrap_or(Err(Discard::UnknownDiscriminator))?;

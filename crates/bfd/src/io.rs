@@ -263,7 +263,7 @@ pub enum Discard {
     ZeroMyDiscriminator,
     /// The length of its authentication section cannot be.
     BadAuthLength,
-    /// It came over one hop with a TTL that says otherwise.
+    /// It came over one hop with a TTL that says otherwise, or over more hops than the session's settings allow.
     Ttl,
     /// It names a session that does not exist.
     UnknownDiscriminator,

@@ -1,6 +1,7 @@
 //! A session: its variables, what packets do to it, and when it sends (RFC 5880 section 6.8).
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use bugle_types::{Rng, Time};
 use bugle_wire::bfd::{Control, Diagnostic, Discriminator, Flags, Interval, Packet, State};
 
 use crate::auth::Sequences;
-use crate::config::{MIN_INTERVAL, Settings};
+use crate::config::{EchoProfile, MIN_INTERVAL, Settings};
 use crate::echo::{self, Echo, Returned};
 use crate::io::{Change, Client, Discard, Endpoint, Event, Hop, Output, Path, Stats};
 use crate::machine::{self, Cause};
@@ -224,9 +225,18 @@ impl Session {
     /// The interval of our echo packets; `None` while the echo function is not active.
     #[must_use]
     pub fn echo_interval(&self) -> Option<Interval> {
-        let possible = self.state == State::Up && matches!(self.path.hop, Hop::Single(_));
-        let wanted = self.settings.profile.echo.tx;
-        echo::interval(wanted, self.remote.required_min_echo_rx).filter(|_| possible)
+        let wanted = self.echo_profile().tx;
+        echo::interval(wanted, self.remote.required_min_echo_rx).filter(|_| self.state == State::Up)
+    }
+
+    /// The echo function as far as the path has it: never over several hops (RFC 5883 section 3), nor between link-local
+    /// addresses, to which nobody forwards (RFC 5881 section 4).
+    fn echo_profile(&self) -> EchoProfile {
+        let possible = match self.path.hop {
+            Hop::Single(_) => !is_link_local(self.settings.local),
+            Hop::Multi(_) => false,
+        };
+        if possible { self.settings.profile.echo } else { EchoProfile::default() }
     }
 
     /// The time that the last echo packet took to come back.
@@ -632,8 +642,16 @@ impl Session {
             your_discriminator: self.remote.discriminator,
             desired_min_tx: self.advertised.tx,
             required_min_rx: self.advertised.rx,
-            required_min_echo_rx: profile.echo.rx,
+            required_min_echo_rx: self.echo_profile().rx,
         }
+    }
+}
+
+/// Whether an address is good on one link only.
+const fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
     }
 }
 

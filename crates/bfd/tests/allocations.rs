@@ -79,7 +79,8 @@ fn sessions_that_are_up_allocate_nothing() {
                 remote: address(1 - end),
             };
             let profile = profile.clone();
-            let settings = Settings { local: address(end), point_to_point: true, profile };
+            let settings =
+                Settings { local: address(end), point_to_point: true, min_ttl: 0, profile };
             let client = Client::Ospf;
             pair.ends[end].handle(pair.now, Input::Request { client, path, settings });
             pair.deliver(end);

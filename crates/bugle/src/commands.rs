@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use bugle_api::model::{Explanation, HostAdd, Reply};
 use bugle_api::{Client, ClientError};
+use bugle_inject::forwarding;
 use bugle_speaker::config::{Config, ConfigErrors, Fib, NexthopCompat};
 use bugle_wire::{capture, describe};
 use clap::CommandFactory;
@@ -183,7 +184,9 @@ fn check(file: &Path, json: bool, output: &mut impl Write) -> Result<(), Failure
     let errors = checked.as_ref().err();
     // Where the kernel has no such setting, it knows no nexthop objects either, and there is more to say than this.
     let tells_routes = bugle_inject::compat::tells_routes().unwrap_or(false);
-    let notes = checked.as_ref().map(|config| notes(config, tells_routes)).unwrap_or_default();
+    let forwards = [false, true].map(|ipv6| forwarding::is_on("all", ipv6).unwrap_or(true));
+    let kernel = Kernel { tells_routes, forwards };
+    let notes = checked.as_ref().map(|config| notes(config, kernel)).unwrap_or_default();
     if json {
         let errors: Vec<_> = errors.into_iter().flat_map(ConfigErrors::iter).collect();
         let errors: Vec<_> = errors
@@ -211,17 +214,36 @@ fn check(file: &Path, json: bool, output: &mut impl Write) -> Result<(), Failure
     Ok(())
 }
 
-/// What a configuration without mistakes costs on this machine.
-fn notes(config: &Config, kernel_tells_routes: bool) -> Vec<String> {
+/// What the kernel does here.
+#[derive(Clone, Copy)]
+struct Kernel {
+    /// It tells of every route on a nexthop object that changes.
+    tells_routes: bool,
+    /// It forwards IPv4, and IPv6.
+    forwards: [bool; 2],
+}
+
+/// What a configuration without mistakes costs on this machine, and what of it is of no use here.
+fn notes(config: &Config, kernel: Kernel) -> Vec<String> {
+    let mut notes = Vec::new();
     let Fib { enabled, nexthop_compat, .. } = config.fib;
-    if enabled && nexthop_compat == NexthopCompat::Leave && kernel_tells_routes {
-        return vec![
+    if enabled && nexthop_compat == NexthopCompat::Leave && kernel.tells_routes {
+        notes.push(
             "fib.nexthop-compat: net.ipv4.nexthop_compat_mode is 1 here, so a repair takes half a microsecond for each route, \
              with 0 some microseconds in all: set it to 0, or the key to \"off\", unless BIRD reads bugle's routes"
                 .to_owned(),
-        ];
+        );
     }
-    Vec::new()
+    let loops = config.bfd.iter().filter(|(_, profile)| profile.echo_rx.is_some());
+    for (name, _) in loops {
+        for (version, _) in ["ipv4", "ipv6"].iter().zip(kernel.forwards).filter(|(_, on)| !on) {
+            notes.push(format!(
+                "bfd.{name}.echo-rx: net.{version}.conf.all.forwarding is 0 here, so the kernel sends no echo packets back, and \
+                 neighbours are asked for none"
+            ));
+        }
+    }
+    notes
 }
 
 fn man(directory: Option<&Path>, output: &mut impl Write) -> Result<(), Failure> {
@@ -256,11 +278,24 @@ mod tests {
 
     #[test]
     fn what_repairs_cost_is_noted_where_it_can_be_helped() {
-        let config = |text: &str| Config::parse(text).unwrap();
-        assert_eq!(notes(&config(""), true).len(), 1);
-        assert!(notes(&config(""), false).is_empty());
+        let noted = |text: &str, tells_routes| {
+            let kernel = Kernel { tells_routes, forwards: [false, false] };
+            notes(&Config::parse(text).unwrap(), kernel).len()
+        };
+        assert_eq!(noted("", true), 1);
+        assert_eq!(noted("", false), 0);
         for helped in ["nexthop-compat = 'off'", "enabled = false"] {
-            assert!(notes(&config(&format!("[fib]\n{helped}\n")), true).is_empty());
+            assert_eq!(noted(&format!("[fib]\n{helped}\n"), true), 0);
+        }
+    }
+
+    #[test]
+    fn echo_packets_that_the_kernel_would_not_send_back_are_noted() {
+        let config = Config::parse("[bfd.fast]\necho-rx = '10ms'\n[bfd.slow]\n").unwrap();
+        for (forwards, expected) in [([true, true], 0), ([true, false], 1), ([false, false], 2)] {
+            let noted = notes(&config, Kernel { tells_routes: false, forwards });
+            assert_eq!(noted.len(), expected);
+            assert!(noted.iter().all(|note| note.contains("bfd.fast.echo-rx")));
         }
     }
 }

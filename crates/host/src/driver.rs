@@ -449,6 +449,7 @@ impl<E: Engine + 'static> Driver<E> {
             match news {
                 News::Event(at, event) => self.handle(Input::Bfd { at, event }),
                 News::Trouble(text) => tracing::warn!("{text}"),
+                News::Closed(socket) => drop(socket),
                 News::Realtime(Ok(())) => tracing::info!("BFD runs with real-time priority"),
                 News::Realtime(Err(why)) => tracing::info!(
                     "BFD runs without real-time priority ({why}): a busy machine may take its sessions down; permit \

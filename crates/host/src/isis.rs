@@ -11,7 +11,7 @@ use nix::libc;
 use nix::sys::socket::{LinkAddr, bind, recvfrom, setsockopt};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
-use crate::socket::{NOTHING, RETURN, enlarge_buffers};
+use crate::socket::{NOTHING, RETURN, enlarge_buffers, link_address};
 
 /// A packet socket bound to one interface, which lets nothing through but frames of IS-IS that arrive there.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl IsisSocket {
             Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(i32::from(protocol))))?;
         socket.attach_filter(&NOTHING)?;
         // Without a protocol in the address, the socket keeps its own.
-        bind(socket.as_raw_fd(), &address(ifindex)?)?;
+        bind(socket.as_raw_fd(), &link_address(ifindex)?)?;
         enlarge_buffers(&socket);
         socket.set_nonblocking(true)?;
         for group in [ALL_L1_ISS, ALL_L2_ISS, ALL_ISS] {
@@ -94,14 +94,6 @@ impl AsFd for IsisSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
-}
-
-/// The address of an interface for sockets of the link layer.
-fn address(ifindex: IfIndex) -> io::Result<LinkAddr> {
-    nix::ifaddrs::getifaddrs()?
-        .filter_map(|interface| interface.address?.as_link_addr().copied())
-        .find(|address| address.ifindex() == ifindex.0 as usize)
-        .ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 fn join(socket: &Socket, ifindex: IfIndex, group: Mac) -> io::Result<()> {

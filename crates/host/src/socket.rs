@@ -1,6 +1,9 @@
 //! What raw sockets have in common.
 
-use nix::sys::socket::{setsockopt, sockopt};
+use std::io;
+
+use bugle_types::IfIndex;
+use nix::sys::socket::{LinkAddr, setsockopt, sockopt};
 use socket2::{SockFilter, Socket};
 
 /// What the kernel may queue while the driver is busy: a full table from a neighbour, of which a datagram of 1,500 octets
@@ -22,4 +25,12 @@ pub(crate) fn enlarge_buffers(socket: &Socket) {
     if setsockopt(socket, sockopt::SndBufForce, &SEND_BUFFER).is_err() {
         let _ = socket.set_send_buffer_size(SEND_BUFFER);
     }
+}
+
+/// The address of an interface for sockets of the link layer. It names no protocol: bound to it, a socket keeps its own.
+pub(crate) fn link_address(ifindex: IfIndex) -> io::Result<LinkAddr> {
+    nix::ifaddrs::getifaddrs()?
+        .filter_map(|interface| interface.address?.as_link_addr().copied())
+        .find(|address| address.ifindex() == ifindex.0 as usize)
+        .ok_or_else(|| io::ErrorKind::NotFound.into())
 }

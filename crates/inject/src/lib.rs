@@ -7,6 +7,7 @@
 //! | [`snapshot`](mod@snapshot) | [`snapshot()`]: what the kernel holds of ours |
 //! | [`monitor`] | [`Monitor`]: interfaces and addresses as they change, and changes to what is ours |
 //! | [`compat`] | the setting that decides what it costs to re-point a nexthop object |
+//! | [`forwarding`] | whether the kernel forwards |
 //! | [`error`] | what can go wrong: with one change, or with a socket |
 //! | `encode`, `decode` | our objects as rtnetlink messages, and back |
 //! | `netlink`, `numbers` | messages and attributes as such (RFC 3549), and the numbers in the kernel's headers |
@@ -21,6 +22,7 @@ pub mod compat;
 mod decode;
 mod encode;
 pub mod error;
+pub mod forwarding;
 pub mod injector;
 pub mod monitor;
 mod netlink;

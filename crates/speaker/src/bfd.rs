@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use bugle_bfd::io::TTL;
 use bugle_bfd::{self as bfd, Client, Hop, Path};
 use bugle_isis::{BfdState, CircuitConfig, CircuitKind};
 use bugle_ospf::neighbor::{NeighborEvent, NeighborState};
@@ -209,6 +210,7 @@ pub(crate) fn settings(profile: &bfd::Profile, interface: &InterfaceConfig) -> b
     bfd::Settings {
         local: interface.address.into(),
         point_to_point: interface.network_type == NetworkType::PointToPoint,
+        min_ttl: TTL,
         profile: profile.clone(),
     }
 }
@@ -223,6 +225,7 @@ pub(crate) fn circuit_settings(
     let settings = |local| bfd::Settings {
         local,
         point_to_point: circuit.kind == CircuitKind::PointToPoint,
+        min_ttl: TTL,
         profile: profile.clone(),
     };
     locals.map(settings).collect()

@@ -241,5 +241,5 @@ fn settings(script: &mut Script<'_>) -> Settings {
         auth: auth.map(Arc::new),
     };
     let local = [192, 0, 2, choice >> 6].into();
-    Settings { local, point_to_point: choice & 8 != 0, profile }
+    Settings { local, point_to_point: choice & 8 != 0, min_ttl: choice, profile }
 }

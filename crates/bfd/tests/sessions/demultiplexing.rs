@@ -112,7 +112,7 @@ fn on_a_point_to_point_link_the_source_address_does_not_matter() {
 }
 
 #[test]
-fn over_one_hop_the_ttl_must_be_255_and_over_several_it_need_not() {
+fn over_one_hop_the_ttl_must_be_255_and_over_several_what_the_settings_say() {
     let mut solo = Solo::new(profile(10, 3));
     let first = solo.remote;
     for ttl in [0, 1, 64, 254] {
@@ -120,9 +120,21 @@ fn over_one_hop_the_ttl_must_be_255_and_over_several_it_need_not() {
     }
     assert_eq!((solo.session().state(), solo.discarded(Discard::Ttl)), (State::Down, 4));
     let multi = Path { hop: Hop::Multi(ip("192.0.2.1")), ..path() };
-    ask(&mut solo, multi);
-    arrive(&mut solo, multi, 61, first);
+    let settings = Settings { min_ttl: 62, ..settings(profile(10, 3)) };
+    solo.input(Input::Request { client: Client::Static, path: multi, settings });
+    for ttl in [0, 1, 61] {
+        arrive(&mut solo, multi, ttl, first);
+    }
+    assert_eq!((state(&solo, multi), solo.discarded(Discard::Ttl)), (State::Down, 7));
+    arrive(&mut solo, multi, 62, first);
     assert_eq!(state(&solo, multi), State::Init);
+    // Nor may one that names the session come from farther away.
+    let id = solo.bfd.state().session(multi).unwrap().id();
+    let named = Control { state: State::Up, your_discriminator: Some(id), ..first };
+    arrive(&mut solo, multi, 61, named);
+    assert_eq!((state(&solo, multi), solo.discarded(Discard::Ttl)), (State::Init, 8));
+    arrive(&mut solo, multi, 255, named);
+    assert_eq!(state(&solo, multi), State::Up);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The echo function.
 
 use bugle_bfd::io::ECHO_PACKET;
-use bugle_bfd::{Cause, Client, Discard, EchoProfile, Hop, Input, Output, Path, Profile};
+use bugle_bfd::{Cause, Client, Discard, EchoProfile, Hop, Input, Output, Path, Profile, Settings};
 use bugle_types::Time;
 use bugle_wire::bfd::{Diagnostic, Flags, Interval, State};
 
@@ -143,6 +143,18 @@ fn there_is_no_echo_over_several_hops_nor_unless_both_want_it() {
         }
         assert_eq!(solo.bfd.state().session(path).unwrap().state(), State::Up);
         assert_eq!(run(&mut solo, 25, true), []);
+    }
+}
+
+#[test]
+fn there_is_no_echo_where_nobody_could_loop_it_back_and_none_is_asked_for() {
+    let link_local = Settings { local: ip("fe80::1"), ..settings(with_echo()) };
+    let multi = Path { hop: Hop::Multi(ip("192.0.2.1")), ..path() };
+    let ipv6 = Path { remote: ip("fe80::2"), ..path() };
+    for (path, settings) in [(multi, settings(with_echo())), (ipv6, link_local)] {
+        let mut solo = Solo::empty();
+        solo.input(Input::Request { client: Client::Static, path, settings });
+        assert_eq!(solo.take_one().required_min_echo_rx, Interval::ZERO);
     }
 }
 

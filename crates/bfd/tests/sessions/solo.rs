@@ -40,7 +40,7 @@ pub(crate) fn profile(interval: u64, multiplier: u8) -> Profile {
 }
 
 pub(crate) fn settings(profile: Profile) -> Settings {
-    Settings { local: ip("192.0.2.1"), point_to_point: false, profile }
+    Settings { local: ip("192.0.2.1"), point_to_point: false, min_ttl: 0, profile }
 }
 
 pub(crate) fn path() -> Path {

@@ -119,7 +119,7 @@ impl World {
         let profile = self.ends[end].profile.clone();
         let remote = address(1 - end);
         let path = Path { vrf: VrfId::DEFAULT, hop: Hop::Single(IfIndex(1)), remote };
-        let settings = Settings { local: address(end), point_to_point: true, profile };
+        let settings = Settings { local: address(end), point_to_point: true, min_ttl: 0, profile };
         let now = self.ends[end].clock(self.now);
         self.ends[end].bfd.handle(now, Input::Request { client: Client::Ospf, path, settings });
         self.carry_out(end);

@@ -6,10 +6,14 @@
 //! | `turn` | what the thread does: one turn after another |
 //! | `receive` | the sockets that packets come in by, two for each port |
 //! | `send` | the sockets that packets go out by, one for each session |
+//! | `echo` | the echo function: packets to ourselves, and the sockets by which they come back |
+//! | `loops` | which sessions are to have the echo function, and can |
 //!
 //! The thread is started with the first session. It has real-time priority where that is permitted, allocates nothing once its
 //! sessions are up, and never waits for another thread.
 
+mod echo;
+mod loops;
 mod receive;
 mod send;
 mod turn;
@@ -26,6 +30,9 @@ use bugle_types::{IfIndex, Rng, Time};
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::poller::Waker;
+use echo::Place;
+use loops::Loops;
+use socket2::Socket;
 use turn::Turns;
 
 /// Orders, and news, that can wait for the other thread. Both empty the queue whenever they wake up.
@@ -39,6 +46,7 @@ pub(crate) struct Bfd {
     /// Wakes the driver's loop.
     told: Waker,
     thread: Option<Thread>,
+    loops: Loops,
 }
 
 /// A thread that runs.
@@ -66,6 +74,8 @@ pub(crate) enum News {
     Trouble(String),
     /// Whether the thread has real-time priority; if not, why.
     Realtime(Result<(), String>),
+    /// A socket that is of no use any more, and takes time to close.
+    Closed(Socket),
 }
 
 /// What the thread is told.
@@ -80,6 +90,10 @@ pub(crate) enum Order {
     },
     /// A client has no use for a session any more.
     Release { client: bfd::Client, path: bfd::Path },
+    /// Echo packets are about to come back there, by this socket.
+    BeginEcho { place: Place, socket: Socket },
+    /// No more echo packets come back there.
+    EndEcho(Place),
     /// Somebody wants to look.
     Look(Look),
 }
@@ -102,13 +116,29 @@ impl Bfd {
     /// Without a thread so far. Discriminators and the like come from the seed.
     pub(crate) fn new(clock: Clock, seed: u64, counters: Arc<Counters>) -> io::Result<Self> {
         let rng = Rng::new(seed);
-        Ok(Self { clock, rng, counters, told: Waker::new()?, thread: None })
+        Ok(Self {
+            clock,
+            rng,
+            counters,
+            told: Waker::new()?,
+            thread: None,
+            loops: Loops::default(),
+        })
     }
 
     /// Gives the thread an order. Without a thread one is started, if there is to be a session.
-    pub(crate) fn order(&mut self, order: Order) -> io::Result<()> {
+    pub(crate) fn order(&mut self, mut order: Order) -> io::Result<()> {
+        let places = self.loops.prepare(&mut order);
+        if let Some((place, socket)) = places.begun {
+            self.pass_on(Order::BeginEcho { place, socket })?;
+        }
+        self.pass_on(order)?;
+        places.ended.map_or(Ok(()), |place| self.pass_on(Order::EndEcho(place)))
+    }
+
+    fn pass_on(&mut self, order: Order) -> io::Result<()> {
         if self.thread.is_none() {
-            if !matches!(order, Order::Request { .. }) {
+            if !matches!(order, Order::Request { .. } | Order::BeginEcho { .. }) {
                 return Ok(());
             }
             self.thread = Some(self.start()?);

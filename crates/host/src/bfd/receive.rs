@@ -7,6 +7,7 @@ use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 use bugle_types::{IfIndex, Time};
 use bugle_wire::bfd::{CONTROL_PORT, MULTIHOP_PORT};
@@ -65,15 +66,24 @@ pub(super) struct Receiver {
     urgent: Inlet,
     /// For packets that can wait; without it all go to the other.
     steady: Option<Inlet>,
+    room: Room,
+}
+
+/// A socket, and how far it has been read.
+pub(super) struct Inlet {
+    pub(super) socket: Socket,
+    /// Everything that came before this has been handed in.
+    pub(super) drained: Time,
+}
+
+/// Room for what one system call takes.
+pub(super) struct Room {
     headers: MultiHeaders<SockaddrStorage>,
     buffers: Box<[[u8; LONGEST]; BATCH]>,
 }
 
-struct Inlet {
-    socket: Socket,
-    /// Everything that came before this has been handed in.
-    drained: Time,
-}
+/// What the kernel gives of a packet.
+pub(super) type Message<'m> = RecvMsg<'m, 'm, SockaddrStorage>;
 
 impl Receiver {
     /// # Errors
@@ -88,15 +98,9 @@ impl Receiver {
             sort(&steady)?;
             Ok(steady)
         });
-        let control = cmsg_space!(libc::in6_pktinfo, libc::c_int, libc::timespec);
         let inlet = |socket| Inlet { socket, drained: now };
-        Ok(Self {
-            purpose,
-            urgent: inlet(urgent),
-            steady: steady.ok().map(inlet),
-            headers: MultiHeaders::preallocate(BATCH, Some(control)),
-            buffers: Box::new([[0; LONGEST]; BATCH]),
-        })
+        let (urgent, steady) = (inlet(urgent), steady.ok().map(inlet));
+        Ok(Self { purpose, urgent, steady, room: Room::new() })
     }
 
     /// The sockets to wait for: with all of them, no packet has to wait.
@@ -115,14 +119,16 @@ impl Receiver {
         clock: &Clock,
         mut hand_in: impl FnMut(Incoming<'_>),
     ) -> io::Result<Time> {
-        let Self { urgent, steady, headers, buffers, .. } = self;
-        let start = clock.now();
+        let Self { urgent, steady, room, .. } = self;
+        let mut hand_in = |message: &Message<'_>, taken, received: &dyn Fn(Duration) -> Time| {
+            if let Some(incoming) = incoming(message, taken, received) {
+                hand_in(incoming);
+            }
+        };
         // What is steady came first, as a rule.
         let looked_at = steady.iter_mut().chain((how == Drain::All).then_some(&mut *urgent));
         for inlet in looked_at {
-            if take(inlet, headers, buffers, clock, &mut hand_in)? {
-                inlet.drained = start;
-            }
+            inlet.drain(room, clock, &mut hand_in)?;
         }
         Ok(steady.as_ref().map_or(Time::MAX, |steady| steady.drained).min(urgent.drained))
     }
@@ -193,45 +199,55 @@ fn sort(member: &Socket) -> io::Result<()> {
     Ok(setsockopt(member, sockopt::AttachReusePortCbpf, &program)?)
 }
 
-/// Hands in what there is in a socket. Whether that is all: it may go on and on.
-fn take(
-    inlet: &Inlet,
-    headers: &mut MultiHeaders<SockaddrStorage>,
-    buffers: &mut [[u8; LONGEST]; BATCH],
-    clock: &Clock,
-    hand_in: &mut impl FnMut(Incoming<'_>),
-) -> io::Result<bool> {
-    for _ in 0..BATCHES {
-        let mut slices = buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
-        let (fd, flags) = (inlet.socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
-        let messages = match recvmmsg(fd, headers, &mut slices, flags, None) {
-            Ok(messages) => messages,
-            Err(Errno::EAGAIN) => return Ok(true),
-            Err(error) => return Err(error.into()),
-        };
-        let (now, wall) = clock.both();
-        let mut count = 0;
-        for message in messages {
-            count += 1;
-            // No packet is older than the last time that there was none.
-            let received = |stamp| (now - wall.saturating_sub(stamp)).max(inlet.drained);
-            if let Some(incoming) = incoming(&message, now, received) {
-                hand_in(incoming);
+impl Room {
+    pub(super) fn new() -> Self {
+        let control = cmsg_space!(libc::in6_pktinfo, libc::c_int, libc::timespec);
+        let headers = MultiHeaders::preallocate(BATCH, Some(control));
+        Self { headers, buffers: Box::new([[0; LONGEST]; BATCH]) }
+    }
+}
+
+impl Inlet {
+    /// Hands in every message there is, with the time it was taken at, and what turns a time of the wall clock into ours. A flood
+    /// goes on and on: then that was not all.
+    ///
+    /// # Errors
+    /// If the socket has an error to tell.
+    pub(super) fn drain(
+        &mut self,
+        room: &mut Room,
+        clock: &Clock,
+        hand_in: &mut impl FnMut(&Message<'_>, Time, &dyn Fn(Duration) -> Time),
+    ) -> io::Result<()> {
+        let start = clock.now();
+        for _ in 0..BATCHES {
+            let mut slices = room.buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
+            let (fd, flags) = (self.socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+            let count = match recvmmsg(fd, &mut room.headers, &mut slices, flags, None) {
+                Ok(messages) => {
+                    let (now, wall) = clock.both();
+                    // No packet is older than the last time that there was none.
+                    let received = |stamp| (now - wall.saturating_sub(stamp)).max(self.drained);
+                    messages.inspect(|message| hand_in(message, now, &received)).count()
+                }
+                Err(Errno::EAGAIN) => 0,
+                Err(error) => return Err(error.into()),
+            };
+            if count < BATCH {
+                self.drained = start;
+                return Ok(());
             }
         }
-        if count < BATCH {
-            return Ok(true);
-        }
+        Ok(())
     }
-    Ok(false)
 }
 
 /// A message in our words; `received` turns a time of the wall clock into ours. None if the kernel did not say whence it came.
-fn incoming<'a>(
-    message: &RecvMsg<'_, 'a, SockaddrStorage>,
+fn incoming<'m>(
+    message: &Message<'m>,
     taken: Time,
-    received: impl Fn(std::time::Duration) -> Time,
-) -> Option<Incoming<'a>> {
+    received: &dyn Fn(Duration) -> Time,
+) -> Option<Incoming<'m>> {
     let from = message.address?;
     let source: IpAddr = match (from.as_sockaddr_in(), from.as_sockaddr_in6()) {
         (Some(v4), _) => v4.ip().into(),

@@ -20,6 +20,7 @@ use thread_priority::{
     set_thread_priority_and_policy, thread_native_id,
 };
 
+use super::echo;
 use super::receive::{Drain, Incoming, Port, Purpose, Receiver};
 use super::send::Sender;
 use super::{News, Order, Progress, View};
@@ -58,6 +59,8 @@ pub(super) struct Turns {
     ends: Ends,
     bfd: bfd::Bfd,
     receivers: Vec<Receiver>,
+    /// Where echo packets come back.
+    echoes: Vec<echo::Receiver>,
     senders: BTreeMap<Discriminator, Sender>,
     /// The devices of those VRFs that have sessions.
     devices: BTreeMap<VrfId, IfIndex>,
@@ -86,6 +89,7 @@ struct Woken {
 enum Trouble {
     Open(Purpose),
     Receive(Purpose),
+    Echo(echo::Place),
     Send(Discriminator),
     Wait,
 }
@@ -97,6 +101,7 @@ impl Turns {
             ends,
             bfd,
             receivers: Vec::new(),
+            echoes: Vec::new(),
             senders: BTreeMap::new(),
             devices: BTreeMap::new(),
             vrfs: BTreeMap::new(),
@@ -143,8 +148,14 @@ impl Turns {
 
     /// Hands in every packet there is. Everything that came before the time returned has been.
     fn receive(&mut self, how: Drain) -> Time {
-        let Self { ends, bfd, receivers, vrfs, devices, limiter, untold, .. } = self;
+        let Self { ends, bfd, receivers, echoes, vrfs, devices, limiter, untold, .. } = self;
         let mut drained = ends.clock.now();
+        let mut failed = |trouble, error: &io::Error| {
+            ends.counters.bfd_receive_errors.add_one();
+            if limiter.admit(trouble, ends.clock.now()).is_some() {
+                untold.push(News::Trouble(format!("cannot receive BFD packets: {error}")));
+            }
+        };
         for receiver in receivers {
             let Purpose { port, device, .. } = receiver.purpose;
             let result = receiver.drain(how, &ends.clock, |incoming| {
@@ -158,17 +169,19 @@ impl Turns {
                 let arrival = arrival(port, vrf.unwrap_or_default(), &incoming);
                 bfd.handle(incoming.taken, Input::Control(arrival));
             });
-            match result {
-                Ok(until) => drained = drained.min(until),
-                Err(error) => {
-                    ends.counters.bfd_receive_errors.add_one();
-                    let now = ends.clock.now();
-                    if limiter.admit(Trouble::Receive(receiver.purpose), now).is_some() {
-                        untold.push(News::Trouble(format!("cannot receive BFD packets: {error}")));
-                    }
-                    drained = Time::ZERO;
-                }
-            }
+            drained = drained.min(result.unwrap_or_else(|error| {
+                failed(Trouble::Receive(receiver.purpose), &error);
+                Time::ZERO
+            }));
+        }
+        for receiver in echoes {
+            let result = receiver.drain(&ends.clock, |taken, received, bytes| {
+                bfd.handle(taken, Input::Echo { received, bytes });
+            });
+            drained = drained.min(result.unwrap_or_else(|error| {
+                failed(Trouble::Echo(receiver.place), &error);
+                Time::ZERO
+            }));
         }
         self.carry_out();
         drained
@@ -196,6 +209,13 @@ impl Turns {
                 Order::Release { client, path } => {
                     self.bfd.handle(now, Input::Release { client, path });
                 }
+                Order::BeginEcho { place, socket } => {
+                    self.echoes.push(echo::Receiver::new(place, socket, now));
+                }
+                Order::EndEcho(place) => {
+                    let ended = self.echoes.extract_if(.., |receiver| receiver.place == place);
+                    self.untold.extend(ended.map(|receiver| News::Closed(receiver.into_socket())));
+                }
                 Order::Look(look) => {
                     let realtime = self.realtime.as_ref().copied().map_err(String::as_str);
                     look(&View { sessions: self.bfd.state(), now, realtime });
@@ -219,9 +239,12 @@ impl Turns {
                     self.fit_receivers();
                     self.ends.progress.sessions.store(self.senders.len(), Ordering::Release);
                 }
-                Output::Send { session, packet } => self.send(session, &packet),
-                // No profile of the configuration asks for the echo function.
-                Output::Echo { .. } => {}
+                Output::Send { session, packet } => {
+                    self.send(session, |sender| sender.send(&packet));
+                }
+                Output::Echo { session, packet } => {
+                    self.send(session, |sender| sender.send_echo(&packet));
+                }
                 Output::Event(event) => {
                     if let bfd::Event::Changed(bfd::Change { session, to, .. }) = event {
                         if to == State::Init {
@@ -242,9 +265,9 @@ impl Turns {
         self.fit_receivers();
     }
 
-    fn send(&mut self, session: Discriminator, packet: &[u8]) {
+    fn send(&mut self, session: Discriminator, send: impl FnOnce(&mut Sender) -> io::Result<()>) {
         let Some(sender) = self.senders.get_mut(&session) else { return };
-        let Err(error) = sender.send(packet) else { return };
+        let Err(error) = send(sender) else { return };
         let path = sender.endpoint.path;
         self.ends.counters.bfd_send_errors.add_one();
         self.warn(Trouble::Send(session), || format!("cannot send to {path} by BFD: {error}"));

@@ -4,7 +4,7 @@ use std::net::{IpAddr, UdpSocket};
 use std::num::NonZeroU8;
 use std::time::Duration;
 
-use bugle_bfd::{Cause, Change, Client, Event, Hop, Path, Profile, Settings};
+use bugle_bfd::{Cause, Change, Client, EchoProfile, Event, Hop, Path, Profile, Settings};
 use bugle_speaker::Output;
 use bugle_types::{IfIndex, VrfId};
 use bugle_wire::bfd::{CONTROL_PORT, Control, Diagnostic, Discriminator, Flags, Interval, State};
@@ -26,8 +26,11 @@ impl End {
     }
 
     fn request_with(self, tx: Duration, rx: Duration) -> Output {
-        let profile = Profile::new(tx, rx, 5).unwrap();
-        let settings = Settings { local: self.local, point_to_point: false, profile };
+        self.request_as(Profile::new(tx, rx, 5).unwrap())
+    }
+
+    fn request_as(self, profile: Profile) -> Output {
+        let settings = Settings { local: self.local, point_to_point: false, min_ttl: 0, profile };
         let (client, settings) = (Client::Static, Box::new(settings));
         Output::RequestBfd { client, path: self.path, settings, device: None }
     }
@@ -82,6 +85,76 @@ fn sessions_come_up_over_one_hop_and_several_by_both_versions_of_ip() {
     check(&namespaces, ["10.0.0.1", "10.0.0.2"], |_, local| Hop::Multi(local));
     check(&namespaces, ["2001:db8::1", "2001:db8::2"], |ifindex, _| Hop::Single(ifindex));
     check(&namespaces, ["2001:db8::1", "2001:db8::2"], |_, local| Hop::Multi(local));
+}
+
+#[test]
+fn echoes_come_back_by_way_of_the_neighbors_kernel_and_their_loss_ends_the_session() {
+    if !possible() {
+        return;
+    }
+    let namespaces = pair();
+    for (namespace, address) in namespaces.iter().zip(["2001:db8::1/64", "2001:db8::2/64"]) {
+        namespace.ip(&format!("address add {address} dev eth0 nodad"));
+    }
+    let forward = |namespace: &Namespace, version: &str, on: bool| {
+        // Of IPv6 the kernel asks for the whole machine only.
+        let what = if version == "ipv4" { "eth0" } else { "all" };
+        let setting = format!("/proc/sys/net/{version}/conf/{what}/forwarding");
+        namespace.run(move || std::fs::write(setting, if on { "1" } else { "0" }).unwrap());
+    };
+    let actors = [0, 1].map(|end: usize| Actor::start(&namespaces[end]));
+    let [a, b] = &actors;
+    let tick = Duration::from_millis(20);
+    let echo = EchoProfile { tx: Interval(15_000), rx: Interval(10_000) };
+    for (version, [ours, theirs]) in
+        [("ipv4", ["10.0.0.1", "10.0.0.2"]), ("ipv6", ["2001:db8::1", "2001:db8::2"])]
+    {
+        let addresses = [ours, theirs].map(|address| address.parse::<IpAddr>().unwrap());
+        let ends = [0, 1].map(|end: usize| {
+            let hop = Hop::Single(namespaces[end].ifindex("eth0"));
+            let path = Path { vrf: VrfId::DEFAULT, hop, remote: addresses[1 - end] };
+            End { path, local: addresses[end] }
+        });
+        // One end has its echoes looped back; the other does not forward, and so does not say that it would.
+        forward(&namespaces[0], version, false);
+        forward(&namespaces[1], version, true);
+        for (actor, end) in actors.iter().zip(ends) {
+            let profile = Profile { echo, ..Profile::new(tick, tick, 5).unwrap() };
+            actor.ask([end.request_as(profile)]);
+        }
+        for actor in &actors {
+            wait_for(actor, |change| change.to == State::Up);
+        }
+        let echoed = |actor: &Actor| {
+            // The session before may not have taken its leave yet.
+            let look = actor.handle.bfd(move |view| {
+                let mut sessions = view.sessions.sessions();
+                let session = sessions.find(|session| addresses.contains(&session.path().remote));
+                session.map(|session| (session.echo_interval(), session.stats().echoes_received))
+            });
+            block_on(look).unwrap().flatten().unwrap()
+        };
+        let deadline = a.now() + Duration::from_secs(30);
+        while echoed(a).1 < 20 {
+            assert!(a.now() < deadline, "{version}: {:?}", echoed(a));
+        }
+        assert_eq!(echoed(a).0, Some(Interval(15_000)));
+        assert_eq!(echoed(b), (None, 0));
+        // Control packets still come; only echoes tell that the neighbour forwards no more.
+        forward(&namespaces[1], version, false);
+        wait_for(a, |change| change.cause == Cause::EchoFailed);
+        wait_for(b, |change| change.remote_diagnostic == Diagnostic::ECHO_FAILED);
+        for (actor, end) in actors.iter().zip(ends) {
+            actor.ask([end.release()]);
+        }
+        for actor in &actors {
+            wait_for(actor, |change| change.to == State::AdminDown);
+        }
+    }
+    for actor in actors {
+        assert_eq!(actor.handle.counters().bfd_receive_errors.value(), 0);
+        actor.stop();
+    }
 }
 
 #[test]

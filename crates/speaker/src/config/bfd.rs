@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bugle_bfd::{Authentication, Profile};
-use bugle_wire::bfd::AuthType;
+use bugle_bfd::{Authentication, EchoProfile, Profile};
+use bugle_wire::bfd::{AuthType, Interval};
 use serde::{Deserialize, Serialize};
 
 use super::key::{KeyFileError, read_secret};
@@ -24,6 +24,12 @@ pub struct BfdProfile {
     pub passive: bool,
     /// `shutdown`: keep the sessions administratively down; what relies on them goes on without. Default: `false`.
     pub shutdown: bool,
+    /// `echo-tx`: send echo packets no faster than this, if the neighbour loops them back (RFC 5880 section 6.4), `1ms` to `1h`. Default:
+    /// send none.
+    pub echo_tx: Option<Duration>,
+    /// `echo-rx`: let the neighbour send echo packets, no faster than this, which the kernel loops back, `1ms` to `1h`. Default:
+    /// it may not.
+    pub echo_rx: Option<Duration>,
     /// `auth`: how packets are authenticated: the first key is sent with, all are accepted. Default: not at all.
     pub auth: Vec<BfdKey>,
 }
@@ -36,6 +42,8 @@ impl Default for BfdProfile {
             multiplier: 3,
             passive: false,
             shutdown: false,
+            echo_tx: None,
+            echo_rx: None,
             auth: Vec::new(),
         }
     }
@@ -46,7 +54,10 @@ impl BfdProfile {
     pub(crate) fn profile(&self) -> Option<Profile> {
         let keys = || self.auth.iter().map(|key| (key.id, &*key.secret.0));
         let auth = self.auth.first().map(|first| Authentication::new(first.kind.number(), keys()));
+        let echo =
+            |interval: Option<Duration>| interval.map_or(Interval::ZERO, Interval::from_duration);
         Some(Profile {
+            echo: EchoProfile { tx: echo(self.echo_tx), rx: echo(self.echo_rx) },
             passive: self.passive,
             admin_down: self.shutdown,
             auth: auth.transpose().ok()?.map(Arc::new),

@@ -26,9 +26,8 @@ fn profile(mut table: Table<'_>) -> BfdProfile {
     table.read("multiplier", &mut profile.multiplier, |value| value.integer(1..=u8::MAX));
     table.read("passive", &mut profile.passive, Value::boolean);
     table.read("shutdown", &mut profile.shutdown, Value::boolean);
-    for key in ["echo-tx", "echo-rx"] {
-        table.later(key, "the echo function comes in a later release; remove the key");
-    }
+    table.read("echo-tx", &mut profile.echo_tx, |value| interval(value).map(Some));
+    table.read("echo-rx", &mut profile.echo_rx, |value| interval(value).map(Some));
     if let Some(value) = table.value("auth") {
         profile.auth = keys(&value);
     }
