@@ -50,18 +50,18 @@ fn main() -> Outcome<()> {
     let mut best = [[Duration::MAX; 3]; 3];
     for _ in 0..ROUNDS {
         for (step, fastest) in steps.iter().zip(&mut best) {
-            let took = measure(&mut injector, step.0, step.1)?;
+            let took = measure(&mut injector, step.1)?;
             fastest[0] = fastest[0].min(took);
         }
         let monitor = Monitor::open(injector.port())?;
         for (step, fastest) in steps.iter().zip(&mut best) {
-            let took = measure(&mut injector, step.0, step.1)?;
+            let took = measure(&mut injector, step.1)?;
             fastest[1] = fastest[1].min(took);
         }
         drop(monitor);
         for (step, fastest) in steps.iter().zip(&mut best) {
             let nexthop = if step.0 == "add" { FIRST } else { SECOND };
-            let script = script(step.0, step.2, nexthop)?;
+            let script = script(step.2, nexthop)?;
             let (result, took) = timed(|| ip(["-batch", "-"].into_iter(), &script));
             result?;
             fastest[2] = fastest[2].min(took);
@@ -73,13 +73,13 @@ fn main() -> Outcome<()> {
         println!("{name:8} {alone:8.2} {watched:10.2} {batch:9.2} {ratio:6.1}x");
     }
 
-    let singles: Vec<FibOp> = keys("add").take(10_000).map(|key| put_route(key, FIRST)).collect();
+    let singles: Vec<FibOp> = keys().take(10_000).map(|key| put_route(key, FIRST)).collect();
     let (result, took) =
         timed(|| singles.into_iter().try_for_each(|op| apply(&mut injector, [op])));
     result?;
     println!("one at a time, each acknowledged: {:.2} us per route added", each(took, SINGLES));
 
-    measure(&mut injector, "add", |key| put_route(key, FIRST))?;
+    measure(&mut injector, |key| put_route(key, FIRST))?;
     let repoint = put_nexthop(FIRST, 9)?;
     let (result, took) = timed(|| apply(&mut injector, [repoint]));
     result?;
@@ -92,8 +92,9 @@ fn main() -> Outcome<()> {
 type Step = fn(RouteKey) -> FibOp;
 
 /// How long it takes to submit and carry out one change per route.
-fn measure(injector: &mut Injector, name: &str, step: Step) -> Outcome<Duration> {
-    let (result, took) = timed(|| apply(injector, keys(name).map(step)));
+fn measure(injector: &mut Injector, step: Step) -> Outcome<Duration> {
+    let keys = keys();
+    let (result, took) = timed(|| apply(injector, keys.map(step)));
     result.map(|()| took)
 }
 
@@ -120,12 +121,10 @@ fn each(took: Duration, count: u32) -> f64 {
     (took / count).as_secs_f64() * 1e6
 }
 
-/// Routes are added and replaced in their order, and deleted in the one that the rib asks for many in: by their bits reversed.
-fn keys(name: &str) -> impl Iterator<Item = RouteKey> {
+/// In the order that the rib asks for many routes in: by their bits reversed.
+fn keys() -> impl Iterator<Item = RouteKey> {
     let mut numbers: Vec<u32> = (0..ROUTES).collect();
-    if name == "delete" {
-        numbers.sort_by_key(|number| number.reverse_bits());
-    }
+    numbers.sort_by_key(|number| number.reverse_bits());
     numbers.into_iter().map(|n| {
         let address = Ipv4Addr::from(0x0B00_0000 + n);
         RouteKey { table: TableId::MAIN, prefix: Prefix::host(address.into()), metric: 20 }
@@ -142,9 +141,9 @@ fn put_nexthop(id: NexthopId, host: u8) -> Outcome<FibOp> {
     Ok(FibOp::PutNexthop { id, nexthop })
 }
 
-fn script(name: &str, command: &str, nexthop: NexthopId) -> Outcome<String> {
+fn script(command: &str, nexthop: NexthopId) -> Outcome<String> {
     let mut script = String::new();
-    for key in keys(name) {
+    for key in keys() {
         let RouteKey { prefix, metric, .. } = key;
         writeln!(script, "{command} {prefix} nhid {} proto 182 metric {metric}", nexthop.0)?;
     }

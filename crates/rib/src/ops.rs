@@ -8,7 +8,7 @@ use bugle_types::Prefix;
 use crate::fib::FibOp;
 use crate::{Event, Output};
 
-/// Of so many routes that are deleted one after the other the order is changed.
+/// Of so many routes that change one after the other the order is changed.
 const MANY: usize = if cfg!(test) { 4 } else { 256 };
 
 /// The outputs not polled yet, in order.
@@ -39,20 +39,21 @@ impl Ops {
         }
     }
 
-    /// Scatters routes that are deleted in large numbers. The kernel's tree shrinks step by step around what goes, and that takes it
-    /// half as long if neighbours do not go one after the other. A prefix's own routes keep their order.
+    /// Scatters routes that change in large numbers. The kernel's tree grows and shrinks step by step around what comes and goes: that takes
+    /// it a quarter less time for routes that come, and half for those that go, if neighbours do not do so one after the other. A prefix's own
+    /// routes keep their order, and none passes a nexthop object.
     pub(crate) fn scatter(&mut self) {
         if self.queue.len() < MANY {
             return;
         }
-        let deleted = |output: &Output| match output {
-            Output::Fib(FibOp::DelRoute { key }) => Some(key.prefix),
+        let route = |output: &Output| match output {
+            Output::Fib(FibOp::PutRoute { key, .. } | FibOp::DelRoute { key }) => Some(key.prefix),
             Output::Fib(_) | Output::Divert(_) | Output::ReadFib | Output::Event(_) => None,
         };
-        let alike = |a: &Output, b: &Output| deleted(a).is_some() && deleted(b).is_some();
+        let alike = |a: &Output, b: &Output| route(a).is_some() && route(b).is_some();
         for run in self.queue.make_contiguous().chunk_by_mut(alike) {
             if run.len() >= MANY {
-                run.sort_by_cached_key(|output| deleted(output).map(reversed));
+                run.sort_by_cached_key(|output| route(output).map(reversed));
             }
         }
     }

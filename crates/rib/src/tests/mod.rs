@@ -479,9 +479,13 @@ fn spares_come_after_the_routes_that_packets_take() {
 }
 
 #[test]
-fn many_routes_that_go_are_scattered_and_each_takes_its_spare_along_first() {
+fn many_routes_that_come_or_go_are_scattered_and_each_takes_its_spare_along_first() {
     let mut world = quiet_world();
-    offer_all(&mut world, 4, &[0], Some(1));
+    let put: Vec<_> = offer_all(&mut world, 4, &[0], Some(1))
+        .iter()
+        .filter_map(|op| if let FibOp::PutRoute { key, .. } = op { Some(key.prefix) } else { None })
+        .collect();
+    assert!(!put.is_sorted() && !put.iter().rev().is_sorted(), "{put:?}");
     world.settle();
     let before = world.log.len();
     world.tell(Input::Flush);
