@@ -35,10 +35,10 @@ use crate::synthetic::Synthetic;
 const CONVERGENCE: Duration = Duration::from_secs(60);
 
 /// To how many of the prefixes packets go, from the first to the last.
-pub const TARGETS: u32 = 20;
+pub const TARGETS: u32 = 8;
 
-/// Packets a second to each of them.
-const RATE: u32 = 1000;
+/// Packets a second to each of them: as many in all as two cores bear beside the routers.
+const RATE: u32 = 2500;
 
 /// How long traffic flows before the failure.
 const LEAD: Duration = Duration::from_millis(300);
@@ -120,7 +120,7 @@ pub struct Repair {
     pub first: Duration,
     /// Until the last had one.
     pub last: Duration,
-    /// Packets lost, of 1,000 a second to each target.
+    /// Packets lost, of 2,500 a second to each target.
     pub lost: usize,
     /// From the detection by BFD until traffic was diverted as far as prepared, as bugle's events tell of it.
     pub diverted: Option<Duration>,
