@@ -30,6 +30,7 @@ pub(super) fn parse(
         problems: Vec::new(),
         spreads: Vec::new(),
         topology_given: false,
+        protocol_given: false,
         scenario: Scenario {
             title: String::new(),
             seed: 1,
@@ -109,6 +110,7 @@ struct Parser<'a> {
     scenario: Scenario,
     spreads: Vec<Spread>,
     topology_given: bool,
+    protocol_given: bool,
     problems: Vec<Problem>,
 }
 
@@ -118,7 +120,10 @@ impl Parser<'_> {
         match first {
             "title" => words.rest().clone_into(&mut scenario.title),
             "seed" => scenario.seed = words.number("a number")?,
-            "protocol" => scenario.protocols = protocols(words)?,
+            "protocol" => {
+                scenario.protocols = protocols(words)?;
+                self.protocol_given = true;
+            }
             "links" => {
                 for change in quality(words)? {
                     change.apply(&mut scenario.quality);
@@ -201,11 +206,13 @@ impl Parser<'_> {
             let vrf = if words.take("vrf") { words.word("a VRF")? } else { "default" };
             words.end()?;
             let text = (self.read)(Path::new(path))?;
-            let (network, hosts) =
-                import(&text, vrf).map_err(|wrong| format!("{path}: {wrong}"))?;
-            self.scenario.addresses.extend(hosts.keys());
-            self.scenario.hosts.extend(hosts);
-            self.put_before(network);
+            let imported = import(&text, vrf).map_err(|wrong| format!("{path}: {wrong}"))?;
+            if !self.protocol_given {
+                self.scenario.protocols = imported.protocols;
+            }
+            self.scenario.addresses.extend(imported.hosts.keys());
+            self.scenario.hosts.extend(imported.hosts);
+            self.put_before(imported.network);
         } else {
             let network = topology(words, self.scenario.seed)?;
             self.put_before(network);
