@@ -25,6 +25,18 @@ impl ArrivalGate {
     /// How many early instances are accepted in a row.
     pub const RESERVE: u8 = 8;
 
+    /// A gate that accepts so many early instances in a row, and no more than [`RESERVE`](Self::RESERVE).
+    #[must_use]
+    pub const fn with_reserve(reserve: u8) -> Self {
+        Self { reserve: if reserve < Self::RESERVE { reserve } else { Self::RESERVE } }
+    }
+
+    /// How many early instances it accepts in a row.
+    #[must_use]
+    pub const fn reserve(self) -> u8 {
+        self.reserve
+    }
+
     /// Whether an instance arriving at `now` is accepted, the one before having been accepted at `last`; if so, it counts.
     pub fn accept(&mut self, last: Time, now: Time, min_arrival: Duration) -> bool {
         let quiet = now.since(last);

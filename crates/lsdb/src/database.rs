@@ -14,7 +14,7 @@ use crate::hash::KeyedHash;
 pub struct EntryId(u32);
 
 impl EntryId {
-    const fn index(self) -> usize {
+    pub(crate) const fn index(self) -> usize {
         self.0 as usize
     }
 }
@@ -82,7 +82,8 @@ impl<E: Entry> Database<E> {
         }
         let deadline = entry.deadline();
         if self.is_empty() {
-            self.horizon = deadline.unwrap_or(self.horizon);
+            // What comes next mostly has a deadline near this one, before it or after it.
+            self.horizon = deadline.map_or(self.horizon, |deadline| deadline - SIGHT);
         }
         let id = if let Some(id) = self.free.pop() {
             self.slots[id.index()] = Some(entry);

@@ -1,5 +1,6 @@
 //! What protocols offer, by prefix: packed, for there are as many entries as routes.
 
+use std::cmp::Ordering;
 use std::net::Ipv4Addr;
 use std::ops::{Bound, RangeInclusive};
 
@@ -16,7 +17,7 @@ pub(crate) struct Routes<T> {
 }
 
 /// An IPv4 prefix and a protocol in eight bytes instead of 19.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Key4 {
     address: Ipv4Addr,
     length: u8,
@@ -129,7 +130,26 @@ impl Key {
     }
 }
 
+impl Ord for Key4 {
+    /// One comparison of numbers instead of six of octets.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.number().cmp(&other.number())
+    }
+}
+
+impl PartialOrd for Key4 {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Key4 {
+    /// The fields in their order.
+    fn number(self) -> u64 {
+        let address = u64::from(self.address.to_bits());
+        address << 16 | u64::from(self.length) << 8 | u64::from(self.protocol as u8)
+    }
+
     fn prefix(self) -> Prefix {
         Prefix4::new(self.address, self.length).into()
     }

@@ -10,10 +10,24 @@ use bugle_types::{PackedMap, Prefix4, RouterId};
 ///
 /// The id is one of the addresses of the prefix, not always the first: so a router tells prefixes of one address apart (RFC 2328
 /// appendix E). It may even advertise one prefix twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Advertiser {
     pub(super) router: RouterId,
     pub(super) id: Ipv4Addr,
+}
+
+impl Ord for Advertiser {
+    /// By the router, then by the id: one comparison of numbers.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let number = |by: &Self| u64::from(by.router.0) << 32 | u64::from(by.id.to_bits());
+        number(self).cmp(&number(other))
+    }
+}
+
+impl PartialOrd for Advertiser {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Advertiser {
