@@ -1,9 +1,11 @@
 //! Flooding obligations towards one neighbour.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bugle_types::Time;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::EntryId;
 
@@ -14,7 +16,7 @@ use crate::EntryId;
 #[derive(Debug, Clone, Default)]
 pub struct FloodQueue {
     /// When each unacknowledged entry was last sent.
-    sent: BTreeMap<EntryId, Time>,
+    sent: HashTable<(EntryId, Time)>,
     /// The same in the order of sending. An item whose time differs from `sent` is out of date.
     order: VecDeque<(Time, EntryId)>,
 }
@@ -22,41 +24,54 @@ pub struct FloodQueue {
 impl FloodQueue {
     /// Notes that an entry was sent at `now` and must be acknowledged.
     pub fn add(&mut self, id: EntryId, now: Time) {
-        self.sent.insert(id, now);
+        match self.sent.entry(hash(id), |held| held.0 == id, |held| hash(held.0)) {
+            Entry::Occupied(mut held) => held.get_mut().1 = now,
+            Entry::Vacant(place) => {
+                place.insert((id, now));
+            }
+        }
         self.order.push_back((now, id));
         self.drop_stale();
         // Items that went out of date are dropped here too, lest a busy entry grow the queue without bound.
         if self.order.len() > 2 * self.sent.len() + 32 {
             let sent = &self.sent;
-            self.order.retain(|(time, id)| sent.get(id) == Some(time));
+            self.order.retain(|&(time, id)| find(sent, id) == Some(time));
         }
     }
 
     /// Clears an obligation; whether there was one.
     pub fn acknowledge(&mut self, id: EntryId) -> bool {
-        let known = self.sent.remove(&id).is_some();
-        self.drop_stale();
+        let known = self.forget(id);
+        if known {
+            self.drop_stale();
+        }
         known
     }
 
     /// Whether the entry awaits an acknowledgement.
     #[must_use]
     pub fn contains(&self, id: EntryId) -> bool {
-        self.sent.contains_key(&id)
+        self.sent_at(id).is_some()
     }
 
     /// When an entry was last sent that awaits an acknowledgement.
     #[must_use]
     pub fn sent_at(&self, id: EntryId) -> Option<Time> {
-        self.sent.get(&id).copied()
+        find(&self.sent, id)
+    }
+
+    /// When the entry was sent that was sent longest ago.
+    #[must_use]
+    pub fn first_sent(&self) -> Option<Time> {
+        self.order.front().map(|&(time, _)| time)
     }
 
     /// Takes the entry sent longest ago, if that is at least `interval` ago. The caller sends and adds it again.
     pub fn pop_due(&mut self, now: Time, interval: Duration) -> Option<EntryId> {
         let &(time, id) = self.order.front().filter(|&&(time, _)| time + interval <= now)?;
-        debug_assert_eq!(self.sent.get(&id), Some(&time), "the front is never out of date");
+        debug_assert_eq!(self.sent_at(id), Some(time), "the front is never out of date");
         self.order.pop_front();
-        self.sent.remove(&id);
+        self.forget(id);
         self.drop_stale();
         Some(id)
     }
@@ -64,7 +79,7 @@ impl FloodQueue {
     /// When the next entry comes due.
     #[must_use]
     pub fn deadline(&self, interval: Duration) -> Option<Time> {
-        self.order.front().map(|&(time, _)| time + interval)
+        self.first_sent().map(|time| time + interval)
     }
 
     /// Forgets everything.
@@ -85,21 +100,40 @@ impl FloodQueue {
         self.sent.is_empty()
     }
 
+    /// Whether it was known.
+    fn forget(&mut self, id: EntryId) -> bool {
+        let Ok(held) = self.sent.find_entry(hash(id), |held| held.0 == id) else { return false };
+        held.remove();
+        true
+    }
+
     fn drop_stale(&mut self) {
-        while let Some((time, id)) = self.order.front()
-            && self.sent.get(id) != Some(time)
+        while let Some(&(time, id)) = self.order.front()
+            && self.sent_at(id) != Some(time)
         {
             self.order.pop_front();
         }
-        if self.order.is_empty() {
+        if self.order.is_empty() && self.order.capacity() > 16 {
             // A burst leaves no long queue behind.
             self.order.shrink_to(16);
+            self.sent.shrink_to(16, |held| hash(held.0));
         }
     }
 }
 
+fn find(sent: &HashTable<(EntryId, Time)>, id: EntryId) -> Option<Time> {
+    sent.find(hash(id), |held| held.0 == id).map(|&(_, time)| time)
+}
+
+/// Ids count up, and nobody outside chooses them.
+const fn hash(id: EntryId) -> u64 {
+    (id.index() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -10,8 +10,11 @@ use bugle_wire::ospf::{
     UpdateBuilder, emit_database_description, emit_link_state_request,
 };
 
+use smallvec::SmallVec;
+
 use crate::database::{Scope, StoredLsa, in_order};
 use crate::instance::{Ospf, Timer};
+use crate::interface::Interface;
 use crate::io::Mismatch;
 use crate::neighbor::{DdIdentity, NeighborEvent, NeighborId, NeighborState};
 
@@ -24,6 +27,13 @@ const DD_HEADER: usize = 8;
 /// Octets of an LSA header, and of a request.
 const LSA_HEADER: usize = 20;
 const REQUEST: usize = 12;
+
+impl Interface {
+    /// The octets of LSAs that an update packet has room for.
+    pub(crate) fn update_room(&self) -> usize {
+        usize::from(self.config.mtu).saturating_sub(IP_HEADER + OSPF_HEADER + 4)
+    }
+}
 
 impl Ospf {
     /// Entering ExStart (section 10.3): propose to be the master.
@@ -315,10 +325,17 @@ impl Ospf {
         entries: &[EntryId],
     ) {
         let Some(interface) = self.interfaces.get(&ifindex) else { return };
-        let room = usize::from(interface.config.mtu).saturating_sub(IP_HEADER + OSPF_HEADER + 4);
+        for bytes in self.updates(interface.update_room(), entries) {
+            self.send(ifindex, destination, bytes);
+        }
+    }
+
+    /// LSAs in as few update packets as there is room for.
+    pub(crate) fn updates(&self, room: usize, entries: &[EntryId]) -> SmallVec<[Vec<u8>; 1]> {
         let header = self.header();
-        let lsas: Vec<_> = entries.iter().filter_map(|&entry| self.db.get(entry)).collect();
-        let mut packets = Vec::new();
+        let lsas: SmallVec<[&StoredLsa; 8]> =
+            entries.iter().filter_map(|&entry| self.db.get(entry)).collect();
+        let mut packets = SmallVec::new();
         let mut rest = &lsas[..];
         while !rest.is_empty() {
             let mut length = 0;
@@ -340,8 +357,6 @@ impl Ospf {
                 packets.push(builder.finish());
             }
         }
-        for bytes in packets {
-            self.send(ifindex, destination, bytes);
-        }
+        packets
     }
 }

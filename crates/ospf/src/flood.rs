@@ -7,6 +7,7 @@ use bugle_types::IfIndex;
 use bugle_wire::ospf::{
     LinkStateAck, LinkStateUpdate, Lsa, LsaHeader, MAX_AGE, SequenceNumber, emit_link_state_ack,
 };
+use smallvec::SmallVec;
 
 use crate::database::{DbKey, Scope, StoredLsa, header_of, seek};
 use crate::exchange::IP_HEADER;
@@ -23,6 +24,15 @@ const RETRANSMIT_BATCH: usize = 200;
 
 /// How long an LSA that was flushed is remembered, so that a late copy does not bring it back.
 const LATE: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// What is flooded out of an interface.
+struct Flood {
+    ifindex: IfIndex,
+    destination: Ipv4Addr,
+    /// The octets of LSAs that a packet has room for.
+    room: usize,
+    entries: Vec<EntryId>,
+}
 
 impl Ospf {
     /// Link state update packets received (section 13).
@@ -201,8 +211,8 @@ impl Ospf {
         let Some(stored) = self.db.get(entry) else { return false };
         let (scope, header) = (stored.key().scope, stored.header(self.now));
         let mut back = false;
-        let eligible: Vec<NeighborId> =
-            self.neighbors.keys().copied().filter(|id| scope.reaches(id.ifindex)).collect();
+        let mut eligible = SmallVec::<[NeighborId; 8]>::with_capacity(self.neighbors.len());
+        eligible.extend(self.neighbors.keys().copied().filter(|id| scope.reaches(id.ifindex)));
         for neighbors in eligible.chunk_by(|a, b| a.ifindex == b.ifindex) {
             // (1)
             let mut listed = None;
@@ -262,10 +272,13 @@ impl Ospf {
             return false;
         }
         // (d)
-        if let Some(neighbor) = self.neighbors.get_mut(&id) {
-            neighbor.retransmit.add(entry, self.now);
+        let Some(neighbor) = self.neighbors.get_mut(&id) else { return false };
+        let before = neighbor.retransmit.first_sent();
+        neighbor.retransmit.add(entry, self.now);
+        // What has waited longest tells when something is sent again; more of what is new does not put that off.
+        if neighbor.retransmit.first_sent() != before {
+            self.rearm_retransmit(id);
         }
-        self.rearm_retransmit(id);
         true
     }
 
@@ -274,19 +287,37 @@ impl Ospf {
         if !std::mem::take(&mut self.flooding) {
             return;
         }
-        let floods: Vec<(IfIndex, Ipv4Addr, Vec<EntryId>)> = self
-            .interfaces
-            .iter_mut()
-            .filter(|(_, interface)| !interface.flood.is_empty())
-            .map(|(&ifindex, interface)| {
+        let mut floods = SmallVec::<[Flood; 4]>::new();
+        for (&ifindex, interface) in &mut self.interfaces {
+            if !interface.flood.is_empty() {
                 let mut entries = std::mem::take(&mut interface.flood);
                 // One of ours that came newer from elsewhere was at once followed by an instance of ours.
                 entries.dedup();
-                (ifindex, interface.flood_destination(), entries)
-            })
-            .collect();
-        for (ifindex, destination, entries) in floods {
-            self.send_updates(ifindex, destination, &entries);
+                let (destination, room) = (interface.flood_destination(), interface.update_room());
+                floods.push(Flood { ifindex, destination, room, entries });
+            }
+        }
+        // The same goes out of most interfaces: then it is put together once.
+        let alike = |a: &Flood, b: &Flood| a.room == b.room && a.entries == b.entries;
+        for floods in floods.chunk_by(alike) {
+            let Some((last, others)) = floods.split_last() else { continue };
+            let packets = self.updates(last.room, &last.entries);
+            for flood in others {
+                for bytes in &packets {
+                    self.send(flood.ifindex, flood.destination, bytes.clone());
+                }
+            }
+            for bytes in packets {
+                self.send(last.ifindex, last.destination, bytes);
+            }
+        }
+        for Flood { ifindex, mut entries, .. } in floods {
+            entries.clear();
+            // A burst leaves no long list behind.
+            entries.shrink_to(32);
+            if let Some(interface) = self.interfaces.get_mut(&ifindex) {
+                interface.flood = entries;
+            }
         }
     }
 

@@ -317,6 +317,24 @@ fn a_newer_instance_takes_the_place_of_one_that_was_not_acknowledged() {
 }
 
 #[test]
+fn what_was_not_acknowledged_is_sent_again_in_time_whatever_is_flooded_meanwhile() {
+    let [first, second] = [peer(1, 2), peer(2, 3)];
+    let mut bench = Bench::beside(first, &[]);
+    bench.up(2, P2P);
+    bench.join(second, &[]);
+    bench.run_for(secs(2));
+    bench.mute = true;
+    bench.take();
+    bench.receive(first, &first.update(&[host(1)]));
+    for nth in 0..200 {
+        let other = external_lsa(peer_id(50), &format!("10.101.0.{nth}/32"), E2);
+        bench.receive(first, &first.update(&[other]));
+        bench.run_for(millis(10));
+    }
+    assert_eq!(bench.instances(2, host_key()).len(), 2);
+}
+
+#[test]
 fn an_lsa_that_reaches_max_age_is_flooded_and_leaves_when_that_is_acknowledged() {
     let [first, second] = [peer(1, 2), peer(2, 3)];
     let mut bench = Bench::new();
