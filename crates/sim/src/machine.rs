@@ -1,7 +1,7 @@
 //! One router: its speaker, and what waits for it. Machines do not touch each other, so they run side by side.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +38,8 @@ pub(crate) struct Arrival {
 #[derive(Debug)]
 pub(crate) enum Incoming {
     Packet { ifindex: IfIndex, packet: Packet },
-    Snapshot(FibSnapshot),
-    Refused { op: FibOp, reason: &'static str },
+    Snapshot(Box<FibSnapshot>),
+    Refused { op: Box<FibOp>, reason: &'static str },
 }
 
 impl PartialEq for Arrival {
@@ -65,16 +65,61 @@ impl Ord for Arrival {
 /// What a router asks for. Small: where a thousand routers learn ten thousand routes at once, there are many.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    /// The next of those [sent](Machine::sent).
+    /// The next of those [sent](Asked::sent).
     Send,
-    /// Lead a known prefix somewhere; `None`: delete the route to it.
-    Route(Place, Option<RouteTarget>),
+    /// So many of the next [routes](Asked::routes).
+    Routes(u32),
     Fib(Box<FibOp>),
     ReadFib,
     SpfRun,
     /// The answer to a request.
     Refused(Box<(u64, String)>),
 }
+
+/// What a router asked for and nobody has carried out yet.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// In the order of time.
+    pub(crate) effects: VecDeque<(Time, Effect)>,
+    /// The packets among them.
+    pub(crate) sent: VecDeque<Sent>,
+    /// Where known prefixes are to be led; `None`: the route is to be deleted.
+    pub(crate) routes: VecDeque<(Place, Option<RouteTarget>)>,
+}
+
+impl Asked {
+    /// When the next is to be carried out.
+    pub(crate) fn next(&self) -> Option<Time> {
+        self.effects.front().map(|&(at, _)| at)
+    }
+
+    /// The next, if it is to be carried out at that time.
+    pub(crate) fn pop(&mut self, at: Time) -> Option<Effect> {
+        let next = self.next().filter(|&next| next == at);
+        next.and_then(|_| self.effects.pop_front()).map(|(_, effect)| effect)
+    }
+
+    fn route(&mut self, at: Time, place: Place, target: Option<RouteTarget>) {
+        self.routes.push_back((place, target));
+        if let Some((then, Effect::Routes(count))) = self.effects.back_mut()
+            && *then == at
+        {
+            *count += 1;
+        } else {
+            self.effects.push_back((at, Effect::Routes(1)));
+        }
+    }
+
+    /// Gives up most of the room that a burst took.
+    pub(crate) fn shrink(&mut self) {
+        self.effects.shrink_to(ROOM);
+        self.sent.shrink_to(ROOM);
+        self.routes.shrink_to(ROOM);
+    }
+}
+
+/// What waits for a router, and what it asks for, is seldom more.
+const ROOM: usize = 32;
 
 /// A packet that a router sends.
 #[derive(Debug)]
@@ -93,10 +138,7 @@ pub(crate) struct Machine {
     pub(crate) stuck: bool,
     /// LSAs and LSPs that earlier runs of the daemon sent again.
     retransmitted: u64,
-    /// What it asked for and nobody has carried out yet, in the order of time.
-    pub(crate) effects: Vec<(Time, Effect)>,
-    /// The packets among them.
-    pub(crate) sent: Vec<Sent>,
+    pub(crate) asked: Asked,
     prefixes: Arc<Prefixes>,
     /// When the speaker wants to be woken: asked once after each input.
     deadline: Option<Time>,
@@ -120,8 +162,7 @@ impl Machine {
             work,
             stuck: false,
             retransmitted: 0,
-            effects: Vec::new(),
-            sent: Vec::new(),
+            asked: Asked::default(),
             prefixes: Arc::clone(prefixes),
             deadline: None,
             inbox: BinaryHeap::new(),
@@ -189,6 +230,9 @@ impl Machine {
                 }
             }
         }
+        if self.inbox.is_empty() {
+            self.inbox.shrink_to(ROOM);
+        }
     }
 
     /// Hands something to the speaker at once.
@@ -226,9 +270,9 @@ impl Machine {
                 self.busy = at + self.work.packet;
                 self.handle(at, input);
             }
-            Incoming::Snapshot(snapshot) => self.handle(at, Input::Fib(snapshot)),
+            Incoming::Snapshot(snapshot) => self.handle(at, Input::Fib(*snapshot)),
             Incoming::Refused { op, reason } => {
-                self.handle(at, Input::FibFailed { op, reason: reason.to_owned() });
+                self.handle(at, Input::FibFailed { op: *op, reason: reason.to_owned() });
             }
         }
     }
@@ -273,12 +317,12 @@ impl Machine {
                     | FibOp::DelNexthop { .. }
                     | FibOp::PutNeighbor { .. }
                     | FibOp::DelNeighbor { .. } => {
-                        return self.effects.push((at, Effect::Fib(Box::new(op))));
+                        return self.asked.effects.push_back((at, Effect::Fib(Box::new(op))));
                     }
                 };
                 (key, target).hash(&mut self.digest);
                 match self.prefixes.place(key) {
-                    Some(place) => Effect::Route(place, target),
+                    Some(place) => return self.asked.route(at, place, target),
                     None => Effect::Fib(Box::new(op)),
                 }
             }
@@ -303,13 +347,13 @@ impl Machine {
                 | What::Notice(_) => return,
             },
         };
-        self.effects.push((at, effect));
+        self.asked.effects.push_back((at, effect));
     }
 
     fn send(&mut self, at: Time, ifindex: IfIndex, envelope: Envelope, bytes: Vec<u8>) -> Effect {
-        let packet = Packet { envelope, bytes: bytes.into() };
+        let packet = Packet { envelope, bytes };
         self.note(at, ifindex, &packet);
-        self.sent.push(Sent { ifindex, packet });
+        self.asked.sent.push_back(Sent { ifindex, packet });
         Effect::Send
     }
 

@@ -1,7 +1,6 @@
 //! What carries packets: links and LANs with latency, loss and faults.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bugle_types::{IfIndex, Mac, Rng, Time};
@@ -83,7 +82,7 @@ pub struct Packet {
     /// What it is in.
     pub envelope: Envelope,
     /// The packet itself.
-    pub bytes: Arc<[u8]>,
+    pub bytes: Vec<u8>,
 }
 
 /// What a packet is in, which says whose it is.
@@ -131,6 +130,20 @@ pub(crate) struct Delivery {
     pub(crate) node: NodeId,
     pub(crate) ifindex: IfIndex,
     pub(crate) packet: Packet,
+}
+
+/// When and where a packet arrives.
+struct Arrived {
+    at: Time,
+    node: NodeId,
+    ifindex: IfIndex,
+}
+
+impl Arrived {
+    fn with(self, packet: Packet) -> Delivery {
+        let Self { at, node, ifindex } = self;
+        Delivery { at, node, ifindex, packet }
+    }
 }
 
 /// All segments.
@@ -189,7 +202,7 @@ impl Medium {
         &mut self,
         at: Time,
         from: (NodeId, IfIndex),
-        packet: &Packet,
+        packet: Packet,
         deliveries: &mut Vec<Delivery>,
     ) {
         let Some((segment, place)) = self.plug(from.0, from.1) else { return };
@@ -200,6 +213,8 @@ impl Medium {
             self.lost += 1;
             return;
         };
+        // Most links have one other end: the packet goes there, not a copy.
+        let mut last: Option<Arrived> = None;
         for index in 0..wire.ports.len() {
             let Attachment { port, condition, .. } = wire.ports[index];
             if index == place || !packet.envelope.is_for(port.address) {
@@ -212,15 +227,14 @@ impl Medium {
             }
             let copies = if strikes(&mut sender.rng, quality.duplicate) { 2 } else { 1 };
             for _ in 0..copies {
-                let arrival = arrive(&quality, sender, depart, index);
-                deliveries.push(Delivery {
-                    at: arrival,
-                    node: port.node,
-                    ifindex: port.ifindex,
-                    packet: packet.clone(),
-                });
+                let at = arrive(&quality, sender, depart, index);
+                let next = Arrived { at, node: port.node, ifindex: port.ifindex };
+                if let Some(before) = last.replace(next) {
+                    deliveries.push(before.with(packet.clone()));
+                }
             }
         }
+        deliveries.extend(last.map(|last| last.with(packet)));
     }
 
     /// Changes every segment's quality. Latencies never fall below what they were at the start: the windows in which routers are
@@ -355,9 +369,9 @@ mod tests {
         let mut deliveries = Vec::new();
         for number in 0..count {
             let envelope = Envelope::Ospf { src: port.address, dst: MULTICAST };
-            let packet = Packet { envelope, bytes: Arc::from([number; 1000]) };
+            let packet = Packet { envelope, bytes: vec![number; 1000] };
             let from = (NodeId(0), port.ifindex);
-            medium.send(Time::ZERO, from, &packet, &mut deliveries);
+            medium.send(Time::ZERO, from, packet, &mut deliveries);
         }
         let arrived = deliveries.iter().map(|delivery| (delivery.at, delivery.packet.bytes[0]));
         (arrived.collect(), medium.lost())

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::hash::Hasher;
-use std::iter::Peekable;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use crate::digest::Digest;
 use crate::door::{Door, OUT};
 use crate::judge::Judge;
 use crate::kernel::{Changed, Device, Kernel, Place, Prefixes};
-use crate::machine::{Arrival, Effect, Incoming, Machine, Sent, Work};
+use crate::machine::{Arrival, Asked, Effect, Incoming, Machine, Sent, Work};
 use crate::medium::{Delivery, Medium, Packet, Quality};
 use crate::network::{Network, NodeId, Port, SegmentId, TAP, TAP_NAME};
 use crate::settings::{Protocols, Timers};
@@ -98,21 +97,6 @@ struct Job {
     order: u64,
     node: NodeId,
     op: KernelOp,
-}
-
-/// What a router asked for within a window.
-#[derive(Debug)]
-struct Asked {
-    node: NodeId,
-    effects: Peekable<std::vec::IntoIter<(Time, Effect)>>,
-    sent: std::vec::IntoIter<Sent>,
-}
-
-impl Asked {
-    /// When the next is to be carried out.
-    fn next(&mut self) -> Option<Time> {
-        self.effects.peek().map(|&(at, _)| at)
-    }
 }
 
 #[derive(Debug)]
@@ -425,19 +409,21 @@ impl World {
     /// Carries out what routers asked for, in the order of time, and what kernels have done by then.
     fn carry_out(&mut self, active: &[NodeId], until: Time) {
         // Each router's are in order already.
-        let mut asked: Vec<Asked> = active.iter().map(|&node| self.take_asked(node)).collect();
-        let mut order: BinaryHeap<Reverse<(Time, NodeId, usize)>> = asked
-            .iter_mut()
-            .enumerate()
-            .filter_map(|(place, asked)| Some(Reverse((asked.next()?, asked.node, place))))
+        let mut order: BinaryHeap<Reverse<(Time, NodeId)>> = active
+            .iter()
+            .filter_map(|&node| Some(Reverse((self.machines[node.index()].asked.next()?, node))))
             .collect();
-        while let Some(Reverse((at, node, place))) = order.pop() {
-            let Asked { effects, sent, .. } = &mut asked[place];
-            while let Some((_, effect)) = effects.next_if(|&(then, _)| then == at) {
+        while let Some(Reverse((at, node))) = order.pop() {
+            let mut asked = std::mem::take(&mut self.machines[node.index()].asked);
+            while let Some(effect) = asked.pop(at) {
                 self.work_until(at);
-                self.carry_out_one(at, node, effect, sent);
+                self.carry_out_one(at, node, effect, &mut asked);
             }
-            order.extend(asked[place].next().map(|at| Reverse((at, node, place))));
+            match asked.next() {
+                Some(at) => order.push(Reverse((at, node))),
+                None => asked.shrink(),
+            }
+            self.machines[node.index()].asked = asked;
         }
         self.work_until(until);
         for &node in active {
@@ -449,30 +435,21 @@ impl World {
         }
     }
 
-    fn take_asked(&mut self, node: NodeId) -> Asked {
-        let machine = &mut self.machines[node.index()];
-        let effects = std::mem::take(&mut machine.effects).into_iter().peekable();
-        Asked { node, effects, sent: std::mem::take(&mut machine.sent).into_iter() }
-    }
-
-    fn carry_out_one(
-        &mut self,
-        at: Time,
-        node: NodeId,
-        effect: Effect,
-        sent: &mut std::vec::IntoIter<Sent>,
-    ) {
+    fn carry_out_one(&mut self, at: Time, node: NodeId, effect: Effect, asked: &mut Asked) {
         match effect {
             Effect::Send => {
-                let Some(Sent { ifindex, packet }) = sent.next() else { return };
+                let Some(Sent { ifindex, packet }) = asked.sent.pop_front() else { return };
                 self.tally.sent(at, &packet);
                 if ifindex == OUT {
                     return self.sent.push(packet);
                 }
-                self.medium.send(at, (node, ifindex), &packet, &mut self.deliveries);
+                self.medium.send(at, (node, ifindex), packet, &mut self.deliveries);
             }
-            Effect::Route(place, target) => {
-                self.ask_kernel(at, node, KernelOp::Route(place, target));
+            Effect::Routes(count) => {
+                for (place, target) in asked.routes.drain(..count as usize) {
+                    self.work_until(at);
+                    self.ask_kernel(at, node, KernelOp::Route(place, target));
+                }
             }
             Effect::Fib(op) => self.ask_kernel(at, node, KernelOp::Fib(op)),
             Effect::ReadFib => self.ask_kernel(at, node, KernelOp::Read),
@@ -517,7 +494,7 @@ impl World {
             KernelOp::Read => {
                 let snapshot = self.kernels[node.index()].snapshot();
                 // An answer comes later than anything that the daemon may have done meanwhile.
-                self.push(node, at + self.lookahead, Incoming::Snapshot(snapshot));
+                self.push(node, at + self.lookahead, Incoming::Snapshot(Box::new(snapshot)));
             }
             KernelOp::Route(place, target) => {
                 let done = self.kernels[node.index()].lead(place, target);
@@ -547,7 +524,8 @@ impl World {
                 let name = self.network.name(node);
                 let op = op(&self.kernels[node.index()]);
                 self.refusals.push(format!("{at}: {name}: {reason}: {op:?}"));
-                self.push(node, at + self.lookahead, Incoming::Refused { op, reason });
+                let refused = Incoming::Refused { op: Box::new(op), reason };
+                self.push(node, at + self.lookahead, refused);
             }
         }
     }
