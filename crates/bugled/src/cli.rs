@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-/// Route each virtual machine on this host by OSPF, and move its route with it.
+/// Route each virtual machine on this host by OSPF or IS-IS, and move its route with it.
 ///
 /// Runs in the foreground. SIGTERM and SIGINT stop it: it withdraws its hosts and removes its routes from the kernel, unless
 /// `fib.retain` is set. SIGHUP reads the configuration again, all or nothing.
