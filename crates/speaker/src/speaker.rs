@@ -58,9 +58,8 @@ pub struct Speaker {
     pub(crate) machine: Machine,
     /// Links and addresses have been reported in full once.
     synced: bool,
-    /// The kernel's forwarding table has been read once.
-    read: bool,
-    /// Changes to the hosts that came before the machine was known.
+    start: Start,
+    /// Changes to the hosts that came before the configuration, or before the machine was known.
     early: Vec<(u64, HostChange)>,
     /// What a resynchronisation has reported so far.
     reported: Option<(BTreeSet<IfIndex>, BTreeSet<Address>)>,
@@ -76,6 +75,19 @@ pub struct Speaker {
     out: VecDeque<Output>,
 }
 
+/// How far the start has come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Start {
+    /// There is no configuration.
+    Unconfigured,
+    /// Nor is there now, but the kernel's forwarding table has been read.
+    ReadUnconfigured,
+    /// There is a configuration to compare the table with, which has not been read since.
+    Configured,
+    /// It has been read.
+    Read,
+}
+
 impl Speaker {
     /// A speaker without a configuration: it does nothing until [`Input::Config`].
     #[must_use]
@@ -86,7 +98,7 @@ impl Speaker {
             config: Config::default(),
             machine: Machine::default(),
             synced: false,
-            read: false,
+            start: Start::Unconfigured,
             early: Vec::new(),
             reported: None,
             vrfs: BTreeMap::new(),
@@ -273,6 +285,13 @@ impl Speaker {
             return;
         }
         self.config = config;
+        if self.start == Start::ReadUnconfigured {
+            // Nobody has looked for hosts in what was read.
+            self.rib.handle(self.now, rib::Input::Disturbed);
+        }
+        if self.start < Start::Configured {
+            self.start = Start::Configured;
+        }
         let gone: Vec<VrfName> =
             self.vrfs.keys().filter(|name| !self.config.vrfs.contains_key(name)).cloned().collect();
         for name in gone {
@@ -506,9 +525,10 @@ impl Speaker {
         }
     }
 
-    /// Whether the machine's interfaces, and what a previous run left in its kernel, are known.
+    /// Whether the configuration, the machine's interfaces, and what a previous run left in its kernel are known.
     fn is_ready(&self) -> bool {
-        self.synced && (self.read || !self.config.fib.enabled)
+        let least = if self.config.fib.enabled { Start::Read } else { Start::Configured };
+        self.synced && self.start >= least
     }
 
     /// The identity in force: the one configured, else the highest address of a loopback.
@@ -543,8 +563,13 @@ impl Speaker {
             }
         }
         self.rib.handle(self.now, rib::Input::Snapshot(snapshot));
-        if !std::mem::replace(&mut self.read, true) {
-            self.apply();
+        match self.start {
+            Start::Unconfigured => self.start = Start::ReadUnconfigured,
+            Start::Configured => {
+                self.start = Start::Read;
+                self.apply();
+            }
+            Start::ReadUnconfigured | Start::Read => {}
         }
     }
 
@@ -561,7 +586,13 @@ impl Speaker {
             return;
         };
         let (HostChange::Add { address, .. } | HostChange::Remove { address, .. }) = &change;
-        vrf.forget_found(*address);
+        let found = vrf.forget_found(*address);
+        let unknown = vrf.mobility.state().host(*address).is_none();
+        if found && unknown && matches!(change, HostChange::Remove { .. }) {
+            // The kernel alone knew it. It is not taken up, so its route goes with what else nobody wants.
+            self.out.push_back(Output::Reply { request, result: Ok(()) });
+            return;
+        }
         let request = Some(request);
         let input = match change {
             HostChange::Add { address, port, mac, candidate, .. } => {

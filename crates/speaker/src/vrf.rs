@@ -329,9 +329,11 @@ impl Vrf {
         }
     }
 
-    /// Somebody says where a host is: what a previous run left does not count for it any more.
-    pub(crate) fn forget_found(&mut self, host: IpAddr) {
+    /// Somebody says where a host is: what a previous run left does not count for it any more. Whether there was anything.
+    pub(crate) fn forget_found(&mut self, host: IpAddr) -> bool {
+        let before = self.found.len();
         self.found.retain(|&(address, ..)| address != host);
+        self.found.len() < before
     }
 
     /// Questions about what others advertise are answered from now on.

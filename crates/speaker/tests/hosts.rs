@@ -119,6 +119,33 @@ fn a_host_added_before_the_machine_is_known_waits_for_it() {
 }
 
 #[test]
+fn a_host_added_before_there_is_a_configuration_waits_for_it() {
+    let mut world = settled(2);
+    world.kill(1);
+    world.restart_unconfigured(1, |world| world.tell(1, add(HOST)));
+    world.run_for(secs(5));
+    assert_eq!(world.answers(1), [Ok(())]);
+    assert_eq!(world.machines[0].kernel.lookup(HOST), towards(1));
+}
+
+#[test]
+fn a_host_removed_before_there_is_a_configuration_is_not_taken_up_from_the_kernel() {
+    let mut world = settled(2);
+    let other = Ipv4Addr::new(10, 100, 0, 10);
+    world.host(1, add(HOST)).unwrap();
+    world.host(1, add(other)).unwrap();
+    world.run_for(secs(3));
+    world.kill(1);
+    world.restart_unconfigured(1, |world| world.tell(1, remove(HOST)));
+    world.run_for(secs(15));
+    assert_eq!(world.answers(1), [Ok(())]);
+    for machine in 0..3 {
+        assert_eq!(world.machines[machine].kernel.lookup(HOST), Way::None);
+    }
+    assert_eq!(world.machines[0].kernel.lookup(other), towards(1), "what nobody removed is kept");
+}
+
+#[test]
 fn a_host_removed_while_the_daemon_starts_is_not_taken_up_from_the_kernel() {
     for early in [true, false] {
         let mut world = settled(2);
@@ -134,6 +161,7 @@ fn a_host_removed_while_the_daemon_starts_is_not_taken_up_from_the_kernel() {
             world.tell(1, remove(HOST));
         }
         world.run_for(secs(15));
+        assert_eq!(world.answers(1), [Ok(())], "early: {early}");
         for machine in 0..3 {
             assert_eq!(world.machines[machine].kernel.lookup(HOST), Way::None, "early: {early}");
         }

@@ -243,16 +243,34 @@ impl World {
 
     /// The same, with something that happens before the machine's interfaces have been reported.
     pub(crate) fn restart_with(&mut self, index: usize, early: impl FnOnce(&mut Self)) {
+        self.reset(index);
+        self.input(index, Input::Config(Box::new(self.machines[index].config.clone())));
+        early(self);
+        self.report(index);
+    }
+
+    /// The same, with something that happens after that, but before there is a configuration.
+    pub(crate) fn restart_unconfigured(&mut self, index: usize, early: impl FnOnce(&mut Self)) {
+        self.reset(index);
+        self.report(index);
+        self.run_for(Duration::from_millis(5));
+        early(self);
+        self.run_for(Duration::from_millis(5));
+        self.input(index, Input::Config(Box::new(self.machines[index].config.clone())));
+    }
+
+    fn reset(&mut self, index: usize) {
         let machine = &mut self.machines[index];
         let seed = u64::try_from(index).unwrap() + self.now.as_nanos();
         machine.speaker = Speaker::new(seed, self.now);
         (machine.recorder, machine.recording) = Recorder::new(seed, self.now);
         machine.alive = true;
         machine.sockets.clear();
-        let config = machine.config.clone();
-        let links: Vec<_> = machine.links.values().cloned().collect();
-        self.input(index, Input::Config(Box::new(config)));
-        early(self);
+    }
+
+    /// Tells a machine's speaker of all its interfaces.
+    fn report(&mut self, index: usize) {
+        let links: Vec<_> = self.machines[index].links.values().cloned().collect();
         self.input(index, Input::Resync);
         for (link, addresses) in links {
             self.input(index, Input::Link(link));
