@@ -4,6 +4,7 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 
+use bugle_types::pattern::is_interface_name;
 use bugle_types::{Mac, Prefix, Time};
 
 use crate::config::{HostsConfig, Mode, StaticHost};
@@ -278,7 +279,8 @@ impl Mobility {
     }
 
     fn admit_port(&self, name: &str) -> Result<(), Refused> {
-        if self.is_port(name) { Ok(()) } else { Err(Refused::NotAPort(name.to_owned())) }
+        let possible = is_interface_name(name) && self.is_port(name);
+        if possible { Ok(()) } else { Err(Refused::NotAPort(name.to_owned())) }
     }
 
     fn admit_mac(&self, binding: &Binding) -> Result<(), Refused> {

@@ -35,8 +35,11 @@ pub enum Refused {
         &'static str,
     ),
     /// The interface is not one for hosts.
-    #[error("{0} is not a port for hosts; name another, or add it to `ports`")]
-    NotAPort(String),
+    #[error("{} is not a port for hosts; name another, or add it to `ports`", .0.escape_debug())]
+    NotAPort(
+        /// Its name, or what was given for one.
+        String,
+    ),
     /// A MAC address without a port, and not exactly one port.
     #[error("name the port: there are {0} that the host could be behind")]
     WhichPort(

@@ -302,11 +302,17 @@ fn what_no_host_can_have_is_refused_with_what_to_do() {
     }
     let refused = ask(&mut desk, Claim { port: Some("eth0".into()), ..claim() });
     assert_eq!(refused, Err(Refused::NotAPort("eth0".into())));
+    // The pattern matches, but no interface can have the name; nor can it forge a line of the log.
+    for name in ["tap0\nINFO", "tap0000000000000", "tap/0", "tap 0"] {
+        let refused = ask(&mut desk, Claim { port: Some(name.into()), ..claim() }).unwrap_err();
+        assert_eq!(refused, Refused::NotAPort(name.into()));
+        assert!(!refused.to_string().contains('\n'), "{refused}");
+    }
     for wrong in [mac(100), Mac([0xff; 6]), Mac([0; 6])] {
         assert_eq!(ask(&mut desk, Claim { mac: Some(wrong), ..claim() }), Err(Refused::Mac(wrong)));
     }
     assert!(desk.advertised.is_empty());
-    assert_eq!(desk.mobility.state().refusals(), 8);
+    assert_eq!(desk.mobility.state().refusals(), 12);
 }
 
 #[test]
