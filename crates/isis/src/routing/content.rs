@@ -96,7 +96,7 @@ impl Content {
         } else if let TlvBody::MultiTopology(topologies) = tlv {
             self.topologies.extend(*topologies);
         } else if let TlvBody::Hostname(name) = tlv {
-            self.hostname.get_or_insert_with(|| String::from_utf8_lossy(name).into_owned());
+            self.hostname.get_or_insert_with(|| printable(name));
         }
     }
 
@@ -109,6 +109,12 @@ impl Content {
         let named = self.topologies.iter().find(|named| named.id == topology)?;
         Some((named.overload, named.attached))
     }
+}
+
+/// A name that others give themselves, for people's terminals: it should be ASCII (RFC 5301 section 3), but nothing holds them to
+/// it.
+fn printable(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).replace(char::is_control, "\u{fffd}")
 }
 
 /// RFC 7794 section 2.1: only a host can stand for a router, and IPv6 prefixes say elsewhere that they are external.
@@ -156,5 +162,17 @@ impl Says {
             source: None,
         };
         narrow.prefix().map(|prefix| (prefix, says))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_command_the_terminal_it_is_shown_on() {
+        assert_eq!(printable(b"hv-a"), "hv-a");
+        let hostile = printable(b"hv\x1b[2J\n\x00\xff\xc2\x9b");
+        assert!(hostile.starts_with("hv") && !hostile.contains(char::is_control), "{hostile:?}");
     }
 }
