@@ -24,6 +24,8 @@ use desk::Passed;
 use socket::SocketFile;
 
 pub use desk::{Desk, HostRequest};
+#[cfg(test)]
+pub(crate) use router::WATCHERS;
 pub use socket::BindError;
 
 /// A bound server. Dropping it, or the future of [`Server::run`], ends all connections and removes the socket.

@@ -3,17 +3,20 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::timeout;
 
 use crate::backend::{Backend, Refusal};
 use crate::metrics;
@@ -21,13 +24,18 @@ use crate::model::{ErrorBody, Event, HostAdd, Topic};
 
 /// No request of ours comes near it.
 const LARGEST_BODY: usize = 16 * 1024;
+/// A client that has not sent a request's body by then is refused.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// At most so many watch at a time. A watch has no end, and the rest of the connections are for others.
+pub(crate) const WATCHERS: usize = 32;
 
 /// Everything.
 pub(super) fn full<B: Backend>(backend: Arc<B>) -> Router {
+    let watchers = Arc::new(Semaphore::new(WATCHERS));
     let router = readable()
         .route("/v1/hosts", post(add_host))
         .route("/v1/hosts/{address}", delete(remove_host))
-        .route("/v1/watch", get(watch));
+        .route("/v1/watch", get(async |backend| watch(backend, watchers)));
     finished(router, backend)
 }
 
@@ -58,41 +66,43 @@ struct Options {
     vrf: Option<String>,
 }
 
+type TextPath = Result<Path<String>, PathRejection>;
 type OptionsQuery = Result<Query<Options>, QueryRejection>;
 
 async fn show<B: Backend>(
     State(backend): State<Arc<B>>,
-    Path(topic): Path<String>,
+    topic: TextPath,
     options: OptionsQuery,
 ) -> Result<Response, Failure> {
-    let topic: Topic = topic.parse().map_err(|_| Failure::NoSuchPath)?;
+    let topic: Topic = topic?.0.parse().map_err(|_| Failure::NoSuchPath)?;
     let reply = backend.show(topic, options?.0.vrf).await?;
     Ok(Json(reply).into_response())
 }
 
 async fn explain<B: Backend>(
     State(backend): State<Arc<B>>,
-    Path(address): Path<String>,
+    address: TextPath,
     options: OptionsQuery,
 ) -> Result<Response, Failure> {
-    let explanation = backend.explain(parse_address(&address)?, options?.0.vrf).await?;
+    let explanation = backend.explain(parse_address(&address?.0)?, options?.0.vrf).await?;
     Ok(Json(explanation).into_response())
 }
 
 async fn add_host<B: Backend>(
     State(backend): State<Arc<B>>,
-    host: Result<Json<HostAdd>, JsonRejection>,
+    request: Request,
 ) -> Result<Response, Failure> {
-    backend.add_host(host?.0).await?;
+    let host = timeout(BODY_TIMEOUT, Json::<HostAdd>::from_request(request, &()));
+    backend.add_host(host.await.map_err(|_| Failure::BodyMissing)??.0).await?;
     Ok(done())
 }
 
 async fn remove_host<B: Backend>(
     State(backend): State<Arc<B>>,
-    Path(address): Path<String>,
+    address: TextPath,
     options: OptionsQuery,
 ) -> Result<Response, Failure> {
-    backend.remove_host(parse_address(&address)?, options?.0.vrf).await?;
+    backend.remove_host(parse_address(&address?.0)?, options?.0.vrf).await?;
     Ok(done())
 }
 
@@ -102,16 +112,21 @@ async fn show_metrics<B: Backend>(State(backend): State<Arc<B>>) -> Result<Respo
 }
 
 /// Streams events, one JSON object a line. A client that reads too slowly loses events, and is told how many.
-async fn watch<B: Backend>(State(backend): State<Arc<B>>) -> Response {
-    let events = stream::unfold(backend.watch(), |mut receiver| async move {
+fn watch<B: Backend>(
+    State(backend): State<Arc<B>>,
+    watchers: Arc<Semaphore>,
+) -> Result<Response, Failure> {
+    let permit = watchers.try_acquire_owned().map_err(|_| Refusal::Busy)?;
+    let events = stream::unfold((backend.watch(), permit), |(mut receiver, permit)| async move {
         let event = match receiver.recv().await {
             Ok(event) => event,
             Err(RecvError::Lagged(missed)) => lagged(missed),
             Err(RecvError::Closed) => return None,
         };
-        Some((Ok::<_, Infallible>(line(&event)), receiver))
+        Some((Ok::<_, Infallible>(line(&event)), (receiver, permit)))
     });
-    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(events)).into_response()
+    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    Ok((kind, Body::from_stream(events)).into_response())
 }
 
 fn lagged(missed: u64) -> Event {
@@ -138,6 +153,7 @@ fn parse_address(text: &str) -> Result<IpAddr, Failure> {
 enum Failure {
     NoSuchPath,
     MethodNotAllowed,
+    BodyMissing,
     /// The request makes no sense.
     Bad(String, StatusCode),
     Refused(Refusal),
@@ -147,6 +163,12 @@ enum Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<PathRejection> for Failure {
+    fn from(rejection: PathRejection) -> Self {
+        Self::Bad(rejection.body_text(), rejection.status())
     }
 }
 
@@ -169,6 +191,9 @@ impl IntoResponse for Failure {
             Self::MethodNotAllowed => {
                 let error = "this method does not apply to this path".to_owned();
                 (StatusCode::METHOD_NOT_ALLOWED, error)
+            }
+            Self::BodyMissing => {
+                (StatusCode::REQUEST_TIMEOUT, "the request's body did not come".to_owned())
             }
             Self::Bad(error, status) => (status, error),
             Self::Refused(refusal) => (refusal.status(), refusal.to_string()),

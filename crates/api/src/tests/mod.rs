@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use crate::model::{
     Event, Explanation, HostAdd, Metric, Neighbor, Reply, Route, RouteNexthop, Topic,
 };
+use crate::server::WATCHERS;
 use crate::{Backend, BindError, Client, ClientError, Desk, HostRequest, Refusal, Server};
 use futures_util::FutureExt;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -313,6 +314,8 @@ async fn hostile_requests_get_an_error_and_harm_nobody() {
         ("GET /v1/show/../../etc/passwd", "", 404),
         ("GET /v1/show/routes?vfr=red", "", 400),
         ("GET /v1/explain/10.0.0", "", 400),
+        ("GET /v1/explain/%ff", "", 400),
+        ("DELETE /v1/hosts/%ff", "", 400),
         ("POST /v1/show/routes", "", 405),
         ("PUT /v1/hosts", "{}", 405),
         ("DELETE /v1/hosts/nobody", "", 400),
@@ -437,6 +440,30 @@ async fn idle_connections_do_not_keep_others_out() {
     assert_eq!(idle.len(), 100);
     bench.client().remove_host("10.0.0.9".parse().unwrap(), None).await.unwrap();
     assert_eq!(bench.fake.at_desk.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let bench = Bench::start(false).await;
+    let half = request("POST /v1/hosts", "{}").replace("content-length: 2", "content-length: 99");
+    let (status, answer) = bench.raw(&half).await;
+    assert_eq!(status, 408, "{answer}");
+    assert!(answer.contains("error"), "{answer}");
+}
+
+#[tokio::test]
+async fn watchers_leave_room_for_others() {
+    let bench = Bench::start(false).await;
+    let mut watchers = Vec::new();
+    for _ in 0..WATCHERS {
+        watchers.push(bench.client().watch().await.unwrap());
+    }
+    let error = bench.client().watch().await.unwrap_err();
+    assert!(error.to_string().contains("too many"), "{error}");
+    bench.client().show(Topic::Routes, None).await.unwrap();
+    drop(watchers);
+    // When the server sees that they have gone is its own affair.
+    while bench.client().watch().await.is_err() {}
 }
 
 #[tokio::test]
