@@ -1,7 +1,7 @@
 //! What each command does.
 
-use std::fs;
-use std::io::{self, ErrorKind, Write};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -15,6 +15,9 @@ use serde_json::json;
 
 use crate::cli::{Cli, Command, HostCommand};
 use crate::{replay, sim, text};
+
+/// What tells a capture file from others is within so many bytes.
+const CAPTURE_HEADER: u64 = 24;
 
 /// Why a command came to nothing.
 #[derive(Debug)]
@@ -145,7 +148,7 @@ fn other_version(error: &serde_json::Error) -> Failure {
 }
 
 fn decode(file: &Path, json: bool, output: &mut impl Write) -> Result<(), Failure> {
-    let bytes = fs::read(file).map_err(|error| about(file, &error))?;
+    let bytes = read_capture(file)?;
     let packets = capture::packets(&bytes).map_err(|error| about(file, &error))?;
     let mut broken = None;
     let mut frames = (1..).zip(packets).map_while(|(number, packet)| match packet {
@@ -162,6 +165,19 @@ fn decode(file: &Path, json: bool, output: &mut impl Write) -> Result<(), Failur
     }
     // What could be read has been printed.
     broken.map_or(Ok(()), |error| Err(about(file, &error)))
+}
+
+/// The whole of a capture file. What is none is not read to its end, since it may have none.
+fn read_capture(file: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |error: io::Error| about(file, &error);
+    let mut source = File::open(file).map_err(failed)?;
+    let mut bytes = Vec::new();
+    Read::by_ref(&mut source).take(CAPTURE_HEADER).read_to_end(&mut bytes).map_err(failed)?;
+    if let Err(error) = capture::packets(&bytes) {
+        return Err(about(file, &error));
+    }
+    source.read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }
 
 /// Writes a JSON array, one element a line, without ever holding all of it.
@@ -247,10 +263,10 @@ fn notes(config: &Config, kernel: Kernel) -> Vec<String> {
 }
 
 fn man(directory: Option<&Path>, output: &mut impl Write) -> Result<(), Failure> {
+    let mut command = Cli::command().disable_help_subcommand(true);
     match directory {
-        None => Ok(clap_mangen::Man::new(Cli::command()).render(output)?),
+        None => Ok(clap_mangen::Man::new(command).render(output)?),
         Some(directory) => {
-            let mut command = Cli::command().disable_help_subcommand(true);
             command.build();
             pages(&command, directory).map_err(|error| about(directory, &error))
         }

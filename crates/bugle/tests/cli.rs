@@ -247,6 +247,8 @@ mod cli {
         std::fs::write(&file, "text").unwrap();
         let outcome = bugle(["decode", path]).await;
         assert_eq!((outcome.status, outcome.output.as_str()), (2, ""));
+        // It has no end.
+        assert_eq!(bugle(["decode", "/dev/zero"]).await.status, 2);
     }
 
     /// A capture of one Hello from 198.51.100.1, on a link without a link-layer header.
