@@ -336,7 +336,7 @@ impl Isis {
         hello: &LanHello<'_>,
     ) {
         let (level, fields) = (hello.level, hello.fields);
-        let body = HelloBody::of(hello.tlvs);
+        let mut body = HelloBody::of(hello.tlvs);
         if !self.accepts_hello(ifindex, source, pdu, fields.source, fields.circuit_type) {
             return;
         }
@@ -356,7 +356,8 @@ impl Isis {
             self.drop_adjacency(id, Cause::Replaced);
         }
         let Some(circuit) = self.circuits.get(&ifindex) else { return };
-        let heard = body.stations.contains(&circuit.config.mac);
+        let stations = std::mem::take(&mut body.stations);
+        let heard = stations.contains(&circuit.config.mac);
         self.note_mtu(ifindex, source, pdu.bytes.len(), body.padded, !heard);
         let levels = match level {
             Level::L1 => CircuitType::L1,
@@ -394,6 +395,7 @@ impl Isis {
         if is_new {
             self.timers.set(Timer::Hello(ifindex, Some(level)), Some(self.now));
         }
+        self.listened_to(ifindex, level, fields.lan_id, &stations);
         if elects_again {
             self.elect(ifindex, level);
         }
@@ -588,6 +590,7 @@ impl Isis {
             return;
         };
         if to == AdjacencyState::Up {
+            self.await_description(ifindex, level);
             self.release_origins(level);
         } else if !self.is_flooding(ifindex, level) {
             self.stop_flooding(ifindex, level);
@@ -640,7 +643,7 @@ impl Adjacency {
 }
 
 /// So many adjacencies a LAN has at most, lest forged Hellos fill the memory.
-const MOST_NEIGHBORS: usize = 512;
+pub(crate) const MOST_NEIGHBORS: usize = 512;
 
 /// Until when a neighbour may not have noticed that this system restarted.
 fn circuit_quiet_until(config: &CircuitConfig, started: Time) -> Time {

@@ -17,6 +17,7 @@ use crate::config::{CircuitConfig, CircuitKind, Config, Ipv6Topology, Padding};
 use crate::instance::{Isis, Life, Timer};
 use crate::io::{Event, Mismatch};
 use crate::level::PerLevel;
+use crate::restart::Listening;
 use crate::transmit::{Flooding, PROMISED};
 
 /// A circuit that is up.
@@ -34,6 +35,8 @@ pub struct Circuit {
     pub mismatches: BTreeMap<Mac, Mismatch>,
     /// Since when elections are held (section 8.4.4).
     pub(crate) electing: PerLevel<bool>,
+    /// On a LAN, after a restart: the neighbours are listened to before anything is said.
+    pub(crate) listening: PerLevel<Option<Listening>>,
     pub(crate) flooding: PerLevel<Flooding>,
 }
 
@@ -94,7 +97,7 @@ impl CircuitConfig {
     }
 
     /// The holding time of Hellos sent so often, in seconds.
-    fn holding_time(&self, interval: Duration) -> u16 {
+    pub(crate) fn holding_time(&self, interval: Duration) -> u16 {
         let hold = interval.saturating_mul(self.hold_multiplier.into());
         let seconds = hold.as_secs() + u64::from(hold.subsec_nanos() > 0);
         u16::try_from(seconds).unwrap_or(u16::MAX).max(1)
@@ -132,6 +135,7 @@ impl Isis {
             drops: BTreeMap::new(),
             mismatches: BTreeMap::new(),
             electing: PerLevel::default(),
+            listening: PerLevel::default(),
             flooding: PerLevel::default(),
         };
         self.circuits.insert(ifindex, circuit);
@@ -142,7 +146,8 @@ impl Isis {
             }
             CircuitKind::Broadcast => {
                 for level in self.levels_of(ifindex) {
-                    self.timers.set(Timer::Hello(ifindex, Some(level)), Some(self.now));
+                    let first = self.listen(ifindex, level);
+                    self.timers.set(Timer::Hello(ifindex, Some(level)), Some(first));
                     // Section 8.4.4 d).
                     self.timers.set(Timer::Election(ifindex, level), Some(self.now + 2 * hello));
                 }
@@ -159,7 +164,7 @@ impl Isis {
         for level in Level::ALL {
             self.stop_flooding(ifindex, level);
             self.resign(ifindex, level);
-            for timer in [Timer::Election, Timer::Csnp] {
+            for timer in [Timer::Election, Timer::Csnp, Timer::Described] {
                 self.timers.set(timer(ifindex, level), None);
             }
             self.timers.set(Timer::Hello(ifindex, Some(level)), None);
@@ -203,6 +208,10 @@ impl Isis {
         let mut interval = circuit.config.hello;
         match level {
             Some(level) => {
+                if let Some(until) = self.listens_until(ifindex, level) {
+                    self.timers.set(Timer::Hello(ifindex, Some(level)), Some(until));
+                    return;
+                }
                 if self.is_designated(ifindex, level) {
                     interval /= 3;
                 }

@@ -46,7 +46,7 @@ pub struct Config {
     /// What LSPs and sequence numbers PDUs of level 2 are authenticated with.
     pub domain_auth: Auth,
     /// A previous run of this system may have left adjacencies at its neighbours. A Hello that does not name them would end
-    /// these, so on point-to-point circuits nothing is said before the neighbour was heard, or for a holding time.
+    /// these, so nothing is said before the neighbours were heard, or for about a holding time.
     pub listen_first: bool,
 }
 

@@ -1,6 +1,8 @@
 //! LANs: the election of the designated intermediate system, and its pseudonode (ISO 10589 section 8.4.4).
 
-use bugle_types::{IfIndex, Mac};
+use std::time::Duration;
+
+use bugle_types::{IfIndex, Mac, Time};
 use bugle_wire::isis::{Level, NodeId};
 
 use crate::adjacency::{Adjacency, AdjacencyState};
@@ -53,9 +55,12 @@ impl Isis {
         }
         if lan_id == Some(own_id) {
             self.timers.set(Timer::Csnp(ifindex, level), Some(self.now));
+            self.await_others(ifindex, level);
             if let Some(before) = before {
                 self.purge_pseudonode(level, before);
             }
+        } else if let Some(node) = lan_id {
+            self.ask_for_pseudonode(ifindex, level, node);
         }
     }
 
@@ -86,6 +91,9 @@ impl Isis {
             self.describe_again(ifindex, level);
         } else if self.is_designated(ifindex, level) {
             self.send_csnps(ifindex, level);
+            if let Some(circuit) = self.circuits.get_mut(&ifindex) {
+                circuit.flooding[level].described = Some(self.now);
+            }
             let next = self.now + self.rng.jitter(interval, 25);
             self.timers.set(Timer::Csnp(ifindex, level), Some(next));
         }
@@ -93,13 +101,30 @@ impl Isis {
 
     /// Somebody new on a LAN should not have to wait for the next description.
     pub(crate) fn describe_soon(&mut self, ifindex: IfIndex, level: Level) {
-        /// Until then the newcomer has heard that it is heard.
-        const SOON: std::time::Duration = std::time::Duration::from_millis(50);
+        self.describe_at(ifindex, level, self.now + SOON);
+    }
+
+    /// Nor should who lacks something: it may have been restarted, and nobody has noticed. What is asked for soon after a description
+    /// was most likely learnt from that.
+    pub(crate) fn describe_to_who_lacks(&mut self, ifindex: IfIndex, level: Level) {
+        const APART: Duration = Duration::from_secs(1);
+        let Some(circuit) = self.circuits.get(&ifindex) else { return };
+        let last = circuit.flooding[level].described;
+        let at = self.now + SOON;
+        self.describe_at(ifindex, level, last.map_or(at, |last| at.max(last + APART)));
+    }
+
+    fn describe_at(&mut self, ifindex: IfIndex, level: Level, time: Time) {
         if self.is_designated(ifindex, level) {
-            self.timers.set(Timer::Csnp(ifindex, level), Some(self.now + SOON));
+            let earlier = self.timers.deadline(Timer::Csnp(ifindex, level));
+            let time = earlier.map_or(time, |earlier| earlier.min(time));
+            self.timers.set(Timer::Csnp(ifindex, level), Some(time));
         }
     }
 }
+
+/// Until then a newcomer has heard that it is heard.
+const SOON: Duration = Duration::from_millis(50);
 
 /// The pseudonode of the LAN that a system announces of itself; `None` while it does not know that it is designated.
 fn announced(adjacency: &Adjacency) -> Option<NodeId> {

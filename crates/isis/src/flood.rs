@@ -203,10 +203,15 @@ impl Isis {
         {
             return;
         }
+        let mut lacks = false;
         for entry in psnp.entries() {
+            lacks |= entry.sequence == SequenceNumber(0);
             self.on_listed(ifindex, psnp.level, entry);
         }
         self.drain(ifindex, psnp.level);
+        if lacks {
+            self.describe_to_who_lacks(ifindex, psnp.level);
+        }
     }
 
     /// Section 7.3.15.2 b).

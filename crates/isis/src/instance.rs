@@ -36,6 +36,8 @@ pub enum Timer {
     Retransmit(IfIndex, Level),
     /// The database is described to a LAN.
     Csnp(IfIndex, Level),
+    /// A LAN's database is taken to be known.
+    Described(IfIndex, Level),
     /// An LSP of ours that was held back goes out.
     Originate,
     /// LSPs of a previous run are taken back.
@@ -261,6 +263,7 @@ impl Isis {
                 Timer::Flood(ifindex, level) => self.on_flood_timer(ifindex, level),
                 Timer::Retransmit(ifindex, level) => self.on_retransmit_timer(ifindex, level),
                 Timer::Csnp(ifindex, level) => self.on_csnp_timer(ifindex, level),
+                Timer::Described(ifindex, level) => self.end_of_description(ifindex, level),
                 Timer::Reclaim(level) => self.on_reclaim_timer(level),
                 Timer::Stop => self.say_goodbye(),
                 // These are derived in `deadline` and never set.
@@ -501,6 +504,14 @@ impl<'a> State<'a> {
                 let circuit = self.isis.circuits.get(&adjacency.id.ifindex);
                 circuit.is_some_and(|circuit| circuit.is_in_step(adjacency.levels))
             })
+    }
+
+    /// Whether there is a LAN whose designated system has not told what its database holds.
+    #[must_use]
+    pub fn awaits_description(&self) -> bool {
+        let mut circuits = self.isis.circuits.values();
+        circuits
+            .any(|circuit| Level::ALL.iter().any(|&level| circuit.flooding[level].is_undescribed()))
     }
 
     /// When an adjacency ends without a Hello.

@@ -12,6 +12,7 @@ use bugle_wire::isis::{
 };
 
 use crate::adjacency::{Adjacency, AdjacencyState};
+use crate::circuit::Circuit;
 use crate::config::{CircuitKind, Ipv6Topology};
 use crate::database::StoredLsp;
 use crate::fragment::{Fragments, Item, ItemKey, Pool, PrefixItem};
@@ -270,15 +271,21 @@ impl Isis {
     /// After a restart links are spoken of when there is a neighbour on every circuit, or has been time enough for that.
     fn end_hold(&mut self, level: Level) {
         let Some(until) = self.levels[level].origins.hold_until else { return };
-        let is_heard = |ifindex: IfIndex| {
-            self.adjacencies_on(ifindex).any(|adjacency| {
-                adjacency.state == AdjacencyState::Up && adjacency.levels.includes(level)
-            })
+        // On a LAN there is a link when somebody is designated.
+        let is_heard = |ifindex: IfIndex, circuit: &Circuit| {
+            let is_lan = circuit.config.kind == CircuitKind::Broadcast;
+            let elected = !is_lan || circuit.lan_id[level].is_some();
+            elected
+                && self.adjacencies_on(ifindex).any(|adjacency| {
+                    adjacency.state == AdjacencyState::Up && adjacency.levels.includes(level)
+                })
         };
         let speaks = self.circuits.iter().filter(|(_, circuit)| {
             circuit.config.kind != CircuitKind::Passive && circuit.config.levels.includes(level)
         });
-        if self.now < until && !speaks.into_iter().all(|(&ifindex, _)| is_heard(ifindex)) {
+        if self.now < until
+            && !speaks.into_iter().all(|(&ifindex, circuit)| is_heard(ifindex, circuit))
+        {
             return;
         }
         let origins = &mut self.levels[level].origins;

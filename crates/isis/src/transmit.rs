@@ -53,6 +53,10 @@ pub(crate) struct Flooding {
     pub(crate) acks: BTreeMap<LspId, LspEntry>,
     /// The neighbour's description of its database is waited for.
     syncing: bool,
+    /// The designated system's description of a LAN's database has not come.
+    undescribed: bool,
+    /// When this system, the designated one, last described it.
+    pub(crate) described: Option<Time>,
     /// What the neighbour has and this system wants.
     wanted: BTreeMap<LspId, Wanted>,
     /// When the next LSP would be sent at the neighbour's steady rate.
@@ -90,7 +94,7 @@ impl Flooding {
 
     /// Whether the neighbour has told what it has, and this system has got it.
     pub(crate) fn is_in_step(&self) -> bool {
-        !self.syncing && self.wanted.is_empty()
+        !self.syncing && !self.undescribed && self.wanted.is_empty()
     }
 
     /// What has not come is asked for, again if need be; what never comes, not for ever.
@@ -108,6 +112,14 @@ impl Flooding {
     /// How many LSPs wait for their turn, or to be acknowledged.
     pub(crate) fn pending(&self) -> usize {
         self.queued.len() + self.sent.len()
+    }
+
+    pub(crate) fn set_undescribed(&mut self, undescribed: bool) {
+        self.undescribed = undescribed;
+    }
+
+    pub(crate) fn is_undescribed(&self) -> bool {
+        self.undescribed
     }
 
     pub(crate) fn set_promised(&mut self, promised: FloodingParameters) {
@@ -222,7 +234,8 @@ impl Isis {
     /// The neighbour has described its database, or has not for too long.
     pub(crate) fn end_of_description(&mut self, ifindex: IfIndex, level: Level) {
         if let Some(circuit) = self.circuits.get_mut(&ifindex) {
-            circuit.flooding[level].syncing = false;
+            let flooding = &mut circuit.flooding[level];
+            (flooding.syncing, flooding.undescribed) = (false, false);
         }
     }
 
@@ -237,7 +250,9 @@ impl Isis {
     }
 
     pub(crate) fn on_flood_timer(&mut self, ifindex: IfIndex, level: Level) {
-        self.end_of_description(ifindex, level);
+        if let Some(circuit) = self.circuits.get_mut(&ifindex) {
+            circuit.flooding[level].syncing = false;
+        }
         self.drain(ifindex, level);
     }
 

@@ -382,7 +382,10 @@ impl Vrf {
     pub(crate) fn has_routes(&self) -> bool {
         self.in_step()
             || (self.ospf.is_none() || self.routed.ospf)
-                && (self.isis.is_none() || self.routed.isis)
+                && self
+                    .isis
+                    .as_ref()
+                    .is_none_or(|isis| self.routed.isis && !isis.state().awaits_description())
     }
 
     /// Carries the outputs of the protocols to where they belong. Whether there were any.

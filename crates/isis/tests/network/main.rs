@@ -10,4 +10,5 @@ mod auth;
 mod basics;
 mod levels;
 mod oracle;
+mod restart;
 mod trouble;
