@@ -190,6 +190,45 @@ fn a_silent_failure_is_found_out_by_bfd_with_frr_and_isis_by_either_version_of_i
 }
 
 #[test]
+fn on_a_lan_isis_is_watched_by_bfd_too_and_who_flaps_is_held_down() -> Result<()> {
+    let lan = |number| {
+        let eth0 = Circuit::new("eth0", Network::Broadcast).with_bfd(50, 3);
+        Isis::new(number, vec![eth0])
+    };
+    let damping = "[link-damping]\nafter = 1\ninitial = \"2s\"\n";
+    for (name, with_frr) in [("bfdlanfrr", true), ("bfdlan", false)] {
+        let Some(pair) = Pair::new(name)? else { return Ok(()) };
+        let _peer = if with_frr {
+            (Some(Frr::start_isis(&pair.lab, &pair.theirs, &lan(2))?), None)
+        } else {
+            (None, Some(Bugled::start_isis(&pair.lab, &pair.theirs, &lan(2), "")?))
+        };
+        let bugled = Bugled::start_isis(&pair.lab, &pair.ours, &lan(1), damping)?;
+        let wait_up = || {
+            pair.lab.wait_for(SOON, "the adjacency", || bugled.up() == 1)?;
+            wait_for_entry(&pair.lab, &bugled, "show neighbors", "BFD", |n| n["bfd"] == "Up")
+        };
+        wait_up()?;
+        for holds in [false, true] {
+            pair.lan.cut(1)?;
+            pair.lab.wait_for(SOON, "the adjacency to end", || bugled.up() == 0)?;
+            let told = events(&bugled, "neighbor-state").join("\n");
+            assert!(told.contains("bfd-down"), "{told}");
+            assert!(!told.contains("holding-time-expired"), "{told}");
+            pair.lan.mend(1)?;
+            wait_for_entry(&pair.lab, &bugled, "show interfaces", "holds", |interface| {
+                let held = interface["held_neighbors"].as_object();
+                held.is_some_and(|all| all.is_empty() != holds)
+            })?;
+            wait_up()?;
+        }
+        wait_for_entry(&pair.lab, &bugled, "show neighbors", "flaps", |n| n["flaps"] == 2)?;
+        assert!(!events(&bugled, "link-released").is_empty());
+    }
+    Ok(())
+}
+
+#[test]
 fn between_bugles_isis_waits_for_bfd_by_both_versions_of_ip_and_either_ends_the_adjacency()
 -> Result<()> {
     let Some(pair) = Pair::new("bfdisis")? else { return Ok(()) };

@@ -341,6 +341,63 @@ fn adjacencies_and_routes_return_after_either_side_was_killed() -> Result<()> {
     wait_for_gateways(lab, theirs, VM.address, &[])
 }
 
+/// How often FRR has lost an adjacency, for each of its neighbours.
+fn flaps(frr: &Frr) -> Result<Vec<String>> {
+    let shown = frr.vtysh("show isis neighbor detail")?.to_lowercase();
+    let counts = shown.split("flaps: ").skip(1);
+    Ok(counts.filter_map(|text| text.split([',', '\n']).next().map(str::to_owned)).collect())
+}
+
+#[test]
+fn nobody_on_a_lan_of_frr_notices_a_restart() -> Result<()> {
+    // Designated before and after, and not.
+    for (name, priority) in [("isis-relan", 40), ("isis-redis", 100)] {
+        let Some(lab) = Lab::for_test(name)? else { return Ok(()) };
+        let nodes = [node(&lab, "a")?, node(&lab, "b")?, node(&lab, "c")?];
+        let lan = lab.lan(&[&nodes[0], &nodes[1], &nodes[2]])?;
+        VM.place(&lab, &nodes[0], TAP)?;
+        THEIRS.place(&lab, &nodes[2], TAP)?;
+        RouteEditor::new(&nodes[2], TAP)?.add(THEIRS.address)?;
+        let isis = |number: u8, priority| {
+            let circuit = Circuit { priority, ..Circuit::new("eth0", Network::Broadcast) };
+            Isis { redistribute_kernel: true, ..Isis::new(number, vec![circuit]) }
+        };
+        let frrs = [
+            Frr::start_isis(&lab, &nodes[1], &isis(2, 64))?,
+            Frr::start_isis(&lab, &nodes[2], &isis(3, 64))?,
+        ];
+        let mut bugled = Bugled::start_isis(&lab, &nodes[0], &isis(1, priority), HOSTS)?;
+        lab.wait_for(SOON, "all adjacencies", || {
+            bugled.up() == 2 && frrs.iter().all(|frr| frr.up() == 2)
+        })?;
+        bugled.add_host(VM.address, TAP, VM.mac)?;
+        for node in &nodes[1..] {
+            wait_for_gateways(&lab, node, VM.address, &[lan.ports[0].address])?;
+        }
+        wait_for_gateways(&lab, &nodes[0], THEIRS.address, &[lan.ports[2].address])?;
+        let counts = || frrs.iter().map(flaps).collect::<Result<Vec<_>>>();
+        let before = counts()?;
+        assert!(before.iter().all(|of_one| of_one.len() == 2), "{before:?}");
+
+        bugled.kill();
+        bugled.restart()?;
+        // Longer than anybody's holding time.
+        wait_for_entry(&lab, &bugled, "show neighbors", "an adjacency of six seconds", |entry| {
+            entry["state"] == "Up" && entry["since_seconds"].as_u64() >= Some(6)
+        })?;
+        assert_eq!(bugled.up(), 2);
+        assert_eq!(counts()?, before, "{name}");
+        wait_for_entry(&lab, &bugled, "show routes", "FRR's host", |entry| {
+            entry["prefix"] == format!("{}/32", THEIRS.address)
+        })?;
+        for node in &nodes[1..] {
+            wait_for_gateways(&lab, node, VM.address, &[lan.ports[0].address])?;
+        }
+        wait_for_gateways(&lab, &nodes[0], THEIRS.address, &[lan.ports[2].address])?;
+    }
+    Ok(())
+}
+
 #[test]
 fn five_thousand_prefixes_of_frr_are_routed() -> Result<()> {
     const COUNT: u32 = 5_000;

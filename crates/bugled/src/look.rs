@@ -209,7 +209,7 @@ fn neighbors(state: State<'_>, vrf: &VrfState<'_>, now: Time) -> Vec<Neighbor> {
         unacknowledged: count(neighbor.retransmit_count()),
         bfd: vrf.bfd_state(neighbor.id.ifindex, neighbor.address).map(|state| state.to_string()),
         expires_seconds: None,
-        flaps: vrf.neighbor_flaps(neighbor.id.ifindex, neighbor.address).into(),
+        flaps: vrf.neighbor_flaps(neighbor.id.ifindex, neighbor.address.into()).into(),
     });
     described.collect()
 }

@@ -11,7 +11,7 @@ use bugle_wire::isis::{
 };
 
 use crate::config::{CircuitConfig, CircuitKind};
-use crate::instance::{Isis, Timer};
+use crate::instance::{Isis, Timer, has_our_areas};
 use crate::io::{Event, Mismatch};
 
 /// Names an adjacency.
@@ -124,6 +124,8 @@ pub struct Adjacency {
     pub(crate) bfd_enabled: Vec<BfdEnabled>,
     /// The addresses that BFD has lost since the adjacency is there.
     pub(crate) bfd_lost: Vec<IpAddr>,
+    /// It ends unless BFD comes up (RFC 6213 section 4).
+    waits_for_bfd: bool,
 }
 
 /// What a Hello says beyond its fixed fields.
@@ -423,7 +425,7 @@ impl Isis {
             self.mismatch(ifindex, source, Mismatch::Authentication(error.name()));
             return false;
         }
-        if !matches!(pdu.max_areas, 0 | 3) {
+        if !has_our_areas(pdu) {
             self.mismatch(ifindex, source, Mismatch::MaxAreas(pdu.max_areas));
             return false;
         }
@@ -520,17 +522,26 @@ impl Isis {
             topologies: Vec::new(),
             bfd_enabled: Vec::new(),
             bfd_lost: Vec::new(),
+            waits_for_bfd: false,
         });
         adjacency.source = source;
         adjacency.holding_time = holding_time;
         let changed = learn(adjacency);
-        let expires = now + Duration::from_secs(holding_time.into());
-        self.timers.set(Timer::Holding(id), Some(expires));
         if changed {
             self.links_changed();
             self.sync_bfd(id);
             self.resolve_again(id);
         }
+        let holding = Duration::from_secs(holding_time.into());
+        let waits = self.adjacencies.get(&id).is_some_and(|a| self.is_waiting_for_bfd(a));
+        let Some(adjacency) = self.adjacencies.get_mut(&id) else { return };
+        let waited = std::mem::replace(&mut adjacency.waits_for_bfd, waits);
+        let expires = match (waited, waits) {
+            (_, false) => now + holding,
+            (false, true) => now + holding.max(BFD_COMES_UP),
+            (true, true) => return,
+        };
+        self.timers.set(Timer::Holding(id), Some(expires));
     }
 
     /// Both systems hear each other: the adjacency comes up, unless BFD has to first.
@@ -542,6 +553,12 @@ impl Isis {
         let blocked = self.is_blocked_by_bfd(adjacency);
         let state = if blocked { AdjacencyState::Initializing } else { AdjacencyState::Up };
         self.set_state(id, state, cause);
+    }
+
+    /// Nothing that keeps an adjacency up was heard of a neighbour for its holding time.
+    pub(crate) fn on_holding_timer(&mut self, id: AdjacencyId) {
+        let waits = self.adjacencies.get(&id).is_some_and(|a| self.is_waiting_for_bfd(a));
+        self.drop_adjacency(id, if waits { Cause::BfdDown } else { Cause::HoldingTimeExpired });
     }
 
     /// An adjacency is over.
@@ -644,6 +661,9 @@ impl Adjacency {
 
 /// So many adjacencies a LAN has at most, lest forged Hellos fill the memory.
 pub(crate) const MOST_NEIGHBORS: usize = 512;
+
+/// How long sessions have to come up at least; until they are, they send one packet a second (RFC 5880 section 6.8.3).
+const BFD_COMES_UP: Duration = Duration::from_secs(5);
 
 /// Until when a neighbour may not have noticed that this system restarted.
 fn circuit_quiet_until(config: &CircuitConfig, started: Time) -> Time {

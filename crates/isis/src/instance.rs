@@ -9,11 +9,11 @@ use bugle_spf::{Coverage, SpfCounts, SpfRun};
 use bugle_types::{IfIndex, Mac, Prefix, Rng, SystemId, Time};
 use bugle_wire::isis::{Level, LspId, NodeId, Pdu, PduBody, PduType, TopologyId, verify};
 
-use crate::adjacency::{Adjacency, AdjacencyId, AdjacencyState, Cause};
+use crate::adjacency::{Adjacency, AdjacencyId, AdjacencyState};
 use crate::circuit::Circuit;
 use crate::config::{CircuitKind, Config};
 use crate::database::{LspDatabase, StoredLsp};
-use crate::io::{Event, HostRoute, Input, Output, Rival, Route};
+use crate::io::{Event, HostRoute, Input, Mismatch, Output, Rival, Route};
 use crate::level::PerLevel;
 use crate::liveness::Session;
 use crate::originate::Origins;
@@ -257,7 +257,7 @@ impl Isis {
         while let Some(timer) = self.timers.pop_due(self.now) {
             match timer {
                 Timer::Hello(ifindex, level) => self.on_hello_timer(ifindex, level),
-                Timer::Holding(id) => self.drop_adjacency(id, Cause::HoldingTimeExpired),
+                Timer::Holding(id) => self.on_holding_timer(id),
                 Timer::Election(ifindex, level) => self.on_election_timer(ifindex, level),
                 Timer::Psnp(ifindex, level) => self.on_psnp_timer(ifindex, level),
                 Timer::Flood(ifindex, level) => self.on_flood_timer(ifindex, level),
@@ -377,6 +377,10 @@ impl Isis {
             self.dropped(ifindex, source, error.name(), || error.to_string());
             return;
         }
+        if !has_our_areas(&pdu) {
+            self.mismatch(ifindex, source, Mismatch::MaxAreas(pdu.max_areas));
+            return;
+        }
         self.count_received(&pdu);
         match &pdu.body {
             PduBody::Lsp(lsp) => self.on_lsp(ifindex, source, from, *lsp),
@@ -450,6 +454,12 @@ impl Isis {
     pub(crate) fn event(&mut self, event: Event) {
         self.out.push_back(Output::Event(event));
     }
+}
+
+/// Whether a PDU is of a system whose areas have as many addresses at most as ours, three, which is also called zero (RFC 3719
+/// section 3.2).
+pub(crate) fn has_our_areas(pdu: &Pdu<'_>) -> bool {
+    matches!(pdu.max_areas, 0 | 3)
 }
 
 /// A borrowed view of an instance, for show commands, the API and metrics.

@@ -18,6 +18,19 @@ pub(crate) struct Session {
     users: BTreeSet<AdjacencyId>,
 }
 
+/// What BFD says of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It works, or BFD has no say.
+    Usable,
+    /// Nothing yet, though both systems want it to be watched.
+    Awaited,
+    /// Nothing any more, though both want it: somebody has shut it down.
+    ShutDown,
+    /// It worked, and does no longer.
+    Lost,
+}
+
 impl Isis {
     /// A session changed its state.
     pub(crate) fn on_bfd(&mut self, ifindex: IfIndex, peer: IpAddr, state: BfdState) {
@@ -43,6 +56,9 @@ impl Isis {
         let usable = self.is_usable(adjacency);
         if adjacency.state == AdjacencyState::Up && !usable {
             self.drop_adjacency(id, Cause::BfdDown);
+        } else if adjacency.state == AdjacencyState::Up {
+            // One protocol's path may have failed alone.
+            self.resolve_again(id);
         } else if usable && adjacency.state == AdjacencyState::Initializing {
             // What kept the neighbour from hearing that it is heard is over.
             self.hello_soon(id.ifindex);
@@ -69,23 +85,59 @@ impl Isis {
 
     /// Whether the paths of all protocols of a topology work: `ISIS_TOPO_USEABLE`.
     pub(crate) fn is_topology_usable(&self, adjacency: &Adjacency, topology: TopologyId) -> bool {
-        self.protocols_of(adjacency).filter(|protocol| protocol.topology == topology).all(
-            |protocol| {
-                let Some(peer) = peer(adjacency, protocol.nlpid) else { return true };
-                let session = self.sessions.get(&(adjacency.id.ifindex, peer));
-                match session.and_then(|session| session.state) {
-                    Some(BfdState::Up) => true,
-                    // RFC 6213 section 4: time to take the protocol out of the Hellos.
-                    Some(BfdState::AdminDown) if adjacency.state == AdjacencyState::Up => true,
-                    _ if adjacency.bfd_lost.contains(&peer) => false,
-                    // Not up yet, as it came to be wanted only after the adjacency had come up.
-                    _ => {
-                        !adjacency.bfd_enabled.contains(&protocol)
-                            || adjacency.state == AdjacencyState::Up
-                    }
-                }
-            },
-        )
+        let up = adjacency.state == AdjacencyState::Up;
+        self.standings(adjacency, topology).all(|standing| match standing {
+            Standing::Usable => true,
+            Standing::ShutDown => up,
+            // Section 4 of RFC 6213 has the adjacency wait; what another topology keeps up anyhow waits for itself.
+            Standing::Awaited => up && !self.is_held_up(adjacency),
+            Standing::Lost => false,
+        })
+    }
+
+    /// Whether some topology is usable that waits for nothing.
+    fn is_held_up(&self, adjacency: &Adjacency) -> bool {
+        self.topologies_of(adjacency).into_iter().any(|topology| {
+            self.standings(adjacency, topology).all(|standing| standing == Standing::Usable)
+        })
+    }
+
+    /// Whether an adjacency that is up lacks BFD that both systems want: it has as long to come up as the neighbour may be silent, and
+    /// as long to be taken out of the Hellos where it was shut down (RFC 6213 section 4).
+    pub(crate) fn is_waiting_for_bfd(&self, adjacency: &Adjacency) -> bool {
+        adjacency.state == AdjacencyState::Up
+            && self.protocols_of(adjacency).next().is_some()
+            && !self.is_held_up(adjacency)
+    }
+
+    /// What BFD says of the paths of a topology.
+    fn standings(
+        &self,
+        adjacency: &Adjacency,
+        topology: TopologyId,
+    ) -> impl Iterator<Item = Standing> {
+        let protocols = self.protocols_of(adjacency).filter(move |p| p.topology == topology);
+        protocols.map(move |protocol| self.standing(adjacency, protocol))
+    }
+
+    /// What BFD says of the path of one protocol.
+    fn standing(&self, adjacency: &Adjacency, protocol: BfdEnabled) -> Standing {
+        let Some(peer) = peer(adjacency, protocol.nlpid) else { return Standing::Usable };
+        let session = self.sessions.get(&(adjacency.id.ifindex, peer));
+        let state = session.and_then(|session| session.state);
+        let enabled = adjacency.bfd_enabled.contains(&protocol);
+        if state == Some(BfdState::Up) {
+            Standing::Usable
+        } else if state == Some(BfdState::AdminDown) {
+            if enabled { Standing::ShutDown } else { Standing::Usable }
+        } else if adjacency.bfd_lost.contains(&peer) {
+            Standing::Lost
+        } else if enabled {
+            Standing::Awaited
+        } else {
+            // Who does not speak of BFD may not run it.
+            Standing::Usable
+        }
     }
 
     fn topologies_of(&self, adjacency: &Adjacency) -> smallvec::SmallVec<[TopologyId; 2]> {

@@ -111,6 +111,19 @@ fn every_test_that_the_compliance_tables_name_exists() {
 }
 
 #[test]
+fn every_test_that_the_list_of_vulnerabilities_names_exists() {
+    let sources = sources();
+    let text = fs::read_to_string(root().join("docs/vulnerabilities.md")).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with('|'));
+    let tests: Vec<&str> = rows.filter_map(|row| row.rsplit('|').nth(1)).flat_map(quoted).collect();
+    assert!(tests.len() > 30, "{}", tests.len());
+    for test in tests {
+        let name = format!("fn {test}(");
+        assert!(sources.values().any(|source| source.contains(&name)), "{test}");
+    }
+}
+
+#[test]
 fn every_place_that_the_compliance_tables_name_exists() {
     let sources = sources();
     let mut missing = Vec::new();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bugle_types::{IfIndex, Time};
+use bugle_types::{IfIndex, Mac, Time};
 
 use crate::config::LinkDamping;
 use crate::event::Failure;
@@ -26,6 +26,8 @@ pub(crate) struct Flaps {
     pub(crate) held_until: Option<Time>,
     /// When the quiet time begins that makes forget it all.
     quiet_from: Time,
+    /// Who is at the end of the path, where that was known.
+    station: Option<Mac>,
 }
 
 impl Damper {
@@ -40,6 +42,7 @@ impl Damper {
             count: 0,
             held_until: None,
             quiet_from: now,
+            station: None,
         });
         if now.since(flaps.quiet_from) >= config.quiet {
             flaps.count = 0;
@@ -52,6 +55,20 @@ impl Damper {
         flaps.held_until = hold.map(|hold| now + hold);
         flaps.quiet_from = flaps.held_until.unwrap_or(now);
         hold
+    }
+
+    /// The path that failed leads to this station.
+    pub(crate) fn leads_to(&mut self, subject: Subject, station: Mac) {
+        if let Some(flaps) = self.flaps.get_mut(&subject) {
+            flaps.station = Some(station);
+        }
+    }
+
+    /// Whether a path from an interface to this station is held down.
+    pub(crate) fn is_station_held(&self, ifindex: IfIndex, station: Mac) -> bool {
+        self.flaps.iter().any(|((of, _), flaps)| {
+            *of == ifindex && flaps.station == Some(station) && flaps.held_until.is_some()
+        })
     }
 
     /// What is known of something that has failed.

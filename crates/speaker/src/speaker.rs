@@ -155,13 +155,15 @@ impl Speaker {
             }
             Input::Isis { ifindex, source, bytes } => {
                 // On a point-to-point circuit who is held down is whoever is there.
-                let held = self
-                    .damper
-                    .held()
-                    .any(|((held, of), _)| held == ifindex && matches!(of, Failure::Path(_)));
-                let takes = |circuit: &CircuitConfig| {
-                    !(held && circuit.bfd && circuit.kind == CircuitKind::PointToPoint)
+                let held = |kind: CircuitKind| match kind {
+                    CircuitKind::PointToPoint => self
+                        .damper
+                        .held()
+                        .any(|((held, of), _)| held == ifindex && matches!(of, Failure::Path(_))),
+                    CircuitKind::Broadcast => self.damper.is_station_held(ifindex, source),
+                    CircuitKind::Passive => false,
                 };
+                let takes = |circuit: &CircuitConfig| !(circuit.bfd && held(circuit.kind));
                 let vrf = self
                     .vrfs
                     .values_mut()
@@ -421,9 +423,14 @@ impl Speaker {
         let bfd::Event::Changed(change) = event else { return };
         if vrf.on_bfd(&mut Context { now: *now, name, machine, rib, out }, at, &change) {
             pump_rib(*now, config.fib.enabled, rib, out);
+            let station = vrf.station(&change.path);
             vrf.end_adjacency(&mut Context { now: *now, name, machine, rib, out }, &change);
             if let bfd::Hop::Single(ifindex) = change.path.hop {
-                self.note_failure(ifindex, Failure::Path(change.path.remote));
+                let path = Failure::Path(change.path.remote);
+                self.note_failure(ifindex, path);
+                if let Some(station) = station {
+                    self.damper.leads_to((ifindex, path), station);
+                }
             }
         }
     }

@@ -129,10 +129,10 @@ impl<'a> VrfState<'a> {
         addresses.filter_map(|address| self.vrf.isis_bfd.state(path(address))).max()
     }
 
-    /// How often the path to a neighbour of OSPF has failed without a quiet time between two failures.
+    /// How often the path to a neighbour's address has failed without a quiet time between two failures.
     #[must_use]
-    pub fn neighbor_flaps(&self, ifindex: IfIndex, neighbor: Ipv4Addr) -> u32 {
-        let subject = (ifindex, Failure::Path(neighbor.into()));
+    pub fn neighbor_flaps(&self, ifindex: IfIndex, neighbor: IpAddr) -> u32 {
+        let subject = (ifindex, Failure::Path(neighbor));
         self.speaker.damper.flaps(subject).map_or(0, |flaps| flaps.count)
     }
 

@@ -88,6 +88,9 @@ pub(super) fn neighbors(state: State<'_>, vrf: &VrfState<'_>, now: Time) -> Vec<
             .filter(|&level| adjacency.levels.includes(level))
             .filter_map(|level| Some(circuit?.1.pending_lsps(level)));
         let ipv6 = || adjacency.ipv6.first().copied().map(IpAddr::from);
+        let ipv4 = adjacency.ipv4.iter().copied().map(IpAddr::from);
+        let addresses = ipv4.chain(adjacency.ipv6.iter().copied().map(IpAddr::from));
+        let flaps = addresses.map(|address| vrf.neighbor_flaps(ifindex, address)).max();
         Neighbor {
             vrf: vrf.name().to_string(),
             protocol: ISIS.to_owned(),
@@ -106,7 +109,7 @@ pub(super) fn neighbors(state: State<'_>, vrf: &VrfState<'_>, now: Time) -> Vec<
             requested: 0,
             unacknowledged: count(pending.sum()),
             bfd: vrf.isis_bfd_state(adjacency).map(|state| state.to_string()),
-            flaps: 0,
+            flaps: flaps.unwrap_or_default().into(),
             expires_seconds: isis.expires(adjacency.id).map(|at| at.since(now).as_secs()),
         }
     });

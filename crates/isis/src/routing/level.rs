@@ -65,10 +65,7 @@ impl LevelRouting {
         {
             content.prefixes.clear();
         }
-        let old = match &new {
-            Some(content) => self.lsps.insert(id, content.clone()),
-            None => self.lsps.remove(&id),
-        };
+        let old = self.lsps.remove(&id);
         let empty = Content::default();
         let (before, after) = (old.as_ref().unwrap_or(&empty), new.as_ref().unwrap_or(&empty));
         for &(prefix, says) in &before.prefixes {
@@ -89,6 +86,9 @@ impl LevelRouting {
         let same = old.is_some() == new.is_some()
             && (before.flags, &before.edges, &before.topologies)
                 == (after.flags, &after.edges, &after.topologies);
+        if let Some(content) = new {
+            self.lsps.insert(id, content);
+        }
         if !same && self.root != Some(node_key(id.node)) {
             self.update_node(id.node);
         }

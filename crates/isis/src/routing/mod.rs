@@ -268,6 +268,10 @@ impl Isis {
 
     fn take_apart(&mut self, level: Level, id: LspId) {
         let own = self.config.system_id;
+        // What this system says of hosts gives it no routes, and of its links it knows.
+        if id.fragment != 0 && id.node == NodeId::of_system(own) {
+            return;
+        }
         let ipv6 = self.config.ipv6_topology.id();
         let state = &mut self.levels[level];
         let stored = state.db.find(id).map(|(_, stored)| stored).filter(|lsp| !lsp.is_dead());

@@ -97,10 +97,13 @@ impl Isis {
         hop: FirstHop,
     ) -> Option<Nexthop> {
         let ifindex = IfIndex(u32::try_from(hop.link).ok()?);
+        let topology = if ipv4 { TopologyId::STANDARD } else { self.config.ipv6_topology.id() };
+        // On a LAN its pseudonode joins all in every topology: that BFD has lost one of them in this one is known here only.
         let adjacency = self.adjacencies_on(ifindex).find(|adjacency| {
             first_hop(adjacency) == hop
                 && adjacency.state == AdjacencyState::Up
                 && adjacency.levels.includes(level)
+                && self.is_topology_usable(adjacency, topology)
         })?;
         let gateway = if ipv4 {
             let config = &self.circuits.get(&ifindex)?.config;

@@ -8,6 +8,7 @@ mod common;
 mod alternates;
 mod auth;
 mod basics;
+mod bfd;
 mod levels;
 mod oracle;
 mod restart;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bugle_isis::{BfdState, Cause, CircuitKind, Event, Input, Mismatch, Padding, claim_metric};
 use bugle_types::{IfIndex, Prefix, Rng};
 use bugle_wire::isis::{
-    Level, LspEntry, LspFields, LspFlags, LspId, MAX_AGE, NodeId, SequenceNumber, TlvBuilder,
-    TlvCode, emit_lsp,
+    Level, LspEntry, LspFields, LspFlags, LspId, MAX_AGE, Neighbor, NodeId, SequenceNumber,
+    SubTlvs, TlvBuilder, TlvCode, TopologyId, emit_lsp,
 };
 
 use crate::basics::chain;
@@ -348,6 +348,13 @@ fn inputs_that_crashed_others_are_harmless() {
     let mut world = chain(2, 36);
     world.run_for(secs(5));
     deliver(&mut world, 0, 1, 0, &seed);
+    // A name that is no text (CVE-2022-26126), and a capability given twice with a sub-TLV that is longer than it.
+    let mut odd = TlvBuilder::new(1000);
+    odd.tlv(TlvCode::HOSTNAME, &[0xff; 255]);
+    for _ in 0..2 {
+        odd.tlv(TlvCode::ROUTER_CAPABILITY, &[10, 0, 0, 1, 0, 35, 38, 0]);
+    }
+    deliver(&mut world, 0, 1, 0, &lsp(id(8, 0), 1000, 1, &odd));
     // A description whose range is the wrong way round; and an LSP of number zero.
     let source = NodeId::of_system(system_id(1));
     let none = TlvBuilder::new(100);
@@ -358,6 +365,50 @@ fn inputs_that_crashed_others_are_harmless() {
     world.run_for(secs(2));
     assert_eq!(world.up(0), 1);
     assert!(!world.database(0, Level::L2).contains_key(&id(9, 0)));
+    let [one, other] = [0, 1].map(|system| world.database(system, Level::L2));
+    assert_eq!((one.get(&id(8, 0)), one.contains_key(&id(8, 0))), (other.get(&id(8, 0)), true));
+}
+
+#[test]
+fn an_lsp_of_other_areas_is_refused_and_told() {
+    let mut world = chain(2, 41);
+    world.run_for(secs(5));
+    for (areas, taken) in [(4, false), (0, true), (3, true)] {
+        let id = id(9, areas);
+        // The octet is covered neither by the checksum nor by a digest.
+        let mut bytes = lsp(id, 2000, 3, &TlvBuilder::new(100));
+        bytes[7] = areas;
+        deliver(&mut world, 0, 1, 0, &bytes);
+        assert_eq!(world.database(0, Level::L2).contains_key(&id), taken, "{areas}");
+        let circuit = world.systems[0].state().circuits().next().unwrap().1;
+        assert_eq!(circuit.mismatches.len(), 1);
+        let told = |(_, event): &(_, Event)| {
+            matches!(event, Event::Mismatch { mismatch: Mismatch::MaxAreas(4), .. })
+        };
+        assert_eq!(world.events[0].iter().filter(|event| told(event)).count(), 1);
+    }
+}
+
+// FRR 8c8a5a02fa: LSPs that name each other, with nothing of a system behind them, were followed without end.
+#[test]
+fn lsps_that_name_each_other_lead_nowhere() {
+    let mut world = chain(2, 40);
+    world.run_for(secs(5));
+    let before = world.routes[0].clone();
+    let nodes = [(9, 0), (9, 1), (9, 2), (8, 0), (1, 7)]
+        .map(|(system, pseudonode)| NodeId { system: system_id(system), pseudonode });
+    for &node in &nodes {
+        let mut tlvs = TlvBuilder::new(1000);
+        for &other in &nodes {
+            let link = Neighbor { id: other, metric: 0, sub_tlvs: SubTlvs::default() };
+            tlvs.neighbor(TopologyId::STANDARD, &link);
+        }
+        let id = LspId { node, fragment: 0 };
+        deliver(&mut world, 0, 1, 0, &lsp(id, 2000, 3, &tlvs));
+    }
+    world.run_for(secs(10));
+    assert_eq!(world.up(0), 1);
+    assert_eq!(world.routes[0], before);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use bugle_isis::AdjacencyState;
 use bugle_ospf as ospf;
 use bugle_ospf::neighbor::NeighborState;
 use bugle_rib as rib;
-use bugle_types::{IfIndex, Time};
+use bugle_types::{IfIndex, Mac, Time};
 use bugle_wire::bfd::State;
 
 use super::{Context, Vrf};
@@ -132,6 +132,19 @@ impl Vrf {
             ospf.handle(cx.now, ospf::Input::Unreachable { ifindex, address });
         }
         self.tell_isis(cx.now, path, sessions::isis_state(change));
+    }
+
+    /// The neighbour of IS-IS that a path leads to.
+    pub(crate) fn station(&self, path: &bfd::Path) -> Option<Mac> {
+        let mut adjacencies = self.isis.as_ref()?.state().adjacencies();
+        let found = adjacencies.find(|adjacency| {
+            bfd::Hop::Single(adjacency.id.ifindex) == path.hop
+                && match path.remote {
+                    IpAddr::V4(address) => adjacency.ipv4.contains(&address),
+                    IpAddr::V6(address) => adjacency.ipv6.contains(&address),
+                }
+        });
+        found.map(|adjacency| adjacency.source)
     }
 
     /// Gives up sessions whose time has come.

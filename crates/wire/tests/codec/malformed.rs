@@ -244,6 +244,51 @@ fn opaque_data_must_be_aligned() {
     }
 }
 
+// Traffic engineering (CVE-2024-27913, -34088), router information (CVE-2024-31950, FRR 0dc969185f and issue 22819), extended links
+// and prefixes (CVE-2024-31951, FRR issue 22818), lengths whose sum wraps (CVE-2026-28532), and all of these shown
+// (CVE-2025-61099 to -61107): FRR takes such data apart. Here it is carried, and shown as triplets or as octets.
+#[test]
+fn opaque_data_that_ended_others_is_carried_and_shown() {
+    let bodies = [
+        // A link without addresses; with a sub-TLV longer than the link; of no length.
+        "0002 0008 0001 0001 01000000",
+        "0002 0008 0003 ffff 0a000001",
+        "0002 0000",
+        // A range of labels cut short; eight algorithms and 252 more; a local block that says nothing.
+        "0009 0004 00001f40",
+        "0008 00fc 00010203 04050607",
+        "000e 0008 00001f40 0002 0003",
+        // An extended link whose sub-TLV goes on behind it; an extended prefix of exactly eight octets.
+        "0001 0010 01000000 0a000001 0a000002 0002 00ff",
+        "0001 0008 01200000 0a000001",
+        // Lengths up to 65,535, whose sum with the header is less than they are.
+        "0001 fffc 00000000",
+        "0001 ffff 00000000",
+        "0001 fffd 00000000 0002 fffe 00000000",
+    ];
+    for ls_type in [LsaType::OPAQUE_LINK, LsaType::OPAQUE_AREA, LsaType::OPAQUE_AS] {
+        for opaque_type in [1, 4, 7, 8, 255] {
+            for text in bodies {
+                let body = hex(text);
+                let key = LsaKey {
+                    ls_type,
+                    link_state_id: std::net::Ipv4Addr::new(opaque_type, 0, 0, 1),
+                    advertising_router: RouterId(0x0aff_0001),
+                };
+                let one = build_lsa(Options::E, key, SequenceNumber::INITIAL, 1, &body);
+                let bytes = packet(4, &[&[0, 0, 0, 1][..], &one].concat());
+                crate::ospf_packet::check(&bytes);
+                let Body::LinkStateUpdate(update) = Packet::parse(&bytes).unwrap().body else {
+                    panic!("{text}")
+                };
+                let carried = update.lsas().next().unwrap();
+                assert_eq!(carried.bytes(), one);
+                assert_eq!(carried.body(), Ok(LsaBody::Opaque(&body)), "{text}");
+            }
+        }
+    }
+}
+
 // CVE-2011-3326: an LSA of an unknown type crashed Quagga. Here it floods, and only its body is refused.
 #[test]
 fn an_lsa_of_unknown_type_is_carried_but_not_understood() {

@@ -252,6 +252,87 @@ fn the_51_bytes_that_ended_isisd_are_refused() {
     }
 }
 
+/// A TLV of this code, with sub-TLVs behind what comes first; of a link or a prefix their length stands before them.
+fn with_sub_tlvs(code: u8, first: &str, counted: bool, sub_tlvs: &[u8]) -> Vec<u8> {
+    let mut value = hex(first);
+    if counted {
+        value.push(u8::try_from(sub_tlvs.len()).unwrap());
+    }
+    value.extend_from_slice(sub_tlvs);
+    [&[code, u8::try_from(value.len()).unwrap()][..], &value].concat()
+}
+
+// What is deeper inside than this decoder looks: FRR f1bc6c5d81, 2a9e0824a7, ef8dea0287 and 3370b1c5a1 (attributes of
+// applications: masks of more than eight octets, or past the end; sub-sub-TLVs longer than they), fbb31aef2f and 42c6dd7af3
+// (definitions of flexible algorithms that end within a sub-sub-TLV, or whose length wraps), d61758140d (a capability given
+// twice), tcpdump's CVE-2017-13055 (sub-TLVs of links).
+#[test]
+fn what_is_deep_inside_is_passed_on_as_it_came_however_broken() {
+    const SUB_TLVS: [&str; 14] = [
+        "10 01 09",
+        "10 02 09 09",
+        "10 04 08 08 ffff",
+        "10 02 ff ff",
+        "10 0b 09 00 ffffffffffffffffff",
+        "10 06 01 00 80 12 ff 00",
+        "10 06 01 00 80 12 01 00",
+        "10 05 01 00 80 12 00",
+        "1a 03 80 00 00",
+        "1a 05 80 00 00 00 01",
+        "1a 06 80 00 00 00 01 ff",
+        "1a 06 80 00 00 00 02 00",
+        "02 09 c0 000bb8 010350 00ff",
+        "12 ff",
+    ];
+    for text in SUB_TLVS {
+        let one = hex(text);
+        for times in [1, 2, 12] {
+            let sub_tlvs = one.repeat(times);
+            for tlv in [
+                with_sub_tlvs(22, "000000000002 00 00000a", true, &sub_tlvs),
+                with_sub_tlvs(222, "0002 000000000002 00 00000a", true, &sub_tlvs),
+                with_sub_tlvs(135, "0000000a 60 0a000002", true, &sub_tlvs),
+                with_sub_tlvs(236, "0000000a 20 20 20010db8", true, &sub_tlvs),
+                with_sub_tlvs(242, "0aff0001 00", false, &sub_tlvs),
+            ] {
+                for tlvs in [tlv.clone(), [&tlv[..], &tlv].concat()] {
+                    let bytes = lsp_with(&tlvs);
+                    isis_pdu::check(&bytes);
+                    let lsp = Lsp::parse(&bytes).unwrap();
+                    assert!(lsp.checksum_ok());
+                    assert_eq!(lsp.tlvs().unwrap().bytes(), tlvs, "{text}");
+                }
+            }
+        }
+    }
+}
+
+// CVE-2022-26126: a name that is no text, and as long as can be, where a terminated string was expected.
+#[test]
+fn a_name_may_be_any_octets() {
+    for octet in [0, 0x25, 0xff] {
+        let name = [octet; 255];
+        let bytes = lsp_with(&[&[137, 255][..], &name].concat());
+        isis_pdu::check(&bytes);
+        let tlvs = Lsp::parse(&bytes).unwrap().tlvs().unwrap();
+        assert_eq!(tlvs.iter().next().unwrap().body(), Ok(TlvBody::Hostname(&name)));
+    }
+}
+
+// FRR 7d333f1322: the end of a sequence numbers PDU was that of the frame, after the PDU had been cut to its length.
+#[test]
+fn a_list_ends_with_its_pdu_and_not_with_the_frame() {
+    let entry = "04af 000000000001 0000 00000002 abcd";
+    let node = NodeId::default();
+    let psnp = emit_psnp(Level::L1, node, &hex(&format!("09 10 {entry}")), None);
+    for padding in ["00", "09 10", &format!("09 10 {entry}")] {
+        let bytes = [&psnp[..], &hex(padding)].concat();
+        isis_pdu::check(&bytes);
+        let PduBody::Psnp(cut) = Pdu::parse(&bytes).unwrap().body else { panic!() };
+        assert_eq!(cut.entries().count(), 1, "{padding}");
+    }
+}
+
 #[test]
 fn flooding_parameters_must_be_whole_and_the_first_of_a_kind_counts() {
     let cut = |need, have| Truncated { need, have };
