@@ -24,8 +24,16 @@ impl Bird {
     /// # Errors
     /// If it is not installed, or does not answer within 10 s.
     pub fn start(lab: &Lab, node: &Node, ospf: &Ospf) -> Result<Self> {
+        Self::start_with(lab, node, &ospf.bird())
+    }
+
+    /// The same with this configuration.
+    ///
+    /// # Errors
+    /// As [`Bird::start`].
+    pub fn start_with(lab: &Lab, node: &Node, config: &str) -> Result<Self> {
         tools::require(["bird", "birdc"])?;
-        node.write("bird.conf", &ospf.bird())?;
+        node.write("bird.conf", config)?;
         Ok(Self { lab: lab.clone(), node: node.clone(), process: start(lab, node)? })
     }
 

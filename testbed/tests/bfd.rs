@@ -1,6 +1,7 @@
 //! bugle and BFD: with FRR's bfdd and with BIRD, through failures of every kind.
 #![expect(clippy::disallowed_methods, reason = "a lab runs in real time")]
 
+mod peers;
 mod support;
 
 use std::net::Ipv4Addr;

@@ -400,6 +400,8 @@ pub struct BfdSession {
     pub multiplier: u8,
     /// The same of the neighbour's packets.
     pub remote_multiplier: u8,
+    /// Packets that arrive with a smaller TTL are discarded.
+    pub min_ttl: u8,
     /// Since the last packet; `null` if none came.
     pub last_packet_us: Option<u64>,
     /// Between echo packets; `null` while none are sent.

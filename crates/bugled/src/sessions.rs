@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bugle_api::model::{BfdSession, Metric};
 use bugle_bfd::config::Authentication;
+use bugle_bfd::io::TTL;
 use bugle_bfd::{Discard, Hop, Session, Stats};
 use bugle_host::BfdView;
 use bugle_speaker::Speaker;
@@ -40,15 +41,12 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// The names of VRFs and of the interfaces that OSPF runs on.
+    /// The names of VRFs and of interfaces.
     pub(crate) fn of(speaker: &Speaker) -> Self {
         let state = speaker.state();
         let vrfs = state.vrfs().map(|vrf| (vrf.id(), vrf.name().to_string())).collect();
-        let ospf = state.vrfs().filter_map(|vrf| vrf.ospf());
-        let interfaces = ospf.flat_map(|ospf| {
-            ospf.interfaces().map(|(ifindex, i)| (ifindex, i.config.name.clone()))
-        });
-        Self { interfaces: interfaces.collect(), vrfs }
+        let named = |(ifindex, name): (IfIndex, &str)| (ifindex, name.to_owned());
+        Self { interfaces: state.interface_names().map(named).collect(), vrfs }
     }
 
     fn vrf(&self, id: VrfId) -> String {
@@ -91,6 +89,10 @@ fn describe_one(session: &Session, seen: &Seen, names: &Names) -> BfdSession {
         detection_us: remote.discriminator.map(|_| micros(session.detection_time())),
         multiplier: profile.multiplier.get(),
         remote_multiplier: remote.detect_mult.get(),
+        min_ttl: match path.hop {
+            Hop::Single(_) => TTL,
+            Hop::Multi(_) => session.settings().min_ttl,
+        },
         last_packet_us: session.last_received().map(|last| micros(now.since(last))),
         echo_us: session.echo_interval().map(interval),
         echo_round_trip_us: session.echo_round_trip().map(micros),

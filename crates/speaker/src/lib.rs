@@ -18,6 +18,7 @@ pub mod config;
 mod damping;
 pub mod event;
 pub mod io;
+mod peers;
 mod ports;
 pub mod record;
 pub mod speaker;

@@ -54,6 +54,24 @@ impl Machine {
         self.addresses.iter().map(|address| address.local)
     }
 
+    /// Our address on an interface for a peer there: the one that is asked for, or the first that shares a network with it.
+    pub(crate) fn local_address(
+        &self,
+        ifindex: IfIndex,
+        peer: IpAddr,
+        asked_for: Option<IpAddr>,
+    ) -> Option<IpAddr> {
+        let shares = |address: &Address| {
+            let network = Prefix::new(address.local, address.prefix_length);
+            address.peer == Some(peer) || network.is_some_and(|network| network.contains(peer))
+        };
+        let fits = |address: &&Address| {
+            asked_for.map_or_else(|| shares(address), |local| address.local == local)
+        };
+        let mut here = self.addresses.iter().filter(|address| address.ifindex == ifindex);
+        here.find(fits).map(|address| address.local)
+    }
+
     /// The kernel's table of a VRF: the main one, the one given, or that of the VRF device of this name.
     pub(crate) fn table(&self, name: &VrfName, vrf: &Vrf) -> Option<TableId> {
         if name.is_default() {

@@ -16,6 +16,7 @@ use crate::config::{self, Config, VrfName};
 use crate::damping::Damper;
 use crate::event::{Event, Failure, RepairStep, What};
 use crate::io::{HostChange, HostRefusal, Input, Output};
+use crate::peers;
 use crate::ports::Machine;
 use crate::vrf::{Context, Identity, Vrf};
 
@@ -318,6 +319,7 @@ impl Speaker {
         let mut cx = Context { now: *now, name, machine, rib, out };
         vrf.end_ospf(&mut cx);
         vrf.end_isis(&mut cx);
+        vrf.set_bfd_peers(&mut cx, BTreeMap::new(), None);
         rib.handle(*now, rib::Input::Clear { vrf: vrf.id, protocol: Protocol::Host });
         for host in vrf.mobility.state().hosts() {
             if let Some(link) = host.port.and_then(|port| self.machine.by_name(port)) {
@@ -526,6 +528,8 @@ impl Speaker {
             let wanted = wanted.collect();
             vrf.set_bfd(&mut cx, &wanted, machine.vrf_device(name));
             vrf.set_isis_bfd(&mut cx, &watched, machine.vrf_device(name));
+            let peers = peers::wanted(machine, (vrf.id, name, config), profiles);
+            vrf.set_bfd_peers(&mut cx, peers, machine.vrf_device(name));
         }
         for (request, change) in std::mem::take(&mut self.early) {
             self.on_host_change(request, change);
@@ -626,12 +630,15 @@ impl Speaker {
         for (request, change) in std::mem::take(&mut self.early) {
             self.on_host_change(request, change);
         }
-        for vrf in self.vrfs.values_mut() {
+        let Self { now, machine, vrfs, rib, out, .. } = self;
+        for (name, vrf) in vrfs {
+            let mut cx = Context { now: *now, name, machine, rib, out };
+            vrf.set_bfd_peers(&mut cx, BTreeMap::new(), None);
             if let Some(ospf) = &mut vrf.ospf {
-                ospf.handle(self.now, ospf::Input::Shutdown);
+                ospf.handle(*now, ospf::Input::Shutdown);
             }
             if let Some(isis) = &mut vrf.isis {
-                isis.handle(self.now, isis::Input::Shutdown);
+                isis.handle(*now, isis::Input::Shutdown);
             }
         }
         if !self.config.fib.retain {

@@ -77,6 +77,11 @@ impl<'a> State<'a> {
         self.0.machine.name(ifindex)
     }
 
+    /// The names of all interfaces.
+    pub fn interface_names(&self) -> impl Iterator<Item = (IfIndex, &'a str)> + use<'a> {
+        self.0.machine.links.values().map(|link| (link.ifindex, link.name.as_str()))
+    }
+
     /// How much there is in the forwarding table.
     #[must_use]
     pub fn fib(&self) -> Counters {

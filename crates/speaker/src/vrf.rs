@@ -21,6 +21,7 @@ use crate::bfd::Sessions;
 use crate::config::{self, Advertise, MetricType, VrfName};
 use crate::event::{Event, Repair, RepairStep, What};
 use crate::io::Output;
+use crate::peers::Peers;
 use crate::ports::Machine;
 
 pub(crate) use isis::circuit;
@@ -87,6 +88,8 @@ pub(crate) struct Vrf {
     /// What OSPF has asked of BFD.
     pub(crate) bfd: Sessions,
     pub(crate) isis_bfd: Sessions,
+    /// What the configuration asks of BFD by itself.
+    pub(crate) bfd_peers: Peers,
     /// The failure that is being repaired, on which interface, and how far that has got.
     repair: Option<(Option<String>, Repair)>,
 }
@@ -123,6 +126,7 @@ impl Vrf {
             host_events: Vec::new(),
             bfd: Sessions::new(Client::Ospf),
             isis_bfd: Sessions::new(Client::Isis),
+            bfd_peers: Peers::default(),
             repair: None,
         }
     }

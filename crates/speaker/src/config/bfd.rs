@@ -1,6 +1,7 @@
-//! `[bfd.NAME]`: named profiles of BFD sessions.
+//! `[bfd.NAME]`: named profiles of BFD sessions; `[[vrf.NAME.bfd.peer]]`: sessions by themselves.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +65,41 @@ impl BfdProfile {
             ..Profile::new(self.tx, self.rx, self.multiplier).ok()?
         })
     }
+}
+
+/// `[[vrf.NAME.bfd.peer]]`: a session that the file asks for, and nobody else has to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BfdPeer {
+    /// `address`: the other end. Required.
+    pub address: IpAddr,
+    /// `interface`, or `multihop`: how the path begins.
+    pub start: PeerStart,
+    /// `profile`: the NAME of a `[bfd.NAME]`. Default: that of an empty table.
+    pub profile: Option<String>,
+}
+
+/// How the path to a peer begins.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum PeerStart {
+    /// `interface`: the peer is one hop away on this interface (RFC 5881).
+    Interface {
+        /// The interface's name.
+        name: String,
+        /// `local`: the address to send from. Default: the interface's that shares the peer's network.
+        local: Option<IpAddr>,
+    },
+    /// `multihop = true`: the peer may be several hops away (RFC 5883).
+    Multihop {
+        /// `local`: the address to send from. Required.
+        local: IpAddr,
+        /// `min-ttl`: packets that arrive with less are discarded. Default: 254, one router between.
+        min_ttl: u8,
+    },
+}
+
+impl PeerStart {
+    /// What `min-ttl` is unless the file says otherwise, as in FRR.
+    pub(super) const MIN_TTL: u8 = 254;
 }
 
 /// One key: `{ type = "keyed-sha1", key-id = 1, key-file = "/etc/bugle/bfd.key" }`.

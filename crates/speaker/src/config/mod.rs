@@ -4,7 +4,7 @@
 //! |---|---|
 //! | this one | [`Config`] and its parts: every key, its unit and its default |
 //! | [`error`] | [`ConfigErrors`]: everything wrong with a file, each with its line |
-//! | [`bfd`] | [`BfdProfile`]: `[bfd.NAME]` |
+//! | [`bfd`] | [`BfdProfile`]: `[bfd.NAME]`, and [`BfdPeer`] |
 //! | [`isis`] | [`Isis`] and its parts |
 //! | [`key`] | [`KeyFile`]: keys for authentication, and where they are kept |
 //! | `parse`, `parse_bfd`, `parse_isis` | from the TOML tree to [`Config`], and what contradicts what |
@@ -35,7 +35,7 @@ use bugle_ospf::{AlternatesConfig, BackoffConfig};
 use bugle_types::{AreaId, Mac, NamePattern, ParseError, Prefix, RouterId, TableId};
 use serde::{Deserialize, Serialize};
 
-pub use bfd::{BfdAuth, BfdKey, BfdProfile};
+pub use bfd::{BfdAuth, BfdKey, BfdPeer, BfdProfile, PeerStart};
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use isis::{Attached, HelloPadding, Isis, IsisInterface, LspDelay, Net};
 pub use key::{KeyFile, KeyFileError};
@@ -270,6 +270,9 @@ pub struct Vrf {
     pub ospf: Option<Ospf>,
     /// `[vrf.NAME.isis]`: the IS-IS instance, if one is to run.
     pub isis: Option<Isis>,
+    /// `[[vrf.NAME.bfd.peer]]`: BFD sessions by themselves.
+    #[serde(default)]
+    pub bfd_peers: Vec<BfdPeer>,
     /// `[vrf.NAME.hosts]`: which hosts are advertised, and how.
     pub hosts: Hosts,
 }

@@ -13,12 +13,12 @@ use bugle_types::{AreaId, Mac, NamePattern, RouterId, TableId};
 use toml::de::DeTable;
 
 use super::error::{ConfigErrors, Problem};
-use super::parse_bfd::{Profiles, profile_name, profiles};
+use super::parse_bfd::{Profiles, peers, profile_name, profiles};
 use super::parse_isis::isis;
 use super::reader::{Place, Problems, Table, Value, show_duration};
 use super::{
     Advertise, Api, Config, Fib, Hosts, LinkDamping, LinkType, MetricType, NexthopCompat, Ospf,
-    OspfInterface, Record, StaticHost, Vrf, VrfName, is_router_id,
+    OspfInterface, PeerStart, Record, StaticHost, Vrf, VrfName, is_router_id,
 };
 
 /// `sun_path` holds 108 bytes with its final zero.
@@ -196,6 +196,8 @@ fn vrf(
     let has_isis = table.has("isis");
     table.read("isis", &mut vrf.isis, |value| isis(value.table()?, bfd).map(Some));
     let protocols = Protocols { ospf: vrf.ospf.is_some(), isis: has_isis };
+    let mut bfd_peers = Vec::new();
+    table.read("bfd", &mut bfd_peers, |value| Some(peers(value.table()?, bfd)));
     let mut ports = Vec::new();
     table.read("hosts", &mut vrf.hosts, |value| {
         let (hosts, found) = hosts(value.table()?, router_id, protocols);
@@ -206,6 +208,15 @@ fn vrf(
     ports_are_not_routers(&table, "OSPF", ospf.map(|i| (&i.name, i.link)), &ports);
     let isis = vrf.isis.iter().flat_map(|isis| &isis.interfaces);
     ports_are_not_routers(&table, "IS-IS", isis.map(|i| (&i.name, i.link)), &ports);
+    for (peer, place) in &bfd_peers {
+        if let PeerStart::Interface { name, .. } = &peer.start
+            && vrf.hosts.is_port(name)
+        {
+            let message = format!("{name} is a port of hosts, where BFD is never spoken");
+            table.problems().report(place, Problem::Contradiction(message));
+        }
+    }
+    vrf.bfd_peers = bfd_peers.into_iter().map(|(peer, _)| peer).collect();
     table.finish();
     (vrf, table_place)
 }

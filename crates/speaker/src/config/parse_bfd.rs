@@ -1,12 +1,16 @@
-//! From the TOML tree to the profiles of BFD.
+//! From the TOML tree to the profiles of BFD, and to its peers.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 use bugle_bfd::config::{MAX_INTERVAL, MIN_INTERVAL};
+use bugle_types::pattern::is_interface_name;
 
-use super::bfd::{BfdAuth, BfdKey, BfdProfile, Secret};
+use super::bfd::{BfdAuth, BfdKey, BfdPeer, BfdProfile, PeerStart, Secret};
+use super::error::Problem;
 use super::reader::{Place, Table, Value};
 
+const ADDRESS: &str = "the address of a machine like \"192.0.2.2\"";
 const KEY_FILE: &str = "an absolute path like \"/etc/bugle/bfd.key\"";
 
 /// The profiles by name.
@@ -65,6 +69,107 @@ fn keys(value: &Value<'_>) -> Vec<BfdKey> {
         keys.extend(file.map(|(file, _)| BfdKey { kind, id, file, secret: Secret::default() }));
     }
     keys
+}
+
+/// `[vrf.NAME.bfd]`: its peers, and where each begins.
+pub(super) fn peers(mut table: Table<'_>, bfd: &Profiles) -> Vec<(BfdPeer, Place)> {
+    let mut peers: Vec<(BfdPeer, Place)> = Vec::new();
+    for table in table.value("peer").iter().flat_map(Value::tables) {
+        let problems = table.problems();
+        let Some((peer, place)) = peer(table, bfd) else { continue };
+        let same = |other: &&(BfdPeer, Place)| same_path(&other.0, &peer);
+        if let Some((_, other)) = peers.iter().find(same) {
+            let message = format!("another peer is {} on the same path", peer.address);
+            problems.contradiction(&place, &message, other);
+        }
+        peers.push((peer, place));
+    }
+    table.finish();
+    peers
+}
+
+fn peer(mut table: Table<'_>, bfd: &Profiles) -> Option<(BfdPeer, Place)> {
+    let problems = table.problems();
+    let here = table.place().clone();
+    let address = table.required("address", ADDRESS, unicast);
+    let mut profile = None;
+    table.read("profile", &mut profile, |value| profile_name(value, bfd).map(Some));
+    let mut name = None;
+    let name_place = table.read("interface", &mut name, |value| interface(value).map(Some));
+    let mut local = None;
+    let local_place = table.read("local", &mut local, |value| unicast(value).map(Some));
+    // One with a mistake is there all the same.
+    let (has_interface, has_local) = (table.has("interface"), table.has("local"));
+    let mut multihop = false;
+    table.read("multihop", &mut multihop, Value::boolean);
+    let mut min_ttl = PeerStart::MIN_TTL;
+    let ttl_place = table.read("min-ttl", &mut min_ttl, |value| value.integer(1..=u8::MAX));
+    table.finish();
+    let (address, place) = address?;
+    let contradicts = |place: &Place, message: &str| {
+        problems.report(place, Problem::Contradiction(message.to_owned()));
+        None
+    };
+    if let (Some(local), Some(place)) = (local, &local_place)
+        && local.is_ipv4() != address.is_ipv4()
+    {
+        return contradicts(place, "address and local are of different versions of IP");
+    }
+    let start = if multihop {
+        if let Some(place) = name_place {
+            return contradicts(&place, "a path of several hops has no interface; remove one");
+        }
+        if !has_local {
+            return contradicts(&here, "multihop needs local, the address to send from");
+        }
+        PeerStart::Multihop { local: local?, min_ttl }
+    } else {
+        if let Some(place) = ttl_place {
+            return contradicts(&place, "min-ttl is for multihop; over one hop the TTL is 255");
+        }
+        if !has_interface {
+            return contradicts(&here, "give the interface of a peer, or multihop = true");
+        }
+        PeerStart::Interface { name: name?, local }
+    };
+    Some((BfdPeer { address, start, profile }, place))
+}
+
+/// Whether two peers would have one session.
+fn same_path(one: &BfdPeer, other: &BfdPeer) -> bool {
+    one.address == other.address
+        && match (&one.start, &other.start) {
+            (PeerStart::Interface { name, .. }, PeerStart::Interface { name: other, .. }) => {
+                name == other
+            }
+            (PeerStart::Multihop { local, .. }, PeerStart::Multihop { local: other, .. }) => {
+                local == other
+            }
+            (PeerStart::Interface { .. }, PeerStart::Multihop { .. })
+            | (PeerStart::Multihop { .. }, PeerStart::Interface { .. }) => false,
+        }
+}
+
+fn interface(value: &Value<'_>) -> Option<String> {
+    const NAME: &str = "an interface name like \"eth0\"";
+    let name = value.string(NAME)?;
+    if !is_interface_name(name) {
+        value.bad(NAME, name);
+        return None;
+    }
+    Some(name.to_owned())
+}
+
+fn unicast(value: &Value<'_>) -> Option<IpAddr> {
+    let text = value.string(ADDRESS)?;
+    let address = text.parse::<IpAddr>().ok().filter(|address| {
+        let broadcast = *address == IpAddr::V4(Ipv4Addr::BROADCAST);
+        !(address.is_unspecified() || address.is_multicast() || broadcast)
+    });
+    if address.is_none() {
+        value.bad(ADDRESS, text);
+    }
+    address
 }
 
 /// The name of a profile that there is.

@@ -1,6 +1,7 @@
 use std::net::Ipv4Addr;
 
-use bugle_bfd::Profile;
+use bugle_bfd::{EchoProfile, Profile};
+use bugle_wire::bfd::Interval;
 use bugle_wire::isis::{Algorithm, CircuitType};
 use proptest::prelude::*;
 
@@ -28,10 +29,21 @@ rx = "20ms"
 multiplier = 5
 passive = true
 shutdown = false
+echo-tx = "20ms"
+echo-rx = "30ms"
 auth = [
     { type = "keyed-sha1", key-id = 7, key-file = "/etc/bugle/bfd-7.key" },
     { type = "keyed-sha1", key-file = "/etc/bugle/bfd-1.key" },
 ]
+[[vrf.default.bfd.peer]]
+address = "192.0.2.2"
+interface = "eth0"
+profile = "fast"
+[[vrf.default.bfd.peer]]
+address = "2001:db8::2"
+local = "2001:db8::1"
+multihop = true
+min-ttl = 250
 [vrf.default.ospf]
 stub-router = true
 max-ecmp = 8
@@ -357,7 +369,9 @@ fn profiles_of_bfd_are_named_and_checked() {
     let profile = Profile::new(Duration::from_millis(10), Duration::from_millis(20), 5).unwrap();
     let mut plain = fast.clone();
     plain.auth.clear();
-    assert_eq!(plain.profile(), Some(Profile { passive: true, ..profile }));
+    let echo = EchoProfile { tx: Interval(20_000), rx: Interval(30_000) };
+    assert_eq!(plain.profile(), Some(Profile { passive: true, echo, ..profile }));
+    assert_eq!(BfdProfile::default().profile().unwrap().echo, EchoProfile::default());
     let text = "[bfd.a]\ntx = '500us'\nmultiplier = 0\n\
                 auth = [{ type = 'keyed-md5', key-file = '/a' }, { type = 'keyed-sha1', key-file = 'b' }]\n\
                 [[vrf.default.ospf.interface]]\nname = 'eth0'\nbfd = 'b'\n";
@@ -483,6 +497,52 @@ fn the_first_interface_block_that_matches_applies() {
     assert_eq!(ospf.interface("eth0").unwrap().cost, 1);
     assert_eq!(ospf.interface("eth1").unwrap().cost, 2);
     assert_eq!(ospf.interface("lo"), None);
+}
+
+#[test]
+fn a_peer_of_bfd_is_on_an_interface_or_several_hops_away() {
+    let config = Config::parse(EXAMPLE).unwrap();
+    let expected = [
+        BfdPeer {
+            address: "192.0.2.2".parse().unwrap(),
+            start: PeerStart::Interface { name: "eth0".to_owned(), local: None },
+            profile: Some("fast".to_owned()),
+        },
+        BfdPeer {
+            address: "2001:db8::2".parse().unwrap(),
+            start: PeerStart::Multihop { local: "2001:db8::1".parse().unwrap(), min_ttl: 250 },
+            profile: None,
+        },
+    ];
+    assert_eq!(config.vrfs[&VrfName::default()].bfd_peers, expected);
+    for (peer, problem) in [
+        ("address = '192.0.2.2'", "give the interface of a peer, or multihop = true"),
+        ("interface = 'eth0'", "missing"),
+        ("address = '224.0.0.5'\ninterface = 'eth0'", "the address of a machine"),
+        ("address = '192.0.2.2'\nmultihop = true", "multihop needs local"),
+        ("address = '192.0.2.2'\ninterface = 'eth0'\nmin-ttl = 200", "min-ttl is for multihop"),
+        ("address = '192.0.2.2'\ninterface = 'tap0'", "tap0 is a port of hosts"),
+        ("address = '192.0.2.2'\ninterface = 'a/b'", "an interface name like"),
+        ("address = '192.0.2.2'\ninterface = 'eth0'\nprofile = 'x'", "there is none"),
+        (
+            "address = '192.0.2.2'\nlocal = '192.0.2.1'\nmultihop = true\ninterface = 'eth0'",
+            "a path of several hops has no interface",
+        ),
+        (
+            "address = '192.0.2.2'\nlocal = '2001:db8::1'\nmultihop = true",
+            "different versions of IP",
+        ),
+        (
+            "address = '192.0.2.2'\ninterface = 'eth0'\n[[vrf.default.bfd.peer]]\n\
+             address = '192.0.2.2'\ninterface = 'eth0'\nlocal = '192.0.2.1'",
+            "another peer is 192.0.2.2 on the same path (line 3)",
+        ),
+    ] {
+        let text =
+            format!("vrf.default.hosts.ports = ['tap*']\n[[vrf.default.bfd.peer]]\n{peer}\n");
+        let errors = Config::parse(&text).unwrap_err().to_string();
+        assert!(errors.contains(problem) && errors.lines().count() == 1, "{peer}: {errors}");
+    }
 }
 
 #[test]

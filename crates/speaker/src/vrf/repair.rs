@@ -58,6 +58,16 @@ impl Vrf {
         }
     }
 
+    /// Has these paths watched by BFD because the configuration says so, and no others.
+    pub(crate) fn set_bfd_peers(
+        &mut self,
+        cx: &mut Context<'_>,
+        wanted: BTreeMap<bfd::Path, bfd::Settings>,
+        device: Option<IfIndex>,
+    ) {
+        self.bfd_peers.configure(wanted, device, |output| cx.out.push_back(output));
+    }
+
     /// IS-IS wants a path watched, or has no use for that any more.
     pub(super) fn watch_for_isis(
         &mut self,
