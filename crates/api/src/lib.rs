@@ -29,4 +29,4 @@ mod tests;
 
 pub use backend::{Backend, Refusal};
 pub use client::{Client, ClientError};
-pub use server::{BindError, Desk, HostRequest, Server};
+pub use server::{BindError, ClosedDesk, Desk, HostRequest, Server};

@@ -1,7 +1,6 @@
 //! The API's questions, put to the loop.
 
 use std::net::IpAddr;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use bugle_api::model::{Event, Explanation, HostAdd, Metric, Reply, Topic};
@@ -122,18 +121,12 @@ impl Backend for Daemon {
 /// The API's desk, as the loop sees it.
 pub(crate) struct FrontDesk(pub(crate) Desk);
 
-impl AsFd for FrontDesk {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
 impl bugle_host::Desk for FrontDesk {
-    fn poll_request(&mut self) -> Option<(u64, HostChange)> {
-        self.0.poll_request().map(|(ticket, request)| (ticket, change(request)))
+    fn take_request(&mut self, key: u32) -> Option<(u32, HostChange)> {
+        self.0.take_request(key).map(|(ticket, request)| (ticket, change(request)))
     }
 
-    fn answer(&mut self, ticket: u64, result: Result<(), HostRefusal>) {
+    fn answer(&mut self, ticket: u32, result: Result<(), HostRefusal>) {
         self.0.answer(ticket, result.map_err(refusal));
     }
 }

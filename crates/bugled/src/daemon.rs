@@ -77,7 +77,7 @@ async fn serve(file: &Path, config: Config) -> Result<(), RunError> {
     };
     let _untold = keep_routes_untold(&config);
     let (driver, handle) = Driver::open(speaker, clock, secret()?)?;
-    let driver = driver.with_desk(Box::new(FrontDesk(desk)))?;
+    let driver = driver.with_desk(|epoll, tag| desk.open(epoll, tag).map(FrontDesk))?;
     let journal = Arc::new(Journal::new(wall));
     let mut scribe = Scribe::new(handle.events(), Arc::clone(&journal));
     let supervisor = Supervisor::new(file, config, handle.clone());

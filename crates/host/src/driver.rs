@@ -11,6 +11,7 @@ use std::time::Duration;
 use bugle_inject::{Monitor, MonitorEvent, NetlinkError};
 use bugle_speaker::{Event, HostChange, Input, Output, Repair, RepairStep, What};
 use bugle_types::{IfIndex, Time};
+use nix::sys::epoll::Epoll;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::bfd::{Bfd, News, Order};
@@ -35,8 +36,6 @@ const CHANGES_PER_TURN: usize = 64;
 const STOP_WITHIN: Duration = Duration::from_millis(1_500);
 /// How long to wait after the kernel would not list its interfaces.
 const RESYNC_RETRY: Duration = Duration::from_secs(1);
-/// Changes to the hosts taken from the desk before the sockets have their turn.
-const REQUESTS_PER_TURN: usize = 16;
 /// Commands that can wait for the loop; who sends more waits.
 const COMMAND_BACKLOG: usize = 64;
 /// Events kept for a receiver that is slow.
@@ -100,7 +99,7 @@ struct Port {
 enum Asker {
     Handle(oneshot::Sender<HostReply>),
     /// The ticket.
-    Desk(u64),
+    Desk(u32),
 }
 
 /// A kind of trouble that is logged at a bounded rate.
@@ -157,14 +156,18 @@ impl<E: Engine + 'static> Driver<E> {
         Ok((driver, handle))
     }
 
-    /// Has the loop take changes to the hosts from `desk`, too.
+    /// Has the loop take changes to the hosts from a desk, too. `open` has the epoll instance watch its descriptors: the number is the upper
+    /// half of their data, and the lower half is the desk's own.
     ///
     /// # Errors
     ///
-    /// If the desk's descriptor cannot be waited for.
-    pub fn with_desk(mut self, desk: Box<dyn Desk>) -> Result<Self, DriverError> {
-        self.poller.add(&desk, Token::Desk).map_err(DriverError::Wait)?;
-        self.desk = Some(desk);
+    /// If `open` fails.
+    pub fn with_desk<D: Desk + 'static>(
+        mut self,
+        open: impl FnOnce(Arc<Epoll>, u64) -> io::Result<D>,
+    ) -> Result<Self, DriverError> {
+        let desk = open(self.poller.epoll(), Token::DESK).map_err(DriverError::Wait)?;
+        self.desk = Some(Box::new(desk));
         Ok(self)
     }
 
@@ -220,7 +223,7 @@ impl<E: Engine + 'static> Driver<E> {
                 Token::Ospf(ifindex) => self.receive(ifindex),
                 Token::Isis(ifindex) => self.receive_isis(ifindex),
                 Token::Monitor => self.read_monitor(),
-                Token::Desk => self.serve_desk(),
+                Token::Desk(key) => self.serve_desk(key),
                 Token::Timer | Token::Bfd => {}
                 Token::Woken => woken = true,
             }
@@ -420,12 +423,9 @@ impl<E: Engine + 'static> Driver<E> {
         }
     }
 
-    fn serve_desk(&mut self) {
-        for _ in 0..REQUESTS_PER_TURN {
-            let Some((ticket, change)) = self.desk.as_mut().and_then(|desk| desk.poll_request())
-            else {
-                return;
-            };
+    fn serve_desk(&mut self, key: u32) {
+        let request = self.desk.as_mut().and_then(|desk| desk.take_request(key));
+        if let Some((ticket, change)) = request {
             self.change_host(change, Asker::Desk(ticket));
         }
     }

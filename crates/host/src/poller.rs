@@ -24,8 +24,8 @@ pub(crate) enum Token {
     Isis(IfIndex),
     /// The netlink monitor.
     Monitor,
-    /// The desk for changes to the hosts.
-    Desk,
+    /// A descriptor of the desk for changes to the hosts.
+    Desk(u32),
     /// The thread that BFD runs on.
     Bfd,
     /// The time has come.
@@ -36,7 +36,7 @@ pub(crate) enum Token {
 
 /// An epoll instance, with a timerfd for times finer than epoll's millisecond and an eventfd for other threads.
 pub(crate) struct Poller {
-    epoll: Epoll,
+    epoll: Arc<Epoll>,
     timer: TimerFd,
     armed: Option<Time>,
     waker: Waker,
@@ -71,13 +71,18 @@ impl AsFd for Waker {
 
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
         let poller = Self { epoll, timer, armed: None, waker: Waker::new()? };
         poller.add(&poller.timer, Token::Timer)?;
         poller.add(&poller.waker, Token::Woken)?;
         Ok(poller)
+    }
+
+    /// The epoll instance, for a desk to register its descriptors: [`Token::DESK`] is the upper half of their data.
+    pub(crate) fn epoll(&self) -> Arc<Epoll> {
+        Arc::clone(&self.epoll)
     }
 
     pub(crate) fn waker(&self) -> Waker {
@@ -113,7 +118,7 @@ impl Poller {
                 // It stays ready until it is set anew.
                 Token::Timer => self.set_deadline(None, Time::ZERO)?,
                 Token::Woken => self.waker.clear(),
-                Token::Ospf(_) | Token::Isis(_) | Token::Monitor | Token::Desk | Token::Bfd => {}
+                Token::Ospf(_) | Token::Isis(_) | Token::Monitor | Token::Desk(_) | Token::Bfd => {}
             }
         }
         Ok(tokens)
@@ -153,34 +158,35 @@ impl Token {
     const MONITOR: u64 = 1 << 32;
     const TIMER: u64 = 2 << 32;
     const WOKEN: u64 = 3 << 32;
-    const DESK: u64 = 4 << 32;
-    /// Above an interface's number.
-    const ISIS: u32 = 6;
     const BFD: u64 = 5 << 32;
+    /// Above a key of the desk's.
+    pub(crate) const DESK: u64 = 4 << 32;
+    /// Above an interface's number.
+    const ISIS: u64 = 6 << 32;
 
     fn encode(self) -> u64 {
         match self {
             Self::Ospf(ifindex) => ifindex.0.into(),
-            Self::Isis(ifindex) => u64::from(Self::ISIS) << 32 | u64::from(ifindex.0),
+            Self::Isis(ifindex) => Self::ISIS | u64::from(ifindex.0),
             Self::Monitor => Self::MONITOR,
             Self::Timer => Self::TIMER,
             Self::Woken => Self::WOKEN,
-            Self::Desk => Self::DESK,
+            Self::Desk(key) => Self::DESK | u64::from(key),
             Self::Bfd => Self::BFD,
         }
     }
 
     fn decode(data: u64) -> Self {
-        let [_, _, _, kind, number @ ..] = data.to_be_bytes();
-        let ifindex = IfIndex(u32::from_be_bytes(number));
-        match data {
+        let [_, _, _, _, number @ ..] = data.to_be_bytes();
+        let number = u32::from_be_bytes(number);
+        match data - u64::from(number) {
             Self::MONITOR => Self::Monitor,
             Self::TIMER => Self::Timer,
-            Self::DESK => Self::Desk,
             Self::BFD => Self::Bfd,
             Self::WOKEN => Self::Woken,
-            _ if u32::from(kind) == Self::ISIS => Self::Isis(ifindex),
-            _ => Self::Ospf(ifindex),
+            Self::DESK => Self::Desk(number),
+            Self::ISIS => Self::Isis(IfIndex(number)),
+            _ => Self::Ospf(IfIndex(number)),
         }
     }
 }
@@ -198,7 +204,8 @@ mod tests {
             Token::Isis(IfIndex(1)),
             Token::Isis(IfIndex(u32::MAX)),
             Token::Monitor,
-            Token::Desk,
+            Token::Desk(0),
+            Token::Desk(u32::MAX),
             Token::Bfd,
             Token::Timer,
             Token::Woken,

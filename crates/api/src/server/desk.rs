@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::IpAddr;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
 
 use axum::http::StatusCode;
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::backend::Refusal;
@@ -19,26 +19,39 @@ const CONNECTIONS: usize = 64;
 const LARGEST: usize = 4 * 1024;
 /// As is one with more header fields.
 const HEADERS: usize = 32;
-/// Connections, and requests for the server, that are seen to in one call.
-const EVENTS_PER_CALL: usize = 16;
 /// The listener's key among the connections' tickets.
-const LISTENER: u64 = 0;
+const LISTENER: u32 = 0;
 
 /// Answers changes to the hosts on whichever thread calls it, and passes everything else on to the [`Server`](super::Server).
 ///
 /// On a machine at rest, to wake another thread takes longer than all that a change to the hosts does. So the thread
-/// that makes such changes waits for them here: [`Desk::poll_request`] when the descriptor is readable, [`Desk::answer`] when it is
-/// done. Only requests that are simple and have come whole are taken; what is slow, unusual or wrong is the server's.
+/// that makes such changes waits for them by its own epoll instance: [`Desk::take_request`] when a descriptor is ready,
+/// [`Desk::answer`] when it is done. Only requests that are simple and have come whole are taken; what is slow, unusual or wrong is
+/// the server's.
 #[derive(Debug)]
 pub struct Desk {
-    epoll: Epoll,
+    watch: Watch,
     listener: UnixListener,
     /// Those watched for a request, by ticket.
-    waiting: BTreeMap<u64, UnixStream>,
+    waiting: BTreeMap<u32, UnixStream>,
     /// Those whose request is not answered yet.
-    asking: BTreeMap<u64, UnixStream>,
-    last_ticket: u64,
+    asking: BTreeMap<u32, UnixStream>,
+    last_ticket: u32,
     server: mpsc::Sender<Passed>,
+}
+
+/// A desk that nobody minds yet: connections wait.
+#[derive(Debug)]
+pub struct ClosedDesk {
+    pub(super) listener: UnixListener,
+    pub(super) server: mpsc::Sender<Passed>,
+}
+
+/// The epoll instance that watches the descriptors, and what stands above a ticket in the data of each.
+#[derive(Debug)]
+struct Watch {
+    epoll: Arc<Epoll>,
+    tag: u64,
 }
 
 /// A connection passed on to the server, with what has been read of it.
@@ -62,47 +75,42 @@ pub enum HostRequest {
     },
 }
 
-impl AsFd for Desk {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.0.as_fd()
+impl ClosedDesk {
+    /// Has `epoll` watch for connections, and then for requests. The data of each event is `tag`, which leaves the lower half free,
+    /// and the key for [`Desk::take_request`] in that half.
+    ///
+    /// # Errors
+    /// If the system refuses to watch.
+    pub fn open(self, epoll: Arc<Epoll>, tag: u64) -> io::Result<Desk> {
+        let Self { listener, server } = self;
+        let watch = Watch { epoll, tag };
+        watch.epoll.add(&listener, watch.arrivals())?;
+        let (waiting, asking) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Desk { watch, listener, waiting, asking, last_ticket: LISTENER, server })
     }
 }
 
 impl Desk {
-    pub(super) fn open(listener: UnixListener, server: mpsc::Sender<Passed>) -> io::Result<Self> {
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        epoll.add(&listener, arrivals())?;
-        let (waiting, asking) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { epoll, listener, waiting, asking, last_ticket: LISTENER, server })
-    }
-
-    /// The next change that is asked for, and the ticket to answer it by; `None` if there is none now, or if so much else is
-    /// going on here that the caller should see to its other duties first: the descriptor stays readable then.
-    pub fn poll_request(&mut self) -> Option<(u64, HostRequest)> {
-        let mut events = [EpollEvent::empty()];
-        for _ in 0..EVENTS_PER_CALL {
-            let Ok(1..) = self.epoll.wait(&mut events, EpollTimeout::ZERO) else { return None };
-            match events.map(|event| event.data()) {
-                [LISTENER] => self.accept(),
-                [ticket] => {
-                    if let Some(request) = self.read(ticket) {
-                        return Some((ticket, request));
-                    }
-                }
-            }
+    /// The descriptor with `key` is ready. The change that is asked for there, and the ticket to answer it by; `None` if there is none.
+    pub fn take_request(&mut self, key: u32) -> Option<(u32, HostRequest)> {
+        if key == LISTENER {
+            self.accept();
+            return None;
         }
-        None
+        self.read(key).map(|request| (key, request))
     }
 
     /// Answers the change with this ticket.
-    pub fn answer(&mut self, ticket: u64, result: Result<(), Refusal>) {
+    pub fn answer(&mut self, ticket: u32, result: Result<(), Refusal>) {
         let Some(mut stream) = self.asking.remove(&ticket) else { return };
         let answered = match result {
             Ok(()) => write(&mut stream, StatusCode::OK, "{}"),
             Err(refusal) => refuse(&mut stream, &refusal),
         };
         // From now on for its next request.
-        if answered.is_ok() && self.epoll.modify(&stream, &mut once(ticket)).is_ok() {
+        if answered.is_ok()
+            && self.watch.epoll.modify(&stream, &mut self.watch.once(ticket)).is_ok()
+        {
             self.waiting.insert(ticket, stream);
         }
     }
@@ -119,7 +127,7 @@ impl Desk {
             }
         }
         // There may be more, of which to be told anew.
-        let _ = self.epoll.modify(&self.listener, &mut arrivals());
+        let _ = self.watch.epoll.modify(&self.listener, &mut self.watch.arrivals());
     }
 
     fn welcome(&mut self, stream: UnixStream) {
@@ -133,15 +141,15 @@ impl Desk {
             };
             self.pass_on(oldest, Vec::new());
         }
-        self.last_ticket += 1;
+        self.last_ticket = self.last_ticket.checked_add(1).unwrap_or(LISTENER + 1);
         let ticket = self.last_ticket;
-        if self.epoll.add(&stream, once(ticket)).is_ok() {
+        if self.watch.epoll.add(&stream, self.watch.once(ticket)).is_ok() {
             self.waiting.insert(ticket, stream);
         }
     }
 
     /// The request on a connection, unless it has gone or is the server's.
-    fn read(&mut self, ticket: u64) -> Option<HostRequest> {
+    fn read(&mut self, ticket: u32) -> Option<HostRequest> {
         let mut buffer = [0; LARGEST];
         let mut stream = self.waiting.remove(&ticket)?;
         let length = stream.read(&mut buffer).unwrap_or(0);
@@ -157,7 +165,7 @@ impl Desk {
 
     fn pass_on(&self, stream: UnixStream, read: Vec<u8>) {
         // It would otherwise be watched for as long as the server has it.
-        let _ = self.epoll.delete(&stream);
+        let _ = self.watch.epoll.delete(&stream);
         let (mut passed, refusal) = match self.server.try_send(Passed { stream, read }) {
             Ok(()) => return,
             Err(TrySendError::Full(passed)) => (passed, Refusal::Busy),
@@ -168,15 +176,20 @@ impl Desk {
     }
 }
 
-/// Watches for connections: told once of those that come, not for as long as they wait, since what cannot be accepted must not
-/// keep the thread busy.
-fn arrivals() -> EpollEvent {
-    EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, LISTENER)
-}
+impl Watch {
+    /// Watches for connections: told once of those that come, not for as long as they wait, since what cannot be accepted must not
+    /// keep the thread busy.
+    fn arrivals(&self) -> EpollEvent {
+        EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, self.tag | u64::from(LISTENER))
+    }
 
-/// Watches for one request.
-fn once(ticket: u64) -> EpollEvent {
-    EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT, ticket)
+    /// Watches for one request.
+    fn once(&self, ticket: u32) -> EpollEvent {
+        EpollEvent::new(
+            EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT,
+            self.tag | u64::from(ticket),
+        )
+    }
 }
 
 /// A change to the hosts, if that is all that `bytes` hold, whole and well-formed.
@@ -235,6 +248,8 @@ fn write(stream: &mut UnixStream, status: StatusCode, body: &str) -> io::Result<
 
 #[cfg(test)]
 mod tests {
+    use nix::sys::epoll::{EpollCreateFlags, EpollTimeout};
+
     use super::*;
 
     const ADD: &str = "POST /v1/hosts HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 23\r\n\r\n{\"address\":\"10.0.0.9\"} ";
@@ -281,15 +296,41 @@ mod tests {
         }
     }
 
+    /// A desk with its own epoll instance.
+    struct Minded {
+        epoll: Arc<Epoll>,
+        desk: Desk,
+    }
+
+    impl Minded {
+        /// The next request, if there is one before the desk has nothing more to do.
+        fn next(&mut self) -> Option<(u32, HostRequest)> {
+            let mut events = [EpollEvent::empty()];
+            while self.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap() > 0 {
+                let data = events[0].data();
+                assert_eq!(data & TAG, TAG);
+                let request = self.desk.take_request(u32::try_from(data - TAG).unwrap());
+                if request.is_some() {
+                    return request;
+                }
+            }
+            None
+        }
+    }
+
+    const TAG: u64 = 7 << 32;
+
     /// A desk, where to connect to it, and what it passes on.
-    fn desk() -> (Desk, impl Fn() -> UnixStream, mpsc::Receiver<Passed>) {
+    fn desk() -> (Minded, impl Fn() -> UnixStream, mpsc::Receiver<Passed>) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         let listener = UnixListener::bind(&path).unwrap();
         listener.set_nonblocking(true).unwrap();
         let (sender, passed) = mpsc::channel(2);
         let connect = move || UnixStream::connect(directory.path().join("socket")).unwrap();
-        (Desk::open(listener, sender).unwrap(), connect, passed)
+        let epoll = Arc::new(Epoll::new(EpollCreateFlags::empty()).unwrap());
+        let desk = ClosedDesk { listener, server: sender }.open(Arc::clone(&epoll), TAG).unwrap();
+        (Minded { epoll, desk }, connect, passed)
     }
 
     #[test]
@@ -297,11 +338,11 @@ mod tests {
         let (mut desk, connect, mut passed) = desk();
         let mut client = connect();
         client.write_all(&ADD.as_bytes()[..60]).unwrap();
-        assert_eq!(desk.poll_request(), None);
+        assert_eq!(desk.next(), None);
         let mut taken = passed.try_recv().unwrap();
         assert_eq!(taken.read, &ADD.as_bytes()[..60]);
         client.write_all(&ADD.as_bytes()[60..]).unwrap();
-        assert_eq!(desk.poll_request(), None);
+        assert_eq!(desk.next(), None);
         let mut rest = [0; 100];
         let length = taken.stream.read(&mut rest).unwrap();
         assert_eq!(&rest[..length], &ADD.as_bytes()[60..]);
@@ -312,12 +353,12 @@ mod tests {
         let (mut desk, connect, _passed) = desk();
         let mut client = connect();
         client.write_all(ADD.as_bytes()).unwrap();
-        let (ticket, _) = desk.poll_request().unwrap();
+        let (ticket, _) = desk.next().unwrap();
         client.write_all(ADD.as_bytes()).unwrap();
-        assert_eq!(desk.poll_request(), None);
-        desk.answer(ticket, Err(Refusal::Refused("no".to_owned())));
-        let (second, _) = desk.poll_request().unwrap();
-        desk.answer(second, Ok(()));
+        assert_eq!(desk.next(), None);
+        desk.desk.answer(ticket, Err(Refusal::Refused("no".to_owned())));
+        let (second, _) = desk.next().unwrap();
+        desk.desk.answer(second, Ok(()));
         drop(desk);
         let mut answers = String::new();
         client.read_to_string(&mut answers).unwrap();
@@ -331,8 +372,8 @@ mod tests {
         let (mut desk, connect, mut passed) = desk();
         let mut clients: Vec<_> = (0..CONNECTIONS + 2).map(|_| connect()).collect();
         clients[CONNECTIONS + 1].write_all(ADD.as_bytes()).unwrap();
-        let (ticket, _) = (0..20).find_map(|_| desk.poll_request()).unwrap();
-        desk.answer(ticket, Ok(()));
+        let (ticket, _) = desk.next().unwrap();
+        desk.desk.answer(ticket, Ok(()));
         // The two that had waited longest made room.
         assert!(passed.try_recv().unwrap().read.is_empty());
         assert!(passed.try_recv().is_ok() && passed.try_recv().is_err());
@@ -343,14 +384,12 @@ mod tests {
         let (mut desk, connect, mut passed) = desk();
         let mut first = connect();
         first.write_all(ADD.as_bytes()).unwrap();
-        let (ticket, _) = desk.poll_request().unwrap();
+        let (ticket, _) = desk.next().unwrap();
         let others: Vec<_> = (0..CONNECTIONS).map(|_| connect()).collect();
-        for _ in 0..4 {
-            assert_eq!(desk.poll_request(), None);
-        }
+        assert_eq!(desk.next(), None);
         // One of those made room.
         assert!(passed.try_recv().is_ok() && passed.try_recv().is_err());
-        desk.answer(ticket, Ok(()));
+        desk.desk.answer(ticket, Ok(()));
         drop((desk, others));
         let mut answer = String::new();
         first.read_to_string(&mut answer).unwrap();
@@ -364,7 +403,7 @@ mod tests {
         for client in &mut clients {
             client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
         }
-        assert_eq!(desk.poll_request(), None);
+        assert_eq!(desk.next(), None);
         let answer = |client: &mut UnixStream| {
             let mut answer = String::new();
             client.read_to_string(&mut answer).unwrap();
@@ -375,7 +414,7 @@ mod tests {
         drop(passed);
         let mut late = connect();
         late.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
-        assert_eq!(desk.poll_request(), None);
+        assert_eq!(desk.next(), None);
         let closed = answer(&mut late);
         assert!(closed.starts_with("HTTP/1.1 503") && closed.contains("stopping"), "{closed}");
     }

@@ -23,7 +23,7 @@ use crate::backend::Backend;
 use desk::Passed;
 use socket::SocketFile;
 
-pub use desk::{Desk, HostRequest};
+pub use desk::{ClosedDesk, Desk, HostRequest};
 #[cfg(test)]
 pub(crate) use router::WATCHERS;
 pub use socket::BindError;
@@ -62,10 +62,10 @@ impl Server {
     pub async fn bind_with_desk(
         socket: &Path,
         http: Option<SocketAddr>,
-    ) -> Result<(Self, Desk), BindError> {
+    ) -> Result<(Self, ClosedDesk), BindError> {
         let (file, listener) = SocketFile::bind(socket)?;
         let (sender, passed) = mpsc::channel(connections::CONNECTIONS);
-        let desk = Desk::open(listener, sender).map_err(|error| file.failed(error))?;
+        let desk = ClosedDesk { listener, server: sender };
         Ok((Self { unix: Source::Desk(passed), http: bind_http(http).await?, file }, desk))
     }
 

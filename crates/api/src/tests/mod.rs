@@ -4,7 +4,6 @@ mod documentation;
 
 use std::io::ErrorKind;
 use std::net::IpAddr;
-use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::PathBuf;
@@ -15,9 +14,10 @@ use crate::model::{
     Event, Explanation, HostAdd, Metric, Neighbor, Reply, Route, RouteNexthop, Topic,
 };
 use crate::server::WATCHERS;
-use crate::{Backend, BindError, Client, ClientError, Desk, HostRequest, Refusal, Server};
+use crate::{Backend, BindError, Client, ClientError, ClosedDesk, HostRequest, Refusal, Server};
 use futures_util::FutureExt;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::broadcast;
@@ -172,17 +172,23 @@ impl Bench {
 }
 
 /// Answers at the desk until `end` is closed.
-fn mind(mut desk: Desk, fake: &Fake, end: &StdStream) {
+fn mind(desk: ClosedDesk, fake: &Fake, end: &StdStream) {
+    const TAG: u64 = 1 << 32;
+    const END: u64 = 2 << 32;
+    let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap());
+    epoll.add(end, EpollEvent::new(EpollFlags::EPOLLIN, END)).unwrap();
+    let mut desk = desk.open(Arc::clone(&epoll), TAG).unwrap();
+    let mut events = [EpollEvent::empty()];
     loop {
-        let mut fds = [
-            PollFd::new(desk.as_fd(), PollFlags::POLLIN),
-            PollFd::new(end.as_fd(), PollFlags::POLLIN),
-        ];
-        poll(&mut fds, PollTimeout::NONE).unwrap();
-        if fds[1].any().unwrap() {
+        match epoll.wait(&mut events, EpollTimeout::NONE) {
+            Err(Errno::EINTR) => continue,
+            result => result.unwrap(),
+        };
+        let data = events[0].data();
+        if data == END {
             return;
         }
-        while let Some((ticket, request)) = desk.poll_request() {
+        if let Some((ticket, request)) = desk.take_request(u32::try_from(data - TAG).unwrap()) {
             fake.at_desk.fetch_add(1, Ordering::Relaxed);
             let answer = match request {
                 HostRequest::Add(host) => fake.add_host(host).now_or_never(),
