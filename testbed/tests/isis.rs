@@ -377,7 +377,7 @@ fn nobody_on_a_lan_of_frr_notices_a_restart() -> Result<()> {
         wait_for_gateways(&lab, &nodes[0], THEIRS.address, &[lan.ports[2].address])?;
         let counts = || frrs.iter().map(flaps).collect::<Result<Vec<_>>>();
         let before = counts()?;
-        assert!(before.iter().all(|of_one| of_one.len() == 2), "{before:?}");
+        assert!(before.iter().all(|of_one| of_one.len() >= 2), "{before:?}");
 
         bugled.kill();
         bugled.restart()?;
