@@ -7,6 +7,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bugle_bfd::io::{ECHO_PACKET, TTL};
@@ -40,7 +41,6 @@ pub(crate) struct Place {
 pub(super) struct Receiver {
     pub(super) place: Place,
     inlet: Inlet,
-    room: Room,
 }
 
 /// Opens the socket for what comes back. It may take as long as the kernel takes to let all its processors know, as it does when the
@@ -70,11 +70,11 @@ pub(super) fn open(place: Place) -> io::Result<Socket> {
 
 impl Receiver {
     pub(super) fn new(place: Place, socket: Socket, now: Time) -> Self {
-        Self { place, inlet: Inlet { socket, drained: now }, room: Room::new() }
+        Self { place, inlet: Inlet { socket: Arc::new(socket), drained: now } }
     }
 
     /// Its socket, which takes time to close.
-    pub(super) fn into_socket(self) -> Socket {
+    pub(super) fn into_socket(self) -> Arc<Socket> {
         self.inlet.socket
     }
 
@@ -84,6 +84,7 @@ impl Receiver {
     /// If the socket has an error to tell; it stays of use.
     pub(super) fn drain(
         &mut self,
+        room: &mut Room,
         clock: &Clock,
         mut hand_in: impl FnMut(Time, Time, &[u8]),
     ) -> io::Result<Time> {
@@ -93,7 +94,7 @@ impl Receiver {
                 hand_in(taken, received(stamp), bytes);
             }
         };
-        match self.inlet.drain(&mut self.room, clock, &mut take) {
+        match self.inlet.drain(room, clock, &mut take) {
             // The interface was down. That nothing came back meanwhile is for the session to judge.
             Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => {}
             result => result?,

@@ -3,20 +3,22 @@
 //! | Module | Holds |
 //! |---|---|
 //! | this one | `Bfd`: how the driver's loop speaks to the thread; [`View`]: what there is to see of it |
-//! | `turn` | what the thread does: one turn after another |
+//! | `turn` | what the thread does in a turn |
+//! | `wait` | what it does between two: it waits, and a second thread sees to it that it does not wait too long |
 //! | `receive` | the sockets that packets come in by, two for each port |
 //! | `send` | the sockets that packets go out by, one for each session |
 //! | `echo` | the echo function: packets to ourselves, and the sockets by which they come back |
 //! | `loops` | which sessions are to have the echo function, and can |
 //!
 //! The thread is started with the first session. It has real-time priority where that is permitted, allocates nothing once its
-//! sessions are up, and never waits for another thread.
+//! sessions are up, and waits for no other thread but the one that takes turns in its place while it cannot.
 
 mod echo;
 mod loops;
 mod receive;
 mod send;
 mod turn;
+mod wait;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -33,7 +35,6 @@ use crate::poller::Waker;
 use echo::Place;
 use loops::Loops;
 use socket2::Socket;
-use turn::Turns;
 
 /// Orders, and news, that can wait for the other thread. Both empty the queue whenever they wake up.
 const BACKLOG: usize = 4_096;
@@ -75,7 +76,7 @@ pub(crate) enum News {
     /// Whether the thread has real-time priority; if not, why.
     Realtime(Result<(), String>),
     /// A socket that is of no use any more, and takes time to close.
-    Closed(Socket),
+    Closed(Arc<Socket>),
 }
 
 /// What the thread is told.
@@ -185,7 +186,7 @@ impl Bfd {
             told: self.told.clone(),
             progress: Arc::clone(&progress),
         };
-        let run = move || Turns::new(ends).run();
+        let run = move || wait::run(ends);
         std::thread::Builder::new().name("bugle-bfd".to_owned()).spawn(run)?;
         Ok(Thread { orders, ordered: 0, news, waker, progress })
     }

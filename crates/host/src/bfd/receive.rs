@@ -6,7 +6,8 @@
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bugle_types::{IfIndex, Time};
@@ -66,14 +67,22 @@ pub(super) struct Receiver {
     urgent: Inlet,
     /// For packets that can wait; without it all go to the other.
     steady: Option<Inlet>,
-    room: Room,
 }
 
 /// A socket, and how far it has been read.
 pub(super) struct Inlet {
-    pub(super) socket: Socket,
+    /// Shared with whoever waits for it.
+    pub(super) socket: Arc<Socket>,
     /// Everything that came before this has been handed in.
     pub(super) drained: Time,
+}
+
+/// Room for the packets of each kind: each thread has its own. The kernel leaves in the headers how much of them it has used, so the next
+/// packet must not need more.
+pub(super) struct Rooms {
+    ipv4: Room,
+    ipv6: Room,
+    pub(super) echo: Room,
 }
 
 /// Room for what one system call takes.
@@ -98,15 +107,15 @@ impl Receiver {
             sort(&steady)?;
             Ok(steady)
         });
-        let inlet = |socket| Inlet { socket, drained: now };
+        let inlet = |socket| Inlet { socket: Arc::new(socket), drained: now };
         let (urgent, steady) = (inlet(urgent), steady.ok().map(inlet));
-        Ok(Self { purpose, urgent, steady, room: Room::new() })
+        Ok(Self { purpose, urgent, steady })
     }
 
     /// The sockets to wait for: with all of them, no packet has to wait.
-    pub(super) fn sockets(&self, all: bool) -> impl Iterator<Item = BorrowedFd<'_>> {
+    pub(super) fn sockets(&self, all: bool) -> impl Iterator<Item = Arc<Socket>> {
         let steady = self.steady.as_ref().filter(|_| all);
-        [Some(&self.urgent), steady].into_iter().flatten().map(|inlet| inlet.socket.as_fd())
+        [Some(&self.urgent), steady].into_iter().flatten().map(|inlet| Arc::clone(&inlet.socket))
     }
 
     /// Hands in every packet there is, and says up to when that is all that came.
@@ -116,10 +125,12 @@ impl Receiver {
     pub(super) fn drain(
         &mut self,
         how: Drain,
+        rooms: &mut Rooms,
         clock: &Clock,
         mut hand_in: impl FnMut(Incoming<'_>),
     ) -> io::Result<Time> {
-        let Self { urgent, steady, room, .. } = self;
+        let Self { purpose, urgent, steady } = self;
+        let room = if purpose.ipv6 { &mut rooms.ipv6 } else { &mut rooms.ipv4 };
         let mut hand_in = |message: &Message<'_>, taken, received: &dyn Fn(Duration) -> Time| {
             if let Some(incoming) = incoming(message, taken, received) {
                 hand_in(incoming);
@@ -199,8 +210,14 @@ fn sort(member: &Socket) -> io::Result<()> {
     Ok(setsockopt(member, sockopt::AttachReusePortCbpf, &program)?)
 }
 
-impl Room {
+impl Rooms {
     pub(super) fn new() -> Self {
+        Self { ipv4: Room::new(), ipv6: Room::new(), echo: Room::new() }
+    }
+}
+
+impl Room {
+    fn new() -> Self {
         let control = cmsg_space!(libc::in6_pktinfo, libc::c_int, libc::timespec);
         let headers = MultiHeaders::preallocate(BATCH, Some(control));
         Self { headers, buffers: Box::new([[0; LONGEST]; BATCH]) }
@@ -337,7 +354,7 @@ mod tests {
                     let before = clock.now();
                     let mut drain = |how| {
                         let take = |incoming: Incoming<'_>| taken.push(incoming.bytes.to_vec());
-                        receiver.drain(how, &clock, take).unwrap()
+                        receiver.drain(how, &mut Rooms::new(), &clock, take).unwrap()
                     };
                     assert!(drain(Drain::Steadily) < before);
                     assert!(drain(Drain::All) > before);

@@ -1,8 +1,7 @@
-//! What the thread does, one turn after another, and how it waits between two.
+//! What the thread does in a turn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver as Queue, SyncSender, TryRecvError, TrySendError};
@@ -12,16 +11,11 @@ use bugle_bfd::{self as bfd, Arrival, Endpoint, Hop, Input, Output, Timer};
 use bugle_types::{IfIndex, Time, VrfId};
 use bugle_wire::bfd::{Discriminator, State};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::time::TimeSpec;
 use smallvec::SmallVec;
-use thread_priority::{
-    RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
-    set_thread_priority_and_policy, thread_native_id,
-};
+use socket2::Socket;
 
 use super::echo;
-use super::receive::{Drain, Incoming, Port, Purpose, Receiver};
+use super::receive::{Drain, Incoming, Port, Purpose, Receiver, Rooms};
 use super::send::Sender;
 use super::{News, Order, Progress, View};
 use crate::clock::Clock;
@@ -29,10 +23,6 @@ use crate::counters::Counters;
 use crate::limiter::Limiter;
 use crate::poller::Waker;
 
-/// Before everything that has no real-time priority, and after what the administrator thinks more urgent.
-const PRIORITY: u8 = 50;
-/// How late timers of a thread without real-time priority may be, in nanoseconds; the kernel's default is 50 us.
-const TIMER_SLACK: u64 = 1_000;
 /// How long to wait before the loop is told again what it had no room for.
 const TELL_AGAIN: Duration = Duration::from_millis(1);
 /// How long to wait before a port that another program has is tried again.
@@ -70,7 +60,6 @@ pub(super) struct Turns {
     retry_at: Option<Time>,
     /// Sessions in state Init, which any packet may bring up: for them, none can wait.
     coming_up: BTreeSet<Discriminator>,
-    woken: Woken,
     realtime: Result<(), String>,
     /// What the loop is to hear at the end of the turn.
     untold: Vec<News>,
@@ -79,9 +68,16 @@ pub(super) struct Turns {
 }
 
 /// What a turn was taken for, beside its time.
-struct Woken {
-    by_orders: bool,
-    by_packets: bool,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Woken {
+    pub(super) by_orders: bool,
+    pub(super) by_packets: bool,
+}
+
+/// What a turn leaves to be waited for.
+pub(super) struct Waiting {
+    pub(super) due: Option<Time>,
+    pub(super) sockets: SmallVec<[Arc<Socket>; 8]>,
 }
 
 /// A kind of trouble that is logged at a bounded rate.
@@ -107,7 +103,6 @@ impl Turns {
             vrfs: BTreeMap::new(),
             retry_at: None,
             coming_up: BTreeSet::new(),
-            woken: Woken { by_orders: true, by_packets: true },
             realtime: Ok(()),
             untold: Vec::new(),
             limiter: Limiter::new(),
@@ -115,24 +110,20 @@ impl Turns {
         }
     }
 
-    /// Takes turns until nobody is left to give orders.
-    pub(super) fn run(mut self) {
-        self.realtime = become_realtime();
-        self.untold.push(News::Realtime(self.realtime.clone()));
-        while !self.ended {
-            self.turn();
-            self.wait();
-        }
+    /// Whether the thread has real-time priority; if not, why.
+    pub(super) fn set_realtime(&mut self, realtime: Result<(), String>) {
+        self.realtime.clone_from(&realtime);
+        self.untold.push(News::Realtime(realtime));
     }
 
     /// The order is the engine's contract: what the kernel received comes before the judgement about silence.
-    fn turn(&mut self) {
+    pub(super) fn turn(&mut self, woken: Woken, rooms: &mut Rooms) {
         // Without news, only silence makes it worth while to look for more than what is steady.
         let timer = self.bfd.deadline().map(|(_, (_, timer))| timer);
         let is_silent = matches!(timer, Some(Timer::Detect | Timer::EchoDetect));
-        let all = self.woken.by_packets || is_silent;
-        let drained = self.receive(if all { Drain::All } else { Drain::Steadily });
-        if self.woken.by_orders {
+        let all = woken.by_packets || is_silent;
+        let drained = self.receive(if all { Drain::All } else { Drain::Steadily }, rooms);
+        if woken.by_orders {
             self.obey();
         }
         let now = self.ends.clock.now();
@@ -147,7 +138,7 @@ impl Turns {
     }
 
     /// Hands in every packet there is. Everything that came before the time returned has been.
-    fn receive(&mut self, how: Drain) -> Time {
+    fn receive(&mut self, how: Drain, rooms: &mut Rooms) -> Time {
         let Self { ends, bfd, receivers, echoes, vrfs, devices, limiter, untold, .. } = self;
         let mut drained = ends.clock.now();
         let mut failed = |trouble, error: &io::Error| {
@@ -158,7 +149,7 @@ impl Turns {
         };
         for receiver in receivers {
             let Purpose { port, device, .. } = receiver.purpose;
-            let result = receiver.drain(how, &ends.clock, |incoming| {
+            let result = receiver.drain(how, rooms, &ends.clock, |incoming| {
                 let vrf = match port {
                     Port::SingleHop => vrfs.get(&incoming.ifindex).copied(),
                     Port::Multihop => {
@@ -175,7 +166,7 @@ impl Turns {
             }));
         }
         for receiver in echoes {
-            let result = receiver.drain(&ends.clock, |taken, received, bytes| {
+            let result = receiver.drain(&mut rooms.echo, &ends.clock, |taken, received, bytes| {
                 bfd.handle(taken, Input::Echo { received, bytes });
             });
             drained = drained.min(result.unwrap_or_else(|error| {
@@ -329,31 +320,34 @@ impl Turns {
         self.ends.told.wake();
     }
 
-    /// Waits for packets that cannot wait, for orders, and for the next deadline.
-    fn wait(&mut self) {
-        let now = self.ends.clock.now();
-        let due = self.bfd.deadline().map(|(deadline, _)| deadline);
-        let again = (!self.untold.is_empty()).then(|| now + TELL_AGAIN);
-        let due = [due, self.retry_at, again].into_iter().flatten().min();
-        let mut fds: SmallVec<[PollFd<'_>; 8]> = SmallVec::new();
-        fds.push(PollFd::new(self.ends.wake.as_fd(), PollFlags::POLLIN));
+    /// What to wait for until the next turn: packets that cannot wait, orders, and a time.
+    pub(super) fn waiting(&self) -> Waiting {
+        let again = (!self.untold.is_empty()).then(|| self.ends.clock.now() + TELL_AGAIN);
+        let due = [self.due(), self.retry_at, again].into_iter().flatten().min();
         let all = !self.coming_up.is_empty();
-        let sockets = self.receivers.iter().flat_map(|receiver| receiver.sockets(all));
-        fds.extend(sockets.map(|socket| PollFd::new(socket, PollFlags::POLLIN)));
-        let timeout = due.map(|due| TimeSpec::from_duration(due.since(now)));
-        let result = ppoll(&mut fds, timeout, None);
-        let by_orders = fds.first().is_some_and(|fd| fd.any().unwrap_or(true));
-        drop(fds);
-        let others = i32::from(by_orders);
-        self.woken = Woken { by_orders, by_packets: result.is_ok_and(|ready| ready > others) };
-        if by_orders {
-            self.ends.wake.clear();
-        }
-        if let Err(error) = result
-            && error != Errno::EINTR
-        {
-            self.warn(Trouble::Wait, || format!("BFD cannot wait: {error}"));
-        }
+        let sockets = self.receivers.iter().flat_map(|receiver| receiver.sockets(all)).collect();
+        Waiting { due, sockets }
+    }
+
+    /// When the engine has something to do next.
+    pub(super) fn due(&self) -> Option<Time> {
+        self.bfd.deadline().map(|(deadline, _)| deadline)
+    }
+
+    /// How many control packets have been sent.
+    #[cfg(test)]
+    pub(super) fn packets_sent(&self) -> u64 {
+        self.bfd.state().stats().sent
+    }
+
+    /// Whether nobody is left to give orders.
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Waiting went wrong.
+    pub(super) fn cannot_wait(&mut self, error: Errno) {
+        self.warn(Trouble::Wait, || format!("BFD cannot wait: {error}"));
     }
 
     fn warn(&mut self, trouble: Trouble, text: impl FnOnce() -> String) {
@@ -385,21 +379,4 @@ fn refusal(purpose: Purpose, error: &io::Error) -> String {
         ""
     };
     format!("cannot receive BFD packets on UDP port {port}: {error}{hint}")
-}
-
-/// Has the calling thread run before all others, if that is permitted; else at least be woken at the time that it asks for.
-fn become_realtime() -> Result<(), String> {
-    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
-    let priority = ThreadPriority::Crossplatform(PRIORITY.try_into()?);
-    set_thread_priority_and_policy(thread_native_id(), priority, policy).map_err(|error| {
-        // It does without.
-        let _ = nix::sys::prctl::set_timerslack(TIMER_SLACK);
-        match error {
-            thread_priority::Error::OS(errno) => Errno::from_raw(errno).desc().to_owned(),
-            thread_priority::Error::Priority(why) | thread_priority::Error::Ffi(why) => {
-                why.to_owned()
-            }
-            thread_priority::Error::PriorityNotInRange(range) => format!("it must be {range:?}"),
-        }
-    })
 }
