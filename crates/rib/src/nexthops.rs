@@ -44,6 +44,8 @@ pub(crate) struct Nexthops {
 pub(crate) struct Lost {
     pub(crate) routes: usize,
     pub(crate) spares: usize,
+    /// Some of them may be there all the same, and can be put again at once.
+    pub(crate) in_doubt: bool,
 }
 
 impl Nexthops {
@@ -168,6 +170,22 @@ impl Nexthops {
                 object.inside = alive;
             }
         }
+        // What was led elsewhere when the kernel had deleted it already was made anew, without its routes. Nobody can tell.
+        for set in self.select(|object| {
+            object.before == Some(ifindex) && matches!(object.kernel, Kernel::This(_))
+        }) {
+            let epoch = self.next_epoch();
+            let Some(object) = self.objects.get_mut(set.index()) else { continue };
+            object.kernel = Kernel::This(epoch);
+            let lost = lost.get_or_insert_default();
+            lost.in_doubt = true;
+            lost.routes += std::mem::take(&mut object.routes);
+            lost.spares += std::mem::take(&mut object.spares);
+            self.idle.insert(set);
+        }
+        for (_, object) in &mut self.objects {
+            object.before = object.before.filter(|before| *before != ifindex);
+        }
         lost
     }
 
@@ -255,6 +273,7 @@ impl Nexthops {
         for (index, object) in &mut self.objects {
             object.routes = 0;
             object.spares = 0;
+            object.before = None;
             self.idle.insert(SetId(u32::try_from(index).unwrap_or(u32::MAX)));
         }
         for set in self.select(|object| !object.is_group && object.id.is_some()) {
@@ -557,7 +576,12 @@ impl Nexthops {
         let nexthop = single_now(self.objects.get(set.index())?, links)?;
         let id = self.id(set)?;
         ops.push(FibOp::PutNexthop { id, nexthop });
-        self.objects.get_mut(set.index())?.at = Some(nexthop);
+        let object = self.objects.get_mut(set.index())?;
+        if let Some(at) = object.at.replace(nexthop)
+            && at.ifindex != nexthop.ifindex
+        {
+            object.before = Some(at.ifindex);
+        }
         Some((RouteTarget::Nexthop(id), self.arrived(set)))
     }
 
@@ -589,8 +613,13 @@ impl Nexthops {
         if let Some(Kernel::This(epoch)) = self.objects.get(set.index()).map(|o| o.kernel) {
             return epoch;
         }
+        let epoch = self.next_epoch();
+        self.set_kernel(set, Kernel::This(epoch));
+        epoch
+    }
+
+    fn next_epoch(&mut self) -> Epoch {
         self.epoch = Epoch(self.epoch.0.checked_add(1).unwrap_or(NonZeroU32::MIN));
-        self.set_kernel(set, Kernel::This(self.epoch));
         self.epoch
     }
 

@@ -90,6 +90,8 @@ pub(crate) struct Object {
     pub(crate) kernel: Kernel,
     /// What a single object leads to in the kernel.
     pub(crate) at: Option<Nexthop>,
+    /// The link that a single object led over before it was led elsewhere.
+    pub(crate) before: Option<IfIndex>,
     /// A group's members in the kernel, which removes the dead ones.
     pub(crate) inside: Vec<SetId>,
     /// Routes that lead here, installed or not.
@@ -142,6 +144,7 @@ impl Object {
             id: None,
             kernel,
             at: None,
+            before: None,
             inside: Vec::new(),
             wanted: 0,
             named: 0,

@@ -178,8 +178,10 @@ impl Rib {
     }
 
     fn link_lost(&mut self, now: Time, ifindex: IfIndex, interface_gone: bool) {
-        if self.shadow.link_lost(ifindex, interface_gone) {
-            self.reading.doubt(now, AFTER_LOSS);
+        let Some(lost) = self.shadow.link_lost(ifindex, interface_gone) else { return };
+        self.reading.doubt(now, AFTER_LOSS);
+        if lost.in_doubt {
+            self.settle_all();
         }
     }
 

@@ -8,7 +8,7 @@ use bugle_types::{IfIndex, Mac};
 use crate::fib::{FibOp, FibSnapshot, RouteKey, RouteTarget};
 use crate::links::Links;
 use crate::neighbors::Neighbors;
-use crate::nexthops::Nexthops;
+use crate::nexthops::{Lost, Nexthops};
 use crate::object::{Epoch, Path, Rank, SetId};
 use crate::ops::Ops;
 use crate::route::Protocol;
@@ -194,15 +194,15 @@ impl Shadow {
         wants
     }
 
-    /// A link cannot be used: the kernel has deleted what was on it. Returns whether anything was.
-    pub(crate) fn link_lost(&mut self, ifindex: IfIndex, interface_gone: bool) -> bool {
+    /// A link cannot be used: the kernel has deleted what was on it. Returns what was, if anything.
+    pub(crate) fn link_lost(&mut self, ifindex: IfIndex, interface_gone: bool) -> Option<Lost> {
         if interface_gone {
             self.links.forget(ifindex);
         } else {
             self.links.set_usable(ifindex, false);
         }
         self.neighbors.link_lost(ifindex, interface_gone);
-        let Some(lost) = self.nexthops.link_lost(ifindex) else { return false };
+        let lost = self.nexthops.link_lost(ifindex)?;
         self.installed = self.installed.saturating_sub(lost.routes);
         self.spares = self.spares.saturating_sub(lost.spares);
         let nexthops = &self.nexthops;
@@ -210,7 +210,7 @@ impl Shadow {
             Some(RouteTarget::Nexthop(id)) => nexthops.holds(*id),
             Some(RouteTarget::Blackhole) | None => true,
         });
-        true
+        Some(lost)
     }
 
     /// A router on a link can be reached, or not: what leads there is led elsewhere, or back.

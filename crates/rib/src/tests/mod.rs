@@ -407,6 +407,21 @@ fn a_neighbour_is_put_again_when_its_link_returns() {
 }
 
 #[test]
+fn what_was_led_elsewhere_when_the_kernel_had_deleted_it_is_put_again() {
+    let mut world = quiet_world();
+    offer_all(&mut world, 4, &[0], Some(1));
+    world.settle();
+    let [link, other] = [0, 1].map(|hop| nexthop(prefixes()[0], hop).ifindex);
+    assert_ne!(link, other);
+    world.fib.carrier_lost(link);
+    // BFD is quicker than the news of the link.
+    world.step(Step::Reach { hop: 0, reachable: false });
+    world.tell(Input::Link { ifindex: link, usable: false });
+    let first = Protocol::Ospf.kernel_metric();
+    assert_eq!(world.fib.routes.keys().filter(|key| key.metric == first).count(), 4);
+}
+
+#[test]
 fn nothing_is_asked_of_an_interface_that_is_gone() {
     let mut world = quiet_world();
     world.step(Step::Neighbor { link: 1, host: 1, mac: Some(1) });
