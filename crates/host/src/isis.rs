@@ -11,7 +11,9 @@ use nix::libc;
 use nix::sys::socket::{LinkAddr, bind, recvfrom, setsockopt};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
-use crate::socket::{NOTHING, RETURN, enlarge_buffers, link_address};
+use crate::socket::{
+    JUMP_IF_EQUAL, LOAD_U8, LOAD_U16, NOTHING, RETURN, enlarge_buffers, link_address,
+};
 
 /// A packet socket bound to one interface, which lets nothing through but frames of IS-IS that arrive there.
 #[derive(Debug)]
@@ -145,10 +147,7 @@ const FILTER: [SockFilter; 16] = [
     SockFilter::new(RETURN, 0, 0, 0),
 ];
 
-const LOAD_U8: u16 = 0x30;
-const LOAD_U16: u16 = 0x28;
 const LOAD_LENGTH: u16 = 0x80;
-const JUMP_IF_EQUAL: u16 = 0x15;
 const JUMP_IF_ABOVE: u16 = 0x25;
 const JUMP_IF_AT_LEAST: u16 = 0x35;
 const RETURN_ACCUMULATOR: u16 = 0x16;

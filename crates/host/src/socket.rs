@@ -11,7 +11,11 @@ use socket2::{SockFilter, Socket};
 pub(crate) const RECEIVE_BUFFER: usize = 8 << 20;
 const SEND_BUFFER: usize = 2 << 20;
 
-/// The classic BPF instruction that ends a program, taking as many octets of the packet as it says.
+// Instructions of the kernel's classic BPF machine.
+pub(crate) const LOAD_U8: u16 = 0x30;
+pub(crate) const LOAD_U16: u16 = 0x28;
+pub(crate) const JUMP_IF_EQUAL: u16 = 0x15;
+/// Ends a program, taking as many octets of the packet as it says.
 pub(crate) const RETURN: u16 = 0x06;
 
 /// The filter of a socket that is not bound yet: else it would take in packets from every interface.

@@ -24,7 +24,7 @@ use super::receive::{Inlet, Message, Room};
 use super::send::TOS;
 use crate::clock::Clock;
 use crate::ipv4::strip_header;
-use crate::socket::{NOTHING, RETURN, link_address};
+use crate::socket::{JUMP_IF_EQUAL, LOAD_U8, LOAD_U16, NOTHING, RETURN, link_address};
 
 const UDP: u8 = 17;
 const UDP_HEADER: usize = 8;
@@ -172,13 +172,10 @@ fn stamp(message: &Message<'_>) -> Option<Duration> {
     })
 }
 
-const LOAD_U8: u16 = 0x30;
-const LOAD_U16: u16 = 0x28;
 const LOAD_U32: u16 = 0x20;
 /// From behind the IPv4 header.
 const LOAD_U16_BEHIND: u16 = 0x48;
 const LOAD_IPV4_HEADER_LENGTH: u16 = 0xB1;
-const JUMP_IF_EQUAL: u16 = 0x15;
 const JUMP_IF_ANY_BIT: u16 = 0x45;
 /// Enough of the packet.
 const TAKE: SockFilter = SockFilter::new(RETURN, 0, 0, 0xFFFF);

@@ -22,7 +22,7 @@ use nix::{cmsg_space, libc};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::clock::Clock;
-use crate::socket::{RECEIVE_BUFFER, RETURN};
+use crate::socket::{JUMP_IF_EQUAL, LOAD_U8, RECEIVE_BUFFER, RETURN};
 
 /// Packets taken with one system call.
 const BATCH: usize = 8;
@@ -193,9 +193,7 @@ fn bound(purpose: Purpose, sharing: Sharing) -> io::Result<Socket> {
 /// Up, with neither Poll nor Final, Demand nor Multipoint (RFC 5880 section 4.1). The program begins at the UDP payload; what is too short for
 /// it goes to the first.
 fn sort(member: &Socket) -> io::Result<()> {
-    const LOAD_U8: u16 = 0x30;
     const AND: u16 = 0x54;
-    const JUMP_IF_EQUAL: u16 = 0x15;
     const STATE_P_F_D_M: u32 = 0b1111_0011;
     const UP: u32 = 0b1100_0000;
     let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
