@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use bugle_types::Mac;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -87,11 +88,11 @@ impl Bugled {
         tools::json(arguments, &self.bugle(&format!("--json {arguments}"))?)
     }
 
-    /// What `bugle host add ADDRESS --port PORT --mac MAC` does, without the milliseconds that starting it takes.
+    /// What `bugle host add ADDRESS --port PORT --mac MAC` does, without the milliseconds that starting it takes. When it was asked for.
     ///
     /// # Errors
     /// If bugled does not answer, or refuses.
-    pub fn add_host(&self, address: impl Into<IpAddr>, port: &str, mac: Mac) -> Result<()> {
+    pub fn add_host(&self, address: impl Into<IpAddr>, port: &str, mac: Mac) -> Result<Instant> {
         let address: IpAddr = address.into();
         let body = serde_json::json!({ "address": address, "port": port, "mac": mac }).to_string();
         self.request(&format!(
@@ -101,38 +102,42 @@ impl Bugled {
         ))
     }
 
-    /// What `bugle host remove ADDRESS` does, without the milliseconds that starting it takes.
+    /// What `bugle host remove ADDRESS` does, without the milliseconds that starting it takes. When it was asked for.
     ///
     /// # Errors
     /// If bugled does not answer, or refuses.
-    pub fn remove_host(&self, address: impl Into<IpAddr>) -> Result<()> {
+    pub fn remove_host(&self, address: impl Into<IpAddr>) -> Result<Instant> {
         let address: IpAddr = address.into();
         self.request(&format!("DELETE /v1/hosts/{address} HTTP/1.1\r\nHost: bugle\r\n\r\n"))
     }
 
-    /// Sends a request to the API, over the connection of the last one if that is still open.
-    fn request(&self, request: &str) -> Result<()> {
+    /// Sends a request to the API, over the connection of the last one if that is still open. When it was sent.
+    fn request(&self, request: &str) -> Result<Instant> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let asking = || LabError::io(format!("asking {}", self.socket().display()));
         let ask = |mut stream: BufReader<UnixStream>| {
-            stream.get_ref().set_read_timeout(Some(DAEMON))?;
+            let sent = Instant::now();
             stream.get_ref().write_all(request.as_bytes())?;
             await_answer(stream.get_ref())?;
-            answer(&mut stream).map(|(status, body)| (stream, status, body))
+            answer(&mut stream).map(|(status, body)| (stream, sent, status, body))
         };
         // The daemon closes a connection that has been idle for long: then, as any client does, once more over a new one.
         let kept = connection.take().and_then(|stream| ask(stream).ok());
-        let (stream, status, body) = match kept {
+        let (stream, sent, status, body) = match kept {
             Some(answered) => answered,
-            None => UnixStream::connect(self.socket())
-                .and_then(|stream| ask(BufReader::new(stream)))
-                .map_err(asking())?,
+            None => self.connect().and_then(ask).map_err(asking())?,
         };
         *connection = Some(stream);
         if status.starts_with("HTTP/1.1 2") {
-            return Ok(());
+            return Ok(sent);
         }
         Err(LabError::Unexpected { what: request.to_owned(), found: format!("{status} {body}") })
+    }
+
+    fn connect(&self) -> io::Result<BufReader<UnixStream>> {
+        let stream = UnixStream::connect(self.socket())?;
+        stream.set_read_timeout(Some(DAEMON))?;
+        Ok(BufReader::new(stream))
     }
 
     /// The OSPF neighbours.

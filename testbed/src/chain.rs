@@ -95,11 +95,10 @@ impl Chain {
     /// If the router refuses.
     pub fn add(&mut self, number: u8, within: Duration) -> Result<Option<Duration>> {
         let address = host_address(number);
-        let start = Instant::now();
-        match self.routers.first() {
+        let start = match self.routers.first() {
             Some(Router::Bugle(bugled)) => bugled.add_host(address, TAP, MAC)?,
             Some(Router::Frr(_) | Router::Bird(_)) | None => self.editor.add(address)?,
-        }
+        };
         Ok(self.seen(address, true, start, within))
     }
 
@@ -109,11 +108,10 @@ impl Chain {
     /// If the router refuses.
     pub fn remove(&mut self, number: u8, within: Duration) -> Result<Option<Duration>> {
         let address = host_address(number);
-        let start = Instant::now();
-        match self.routers.first() {
+        let start = match self.routers.first() {
             Some(Router::Bugle(bugled)) => bugled.remove_host(address)?,
             Some(Router::Frr(_) | Router::Bird(_)) | None => self.editor.delete(address)?,
-        }
+        };
         Ok(self.seen(address, false, start, within))
     }
 

@@ -152,21 +152,21 @@ impl RouteEditor {
         Ok(Self { socket, ifindex: node.ifindex(interface)? })
     }
 
-    /// What `ip route add ADDRESS dev INTERFACE` does.
+    /// What `ip route add ADDRESS dev INTERFACE` does. When it was asked for.
     ///
     /// # Errors
     /// The kernel's, such as that the route exists.
-    pub fn add(&self, address: impl Into<IpAddr>) -> Result<()> {
+    pub fn add(&self, address: impl Into<IpAddr>) -> Result<Instant> {
         let address = address.into();
         let message = RouteNetlinkMessage::NewRoute(self.route(address));
         self.transact(message, NLM_F_CREATE | NLM_F_EXCL, &format!("adding the route to {address}"))
     }
 
-    /// What `ip route delete ADDRESS dev INTERFACE` does.
+    /// What `ip route delete ADDRESS dev INTERFACE` does. When it was asked for.
     ///
     /// # Errors
     /// The kernel's, such as that there is no such route.
-    pub fn delete(&self, address: impl Into<IpAddr>) -> Result<()> {
+    pub fn delete(&self, address: impl Into<IpAddr>) -> Result<Instant> {
         let address = address.into();
         let message = RouteNetlinkMessage::DelRoute(self.route(address));
         self.transact(message, 0, &format!("deleting the route to {address}"))
@@ -189,12 +189,13 @@ impl RouteEditor {
         route
     }
 
-    fn transact(&self, message: RouteNetlinkMessage, flags: u16, what: &str) -> Result<()> {
+    fn transact(&self, message: RouteNetlinkMessage, flags: u16, what: &str) -> Result<Instant> {
         let mut message = NetlinkMessage::from(message);
         message.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
         message.finalize();
         let mut bytes = vec![0; message.buffer_len()];
         message.serialize(&mut bytes);
+        let sent = Instant::now();
         self.socket.send(&bytes, 0).map_err(LabError::io(what))?;
         let (answer, _kernel) = self.socket.recv_from_full().map_err(LabError::io(what))?;
         let unexpected = |found: String| LabError::Unexpected { what: what.to_owned(), found };
@@ -203,7 +204,7 @@ impl RouteEditor {
         let NetlinkPayload::Error(error) = answer.payload else {
             return Err(unexpected(format!("{:?}", answer.payload)));
         };
-        if error.code.is_none() { Ok(()) } else { Err(LabError::io(what)(error.to_io())) }
+        if error.code.is_none() { Ok(sent) } else { Err(LabError::io(what)(error.to_io())) }
     }
 }
 

@@ -145,8 +145,7 @@ impl MoveLab {
         thread::sleep(LEAD);
         self.watch.forget();
 
-        let start = Instant::now();
-        new.claim()?;
+        let start = new.claim()?;
         old.release()?;
         let told = start.elapsed();
         self.place = 1 - self.place;
@@ -189,8 +188,8 @@ impl MoveLab {
 }
 
 impl Hypervisor {
-    /// Tells routing that the machine is here.
-    fn claim(&self) -> Result<()> {
+    /// Tells routing that the machine is here. When it was told.
+    fn claim(&self) -> Result<Instant> {
         match &self.router {
             Router::Frr(_) | Router::Bird(_) => self.editor.add(VM.address),
             Router::Bugle(bugled) => bugled.add_host(VM.address, TAP, VM.mac),
@@ -200,7 +199,7 @@ impl Hypervisor {
     /// Tells routing that the machine has left. bugle needs not be told.
     fn release(&self) -> Result<()> {
         match &self.router {
-            Router::Frr(_) | Router::Bird(_) => self.editor.delete(VM.address),
+            Router::Frr(_) | Router::Bird(_) => self.editor.delete(VM.address).map(drop),
             Router::Bugle(_) => Ok(()),
         }
     }

@@ -16,9 +16,9 @@ use crate::model::{ErrorBody, HostAdd};
 /// Connections that are kept here; for one more, that which has waited longest for a request goes to the server.
 const CONNECTIONS: usize = 64;
 /// A request that is not whole in so many bytes is for the server.
-const LARGEST: usize = 4 * 1024;
+const LARGEST: usize = 1024;
 /// As is one with more header fields.
-const HEADERS: usize = 32;
+const HEADERS: usize = 16;
 /// The listener's key among the connections' tickets.
 const LISTENER: u32 = 0;
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bugle_testbed::contender::Make;
 use bugle_testbed::summary::{Summary, comparison, stagger};
@@ -79,11 +79,10 @@ impl Pair {
 
     /// Adds a host; how long until the other kernel has it.
     fn add(&mut self, address: IpAddr) -> Result<Option<Duration>> {
-        let start = Instant::now();
-        match &self.origin {
+        let start = match &self.origin {
             Daemon::Bugle(bugled) => bugled.add_host(address, TAP, MAC)?,
             Daemon::Frr(_) => self.editor.add(address)?,
-        }
+        };
         loop {
             let change = self.watch.next_change(Prefix::host(address), start + GIVE_UP);
             let Some(change) = change else { return Ok(None) };
