@@ -320,6 +320,10 @@ pub struct Route {
     pub backup: Option<RouteNexthop>,
     /// What the backup avoids: `link`, `node` (the neighbour) or `link-and-node`; `null` without a backup.
     pub protects: Option<String>,
+    /// The administrative tag of 32 bits that IS-IS carries with the prefix (RFC 5130); `null`: none.
+    pub tag: Option<u32>,
+    /// The one of 64 bits.
+    pub tag_64: Option<u64>,
     /// Whether the kernel has it.
     pub installed: bool,
 }

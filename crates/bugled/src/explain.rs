@@ -142,7 +142,9 @@ fn reasons(
             match route.path.as_deref() {
                 Some(path) => {
                     let protocol = if route.protocol == "isis" { "IS-IS" } else { "OSPF" };
-                    format!("an {path} path of {protocol} with metric {}", route.metric)
+                    let said = format!("an {path} path of {protocol} with metric {}", route.metric);
+                    let tags = route.tag.map(u64::from).into_iter().chain(route.tag_64);
+                    tags.fold(said, |said, tag| format!("{said} and tag {tag}"))
                 }
                 None => format!("a route of {} with metric {}", route.protocol, route.metric),
             }

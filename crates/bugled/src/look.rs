@@ -14,6 +14,7 @@ use bugle_api::model::{
     DatabaseEntry, Host, Interface, Neighbor, Reply, Route, RouteNexthop, Spf, Summary, Topic,
     VrfSummary,
 };
+use bugle_isis::Tags;
 use bugle_lsdb::BackoffState;
 use bugle_mobility::{HostState, HostView};
 use bugle_ospf::database::{Scope, StoredLsa};
@@ -297,17 +298,18 @@ impl fmt::Display for Path {
 struct Detail {
     path: Path,
     protects: Option<Protection>,
+    tags: Tags,
 }
 
 impl Detail {
     fn ospf(route: &bugle_ospf::Route) -> Self {
         let protects = route.backup.map(|backup| backup.protects);
-        Self { path: Path::Ospf(route.path), protects }
+        Self { path: Path::Ospf(route.path), protects, tags: Tags::NONE }
     }
 
     fn isis(route: &bugle_isis::Route) -> Self {
         let protects = route.backup.map(|backup| backup.protects);
-        Self { path: Path::Isis(route.path), protects }
+        Self { path: Path::Isis(route.path), protects, tags: route.tags }
     }
 }
 
@@ -326,6 +328,7 @@ struct RouteRow {
     path: Option<Path>,
     backup: Option<Nexthop>,
     protects: Option<Protection>,
+    tags: Tags,
     metric: u32,
     installed: bool,
     nexthops: usize,
@@ -350,6 +353,7 @@ impl RouteTable {
             path: detail.map(|detail| detail.path),
             backup: route.backup,
             protects: detail.and_then(|detail| detail.protects),
+            tags: detail.map_or(Tags::NONE, |detail| detail.tags),
             metric: route.metric,
             installed: route.installed,
             nexthops: route.nexthops.len(),
@@ -371,6 +375,8 @@ impl RouteTable {
                 .collect(),
             backup: row.backup.as_ref().map(|backup| self.nexthop(backup)),
             protects: row.protects.map(|protects| protects.name().to_owned()),
+            tag: (row.tags.short != 0).then_some(row.tags.short),
+            tag_64: (row.tags.long != 0).then_some(row.tags.long),
             installed: row.installed,
         });
         described.collect()

@@ -21,6 +21,10 @@ pub struct Config {
     pub hostname: Option<String>,
     /// An IPv4 address of this system that never changes: TE router ID and router capability (RFC 5305 section 4.3, RFC 7981).
     pub router_id: Option<Ipv4Addr>,
+    /// An IPv6 address of this system that never changes: IPv6 TE router ID (RFC 6119 section 4.1).
+    pub ipv6_router_id: Option<Ipv6Addr>,
+    /// The administrative tags of hosts.
+    pub host_tags: Tags,
     /// Set the overload bit: paths end here, none leads through (ISO 10589 section 7.2.8.1, RFC 3787 section 4).
     pub overload: bool,
     /// Which topology IPv6 belongs to.
@@ -60,6 +64,8 @@ impl Config {
             levels: CircuitType::L2,
             hostname: None,
             router_id: None,
+            ipv6_router_id: None,
+            host_tags: Tags::NONE,
             overload: true,
             ipv6_topology: Ipv6Topology::Standard,
             attached: AttachedConfig::default(),
@@ -90,6 +96,20 @@ impl Config {
             Level::L2 => &self.domain_auth,
         }
     }
+}
+
+/// Administrative tags of a prefix, one of each size (RFC 5130 section 3); zero: none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Tags {
+    /// Of 32 bits.
+    pub short: u32,
+    /// Of 64 bits.
+    pub long: u64,
+}
+
+impl Tags {
+    /// No tags.
+    pub const NONE: Self = Self { short: 0, long: 0 };
 }
 
 /// Which topology IPv6 belongs to.
@@ -206,6 +226,8 @@ pub struct CircuitConfig {
     pub levels: CircuitType,
     /// The cost of sending a packet out of this circuit, of 24 bits.
     pub metric: u32,
+    /// The administrative tags of the circuit's networks.
+    pub tags: Tags,
     /// The rank in the election of the designated intermediate system, at most 127.
     pub priority: u8,
     /// The time between two Hellos. The designated intermediate system's is a third of it (ISO 10589 section 8.4.5).
@@ -243,6 +265,7 @@ impl CircuitConfig {
             kind: CircuitKind::PointToPoint,
             levels: CircuitType::L2,
             metric: 10,
+            tags: Tags::NONE,
             priority: 64,
             hello: Duration::from_secs(1),
             hold_multiplier: 4,

@@ -5,13 +5,14 @@
 //! fragments, as each fragment has its own sequence number and back-off.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use bugle_types::{IfIndex, Prefix};
 use bugle_wire::isis::{
     Neighbor, NodeId, PrefixAttribute, PrefixFlags, PrefixReach, SubTlvs, TlvBuilder, TopologyId,
 };
-use bugle_wire::list::List;
+
+use crate::attributes::Attributes;
 
 /// What shares fragments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,22 +35,19 @@ pub(crate) enum ItemKey {
 }
 
 /// What an item says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Item {
     Link { metric: u32 },
     Prefix(PrefixItem),
 }
 
 /// A prefix as it is advertised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct PrefixItem {
     pub(crate) metric: u32,
     pub(crate) down: bool,
-    /// The administrative tag; zero: none.
-    pub(crate) tag: u32,
     pub(crate) flags: PrefixFlags,
-    /// The router that originated it (RFC 7794 section 2.2).
-    pub(crate) source: Option<Ipv4Addr>,
+    pub(crate) attributes: Option<Arc<Attributes>>,
 }
 
 /// The description of a node, in up to 256 fragments.
@@ -142,9 +140,11 @@ impl Fragments {
                 fragment.used -= old.cost(&key);
             }
             self.touch(number, &key);
-            if let Some(item) = item
-                && self.numbered.get(&number).is_some_and(|fragment| fragment.pool == pool)
-                && self.room(number).is_some_and(|room| room >= item.cost(&key))
+            let same_pool = self.numbered.get(&number).is_some_and(|f| f.pool == pool);
+            let cost = item.as_ref().map(|item| item.cost(&key));
+            if same_pool
+                && self.room(number) >= cost
+                && let Some(item) = item
             {
                 self.put(number, key, item);
                 return;
@@ -173,8 +173,8 @@ impl Fragments {
             .copied()
             .collect();
         // New ones first: nothing is taken out of one fragment before it is in another.
-        for (&key, &item) in items {
-            self.set(pool, key, Some(item));
+        for (&key, item) in items {
+            self.set(pool, key, Some(item.clone()));
         }
         for key in gone {
             self.set(pool, key, None);
@@ -307,8 +307,8 @@ impl Fragments {
 }
 
 impl Item {
-    /// The bytes that an item takes of an LSP at most, with its share of the headers of TLVs: no item is longer than 63 bytes, so
-    /// that there are four at least for the four bytes of a header.
+    /// The bytes that an item takes of an LSP at most, with its share of the headers of TLVs: a header of four bytes at most comes
+    /// where an item does not fit a TLV, which is behind 253 bytes of items with it, each of which is counted twice at most.
     fn cost(&self, key: &ItemKey) -> usize {
         let size = match (self, key) {
             (Self::Prefix(item), ItemKey::Prefix(_, prefix)) => {
@@ -318,12 +318,12 @@ impl Item {
             }
             _ => 11,
         };
-        size + 1
+        size + size.div_ceil(31)
     }
 
     fn append(&self, key: &ItemKey, tlvs: &mut TlvBuilder) {
-        match (*self, *key) {
-            (Self::Link { metric }, ItemKey::Link(topology, id, _)) => {
+        match (self, *key) {
+            (&Self::Link { metric }, ItemKey::Link(topology, id, _)) => {
                 tlvs.neighbor(topology, &Neighbor { id, metric, sub_tlvs: SubTlvs::default() });
             }
             (Self::Prefix(item), ItemKey::Prefix(topology, prefix)) => {
@@ -345,11 +345,6 @@ impl Item {
 impl PrefixItem {
     fn sub_tlvs(&self, prefix: Prefix) -> Vec<u8> {
         let mut sub_tlvs = Vec::new();
-        if self.tag != 0
-            && let Ok(tags) = List::new(&self.tag.to_be_bytes())
-        {
-            PrefixAttribute::Tags(tags).encode(&mut sub_tlvs);
-        }
         // RFC 7794 section 2.1: an IPv6 prefix has a bit of its own for what is external.
         let said_elsewhere =
             if prefix.is_ipv4() { PrefixFlags::NONE } else { PrefixFlags::EXTERNAL };
@@ -357,8 +352,8 @@ impl PrefixItem {
         if flags != PrefixFlags::NONE {
             PrefixAttribute::Flags(flags).encode(&mut sub_tlvs);
         }
-        if let Some(router) = self.source {
-            PrefixAttribute::Ipv4SourceRouterId(router).encode(&mut sub_tlvs);
+        if let Some(attributes) = &self.attributes {
+            attributes.encode(&mut sub_tlvs);
         }
         sub_tlvs
     }
@@ -366,12 +361,13 @@ impl PrefixItem {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv6Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     use bugle_types::SystemId;
     use bugle_wire::isis::{
         Level, Lsp, LspFields, LspFlags, LspId, SequenceNumber, TlvBody, emit_lsp,
     };
+    use bugle_wire::list::List;
     use proptest::prelude::*;
 
     use super::*;
@@ -411,16 +407,29 @@ mod tests {
             ItemKey::Link(..) => Item::Link { metric },
             ItemKey::Prefix(..) => Item::Prefix(PrefixItem {
                 metric,
-                tag: metric % 3,
                 down: metric % 2 == 1,
                 flags: if metric.is_multiple_of(5) {
                     PrefixFlags::READVERTISED
                 } else {
                     PrefixFlags::NONE
                 },
-                source: (metric.is_multiple_of(7)).then_some(Ipv4Addr::LOCALHOST),
+                attributes: Attributes::of(SubTlvs::new(&attributes(metric))).shared(),
             }),
         }
+    }
+
+    /// Sub-TLVs of tags and sources, as many as can be.
+    fn attributes(metric: u32) -> Vec<u8> {
+        let mut out = Vec::new();
+        let tags = [7; 200];
+        let tags = tags.get(..usize::try_from(metric % 26).unwrap() * 8).unwrap();
+        PrefixAttribute::Tags(List::new(tags).unwrap()).encode(&mut out);
+        PrefixAttribute::Tags64(List::new(tags).unwrap()).encode(&mut out);
+        if metric.is_multiple_of(7) {
+            PrefixAttribute::Ipv4SourceRouterId(Ipv4Addr::LOCALHOST).encode(&mut out);
+            PrefixAttribute::Ipv6SourceRouterId(Ipv6Addr::LOCALHOST).encode(&mut out);
+        }
+        out
     }
 
     /// What a fragment says, read back from an LSP that holds it.

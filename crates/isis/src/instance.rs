@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bugle_lsdb::{Backoff, BackoffState, TimerQueue};
@@ -10,13 +11,14 @@ use bugle_types::{IfIndex, Mac, Prefix, Rng, SystemId, Time};
 use bugle_wire::isis::{Level, LspId, NodeId, Pdu, PduBody, PduType, TopologyId, verify};
 
 use crate::adjacency::{Adjacency, AdjacencyId, AdjacencyState};
+use crate::attributes::Attributes;
 use crate::circuit::Circuit;
 use crate::config::{CircuitKind, Config};
 use crate::database::{LspDatabase, StoredLsp};
 use crate::io::{Event, HostRoute, Input, Mismatch, Output, Rival, Route};
 use crate::level::PerLevel;
 use crate::liveness::Session;
-use crate::originate::Origins;
+use crate::originate::{Origins, host_attributes};
 use crate::routing::{LevelRouting, Routing};
 
 /// What an instance waits for.
@@ -119,6 +121,8 @@ pub struct Isis {
     pub(crate) levels: PerLevel<LevelState>,
     /// Hosts to be advertised.
     pub(crate) hosts: BTreeMap<Prefix, HostRoute>,
+    /// What they are all advertised with.
+    pub(crate) host_attributes: Option<Arc<Attributes>>,
     /// The networks of circuits.
     pub(crate) connected: BTreeSet<Prefix>,
     /// What this system's own description is made of has changed.
@@ -171,6 +175,7 @@ impl Isis {
         };
         Self {
             levels: PerLevel { l1: level(), l2: level() },
+            host_attributes: host_attributes(&config),
             config,
             now: Time::ZERO,
             started: Time::MAX,
@@ -288,6 +293,7 @@ impl Isis {
     fn on_config(&mut self, config: Config) {
         let system_id = self.config.system_id;
         let old = std::mem::replace(&mut self.config, Config { system_id, ..config });
+        self.host_attributes = host_attributes(&self.config);
         let new = &self.config;
         let restarts = (&old.areas, old.levels) != (&new.areas, new.levels);
         let keys = (&old.area_auth, &old.domain_auth) != (&new.area_auth, &new.domain_auth);

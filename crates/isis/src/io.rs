@@ -9,7 +9,7 @@ use bugle_types::{IfIndex, Mac, Nexthop, Prefix, SystemId, Time};
 use bugle_wire::isis::{AreaAddress, CircuitType, Level, LspId, NodeId, SequenceNumber};
 
 use crate::adjacency::{AdjacencyState, Cause};
-use crate::config::{CircuitConfig, Config};
+use crate::config::{CircuitConfig, Config, Tags};
 
 /// Something that happened. Any input is legal at any time, in any order.
 #[derive(Debug)]
@@ -64,8 +64,6 @@ pub enum BfdState {
 pub struct HostRoute {
     /// The metric of the prefix, below [`bugle_wire::isis::MAX_PATH_METRIC`]; see [`claim_metric`].
     pub metric: u32,
-    /// The administrative tag (RFC 5130); zero: none.
-    pub tag: u32,
 }
 
 /// The difference between two claims of a host: more than any path costs, so that every system prefers the lower claim, wherever it
@@ -125,8 +123,8 @@ pub struct Route {
     pub path: PathType,
     /// The cost of the path and the prefix together.
     pub metric: u32,
-    /// The administrative tag, zero if there is none.
-    pub tag: u32,
+    /// The administrative tags.
+    pub tags: Tags,
     /// The equal-cost next hops, sorted.
     pub nexthops: Arc<[Nexthop]>,
     /// Where packets go when all next hops fail at once. Next hops on several links have none, as they stand in for each other.

@@ -14,6 +14,7 @@
 //! | [`database`] | the LSPs in the database and their ages | 7.3.16 |
 //! | `flood` | LSPs and sequence numbers PDUs received, purges | 7.3.14 to 7.3.17 |
 //! | `transmit` | what is sent over a circuit and how fast (RFC 9681) | 7.3.15 |
+//! | `attributes` | tags and originators of prefixes (RFC 5130, RFC 7794) | |
 //! | `fragment` | which fragment says what | 7.3.4 |
 //! | `originate` | LSPs of ours, and how often they may change | 7.3.5 to 7.3.9, 7.3.16.1 |
 //! | `routing` | graphs, SPF, the routing table | 7.2 |
@@ -23,6 +24,7 @@
 //! purges it, its header is flooded once more, and leaves after a minute.
 
 pub mod adjacency;
+mod attributes;
 pub mod circuit;
 pub mod config;
 pub mod database;
@@ -43,7 +45,7 @@ pub use bugle_spf::{Backup, Coverage, Protection};
 pub use circuit::Circuit;
 pub use config::{
     AlternatesConfig, AttachedConfig, Auth, BackoffConfig, CircuitConfig, CircuitKind, Config,
-    GenerationConfig, Ipv6Topology, Leak, Padding,
+    GenerationConfig, Ipv6Topology, Leak, Padding, Tags,
 };
 pub use database::StoredLsp;
 pub use instance::{Isis, PduCounts, State, Stats, Timer};

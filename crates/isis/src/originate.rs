@@ -1,19 +1,22 @@
 //! LSPs of ours: what they say, and when they change (ISO 10589 sections 7.3.4 to 7.3.9 and 7.3.16).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bugle_spf::Edge;
 use bugle_types::{IfIndex, Prefix, Time};
 use bugle_wire::isis::{
     CapabilityFlags, Level, LspEntry, LspFields, LspFlags, LspId, MAX_PATH_METRIC, NLPID_IPV4,
-    NLPID_IPV6, NodeId, PrefixFlags, Recency, SequenceNumber, SubTlvs, TlvBuilder, Topology,
-    TopologyId, ZERO_AGE_LIFETIME, emit_lsp,
+    NLPID_IPV6, NodeId, PrefixFlags, Recency, SequenceNumber, SubTlv, SubTlvs, TlvBuilder,
+    Topology, TopologyId, ZERO_AGE_LIFETIME, emit_lsp,
 };
 
 use crate::adjacency::{Adjacency, AdjacencyState};
+use crate::attributes::Attributes;
 use crate::circuit::Circuit;
-use crate::config::{CircuitKind, Ipv6Topology};
+use crate::config::{CircuitKind, Config, Ipv6Topology};
 use crate::database::StoredLsp;
 use crate::fragment::{Fragments, Item, ItemKey, Pool, PrefixItem};
 use crate::instance::{Isis, Life, Timer};
@@ -23,6 +26,20 @@ use crate::routing::node_key;
 /// After the first adjacency, how long LSPs of a previous run are left in peace, so that a restart does not take this system's hosts
 /// off the network for a moment.
 const RECLAIM: Duration = Duration::from_secs(5);
+
+/// The IPv6 TE router ID among the sub-TLVs of a router capability (RFC 5316 section 3.4.2).
+const IPV6_TE_ROUTER_ID: u8 = 12;
+
+/// What hosts of ours are advertised with. Only between levels may a host come back to where it is advertised: then it is known by
+/// its source (RFC 7794 section 2.2).
+pub(crate) fn host_attributes(config: &Config) -> Option<Arc<Attributes>> {
+    let mut attributes = Attributes::new(config.host_tags);
+    if config.levels.includes(Level::L1) {
+        attributes.ipv4_source = config.router_id;
+        attributes.ipv6_source = config.ipv6_router_id.filter(|_| config.router_id.is_none());
+    }
+    attributes.shared()
+}
 
 /// What this system says at a level.
 #[derive(Debug, Default)]
@@ -467,7 +484,8 @@ impl Isis {
             let metric = circuit.config.metric;
             for prefix in circuit.config.networks() {
                 let key = ItemKey::Prefix(self.topology_of(prefix), prefix);
-                let item = PrefixItem { metric, ..PrefixItem::default() };
+                let attributes = Attributes::new(circuit.config.tags).shared();
+                let item = PrefixItem { metric, attributes, ..PrefixItem::default() };
                 items
                     .entry(key)
                     .and_modify(|held| {
@@ -570,9 +588,20 @@ impl Isis {
         if let Some(name) = &self.config.hostname {
             tlvs.hostname(name);
         }
-        if let Some(router) = self.config.router_id {
+        let Config { router_id, ipv6_router_id, .. } = self.config;
+        if let Some(router) = router_id {
             tlvs.te_router_id(router);
             tlvs.router_capability(router, CapabilityFlags::NONE, SubTlvs::default());
+        }
+        if let Some(router) = ipv6_router_id {
+            tlvs.ipv6_te_router_id(router);
+        }
+        if let (None, Some(router)) = (router_id, ipv6_router_id) {
+            // RFC 7981 section 3: who has no IPv4 router ID is known by that of IPv6.
+            let mut sub_tlvs = Vec::new();
+            SubTlv { code: IPV6_TE_ROUTER_ID, value: &router.octets() }.encode(&mut sub_tlvs);
+            let sub_tlvs = SubTlvs::new(&sub_tlvs);
+            tlvs.router_capability(Ipv4Addr::UNSPECIFIED, CapabilityFlags::NONE, sub_tlvs);
         }
         let addresses = self.circuits.values().filter_map(|circuit| circuit.config.ipv4.first());
         for &(address, _) in addresses.take(8) {
@@ -609,11 +638,9 @@ impl Isis {
     }
 
     fn advertised_host(&self, prefix: Prefix) -> Option<PrefixItem> {
-        let &HostRoute { metric, tag } = self.hosts.get(&prefix)?;
-        // Only between levels may a host come back to where it is advertised: then it is known by this.
-        let areas = self.config.levels.includes(Level::L1);
-        let source = self.config.router_id.filter(|_| areas);
-        Some(PrefixItem { metric, tag, source, ..PrefixItem::default() })
+        let &HostRoute { metric } = self.hosts.get(&prefix)?;
+        let attributes = self.host_attributes.clone();
+        Some(PrefixItem { metric, attributes, ..PrefixItem::default() })
     }
 
     /// What is said at a level of a prefix of the other one (RFC 5302 sections 2 and 3).

@@ -98,6 +98,8 @@ fn route() -> Route {
         }],
         backup: None,
         protects: None,
+        tag: None,
+        tag_64: Some(u64::MAX),
         installed: true,
     }
 }
@@ -286,7 +288,7 @@ async fn a_connection_goes_from_the_desk_to_the_server_and_is_kept() {
 async fn routes_have_the_promised_fields() {
     let bench = Bench::start(false).await;
     let json = bench.client().show(Topic::Routes, None).await.unwrap();
-    insta::assert_snapshot!(json, @r#"[{"vrf":"default","prefix":"10.100.0.9/32","protocol":"ospf","path":"external-2","metric":10000,"nexthops":[{"gateway":"192.0.2.2","interface":"eth0"}],"backup":null,"protects":null,"installed":true}]"#);
+    insta::assert_snapshot!(json, @r#"[{"vrf":"default","prefix":"10.100.0.9/32","protocol":"ospf","path":"external-2","metric":10000,"nexthops":[{"gateway":"192.0.2.2","interface":"eth0"}],"backup":null,"protects":null,"tag":null,"tag_64":18446744073709551615,"installed":true}]"#);
     let json = bench.client().show(Topic::Neighbors, None).await.unwrap();
     insta::assert_snapshot!(json, @r#"[{"vrf":"default","protocol":"ospf","interface":"eth0","router_id":"192.0.2.2","system_id":null,"hostname":null,"address":"198.51.100.2","mac":null,"level":null,"state":"Full","priority":1,"since_seconds":5,"designated_router":null,"backup_designated_router":null,"requested":0,"unacknowledged":0,"bfd":null,"expires_seconds":null,"flaps":0}]"#);
 }

@@ -25,6 +25,8 @@ fn a_route() -> Route {
             .to_vec(),
         backup: None,
         protects: None,
+        tag: None,
+        tag_64: None,
         installed: true,
     }
 }

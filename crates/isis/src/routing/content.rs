@@ -1,6 +1,6 @@
 //! What an LSP says, taken apart once when it is installed.
 
-use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use bugle_spf::Edge;
 use bugle_types::Prefix;
@@ -10,6 +10,7 @@ use bugle_wire::isis::{
 };
 
 use super::node_key;
+use crate::attributes::Attributes;
 
 /// What one fragment says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,18 +27,15 @@ pub(super) struct Content {
 }
 
 /// What is said of a prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Says {
     /// The metric is not comparable with those of paths (RFC 1195 section 3.10.2).
     pub(super) external: bool,
     /// It has been leaked down a level.
     pub(super) down: bool,
     pub(super) metric: u32,
-    /// The first administrative tag; zero: none.
-    pub(super) tag: u32,
     pub(super) flags: PrefixFlags,
-    /// The router that originated it (RFC 7794 section 2.2).
-    pub(super) source: Option<Ipv4Addr>,
+    pub(super) attributes: Option<Arc<Attributes>>,
 }
 
 impl Content {
@@ -80,7 +78,9 @@ impl Content {
                 let of_family = if reach.prefix.is_ipv4() { TopologyId::STANDARD } else { ipv6 };
                 topology == of_family && reach.metric <= MAX_PATH_METRIC
             });
-            self.prefixes.extend(usable.map(|reach| (reach.prefix, Says::wide(&reach))));
+            // Most prefixes of an LSP have the same attributes.
+            let mut last = None;
+            self.prefixes.extend(usable.map(|reach| (reach.prefix, Says::wide(&reach, &mut last))));
         } else if let TlvBody::IpInternalReachability(prefixes) = tlv {
             // RFC 5302 section 3.3: external metrics have no place here; what has one is ignored.
             let usable = prefixes.into_iter().filter(|narrow| !narrow.metrics.is_external());
@@ -124,32 +124,20 @@ fn flags_that_count(flags: PrefixFlags, prefix: Prefix) -> PrefixFlags {
 }
 
 impl Says {
-    fn wide(reach: &PrefixReach<'_>) -> Self {
-        let flags = if reach.external { PrefixFlags::EXTERNAL } else { PrefixFlags::NONE };
-        let mut says = Self {
-            external: false,
-            down: reach.down,
-            metric: reach.metric,
-            tag: 0,
-            flags,
-            source: None,
-        };
+    /// What a prefix with a wide metric says. `last` are the attributes of the one before, to be shared.
+    fn wide(reach: &PrefixReach<'_>, last: &mut Option<Arc<Attributes>>) -> Self {
+        let mut flags = if reach.external { PrefixFlags::EXTERNAL } else { PrefixFlags::NONE };
         for attribute in reach.sub_tlvs.prefix_attributes() {
-            match attribute {
-                PrefixAttribute::Tags(tags) if says.tag == 0 => {
-                    says.tag = tags.into_iter().next().unwrap_or(0);
-                }
-                PrefixAttribute::Flags(flags) => {
-                    says.flags = says.flags | flags_that_count(flags, reach.prefix);
-                }
-                PrefixAttribute::Ipv4SourceRouterId(router) => says.source = Some(router),
-                PrefixAttribute::Tags(_)
-                | PrefixAttribute::Tags64(_)
-                | PrefixAttribute::Ipv6SourceRouterId(_)
-                | PrefixAttribute::Unknown(_) => {}
+            if let PrefixAttribute::Flags(said) = attribute {
+                flags = flags | flags_that_count(said, reach.prefix);
             }
         }
-        says
+        let attributes = Attributes::of(reach.sub_tlvs).shared();
+        if attributes != *last {
+            last.clone_from(&attributes);
+        }
+        let (down, metric, attributes) = (reach.down, reach.metric, last.clone());
+        Self { external: false, down, metric, flags, attributes }
     }
 
     fn narrow(narrow: &NarrowPrefix) -> Option<(Prefix, Self)> {
@@ -157,9 +145,8 @@ impl Says {
             external: false,
             down: narrow.metrics.is_down(),
             metric: narrow.metrics.default_metric().into(),
-            tag: 0,
             flags: PrefixFlags::NONE,
-            source: None,
+            attributes: None,
         };
         narrow.prefix().map(|prefix| (prefix, says))
     }

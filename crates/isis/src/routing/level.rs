@@ -68,19 +68,19 @@ impl LevelRouting {
         let old = self.lsps.remove(&id);
         let empty = Content::default();
         let (before, after) = (old.as_ref().unwrap_or(&empty), new.as_ref().unwrap_or(&empty));
-        for &(prefix, says) in &before.prefixes {
-            let now = after.prefixes.binary_search_by_key(&prefix, |(prefix, _)| *prefix);
+        for (prefix, says) in &before.prefixes {
+            let now = after.prefixes.binary_search_by_key(prefix, |(prefix, _)| *prefix);
             let now = now.ok().and_then(|place| after.prefixes.get(place));
             if now.is_none() {
-                self.prefixes.remove(&(prefix, id));
+                self.prefixes.remove(&(*prefix, id));
             }
-            if now.is_none_or(|(_, now)| *now != says) {
-                dirty.push(prefix);
+            if now.is_none_or(|(_, now)| now != says) {
+                dirty.push(*prefix);
             }
         }
-        for &(prefix, says) in &after.prefixes {
-            if self.prefixes.insert((prefix, id), says).is_none() {
-                dirty.push(prefix);
+        for (prefix, says) in &after.prefixes {
+            if self.prefixes.insert((*prefix, id), says.clone()).is_none() {
+                dirty.push(*prefix);
             }
         }
         let same = old.is_some() == new.is_some()
@@ -172,10 +172,10 @@ impl LevelRouting {
         &self,
         prefix: Prefix,
         topology: TopologyId,
-    ) -> impl Iterator<Item = (SystemId, Says, u32, NexthopSetId)> {
+    ) -> impl Iterator<Item = (SystemId, &Says, u32, NexthopSetId)> {
         let range = (prefix, LspId::MIN)..=(prefix, LspId::MAX);
         let graph = self.topology(topology);
-        self.prefixes.range(range).filter_map(move |((_, id), &says)| {
+        self.prefixes.range(range).filter_map(move |((_, id), says)| {
             let (distance, set) = graph.node(node_key(id.node))?;
             Some((id.node.system, says, distance, set))
         })
@@ -191,8 +191,8 @@ impl LevelRouting {
     ) -> impl Iterator<Item = Attachment> {
         let range = (prefix, LspId::MIN)..=(prefix, LspId::MAX);
         let graph = &self.topology(topology).graph;
-        self.prefixes.range(range).filter_map(move |((_, id), &says)| {
-            let same = path_type(level, &says) == route.path;
+        self.prefixes.range(range).filter_map(move |((_, id), says)| {
+            let same = path_type(level, says) == route.path;
             // Of external metrics the lowest counts, whatever the distance.
             let counts = same && (!says.external || says.metric == route.metric);
             let cost = if says.external { 0 } else { says.metric };

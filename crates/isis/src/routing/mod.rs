@@ -31,6 +31,7 @@ use bugle_types::{PackedMap, Prefix, SystemId, Time};
 use bugle_wire::isis::{Level, Lsp, LspId, NodeId};
 use smallvec::SmallVec;
 
+use crate::config::Tags;
 use crate::database::StoredLsp;
 use crate::fragment::PrefixItem;
 use crate::instance::Isis;
@@ -59,7 +60,7 @@ struct Candidate {
     metric: u32,
     /// The distance to the advertiser, where the metric does not hold it.
     distance: u32,
-    tag: u32,
+    tags: Tags,
     sets: SmallVec<[(Level, NexthopSetId); 4]>,
 }
 
@@ -315,14 +316,15 @@ impl Isis {
         for level in Level::ALL {
             for (_, says, distance, set) in self.levels[level].routing.advertisers(prefix, topology)
             {
-                let path = path_type(level, &says);
+                let path = path_type(level, says);
                 let (metric, distance) = if says.external {
                     (says.metric, distance)
                 } else {
                     (says.metric.saturating_add(distance), 0)
                 };
                 let sets = SmallVec::from_iter([(level, set)]);
-                let candidate = Candidate { path, metric, distance, tag: says.tag, sets };
+                let tags = says.attributes.as_ref().map_or(Tags::NONE, |said| said.tags());
+                let candidate = Candidate { path, metric, distance, tags, sets };
                 Candidate::merge(&mut best, candidate);
             }
         }
@@ -330,7 +332,8 @@ impl Isis {
             for (metric, set) in self.levels.l1.routing.attached(topology) {
                 let path = PathType::Attached;
                 let sets = SmallVec::from_iter([(Level::L1, set)]);
-                Candidate::merge(&mut best, Candidate { path, metric, distance: 0, tag: 0, sets });
+                let candidate = Candidate { path, metric, distance: 0, tags: Tags::NONE, sets };
+                Candidate::merge(&mut best, candidate);
             }
         }
         self.route_along(prefix.is_ipv4(), &best?)
@@ -353,8 +356,8 @@ impl Isis {
                 (says.external, system, metric, says)
             })
             .min_by_key(|&(external, system, metric, _)| (external, metric, system))?;
-        let Says { tag, flags, source, .. } = says;
-        Some(PrefixItem { metric, tag, flags, source, down: false })
+        let Says { flags, attributes, .. } = says.clone();
+        Some(PrefixItem { metric, flags, attributes, down: false })
     }
 }
 

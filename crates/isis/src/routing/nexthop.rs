@@ -53,8 +53,8 @@ impl Isis {
 
     /// Makes a route of equal-cost paths; `None` if none of them leads anywhere.
     pub(super) fn route_along(&mut self, ipv4: bool, candidate: &Candidate) -> Option<Route> {
-        let &Candidate { path, metric, tag, .. } = candidate;
-        let route = |nexthops| Route { path, metric, tag, nexthops, backup: None };
+        let &Candidate { path, metric, tags, .. } = candidate;
+        let route = |nexthops| Route { path, metric, tags, nexthops, backup: None };
         if let [(level, set)] = candidate.sets[..] {
             let nexthops = self.resolve(level, ipv4, set);
             return (!nexthops.is_empty()).then(|| route(nexthops));

@@ -7,6 +7,7 @@ use bugle_types::{Prefix, SystemId};
 use bugle_wire::isis::{Level, PrefixFlags};
 
 use super::content::Says;
+use crate::config::Config;
 use crate::instance::Isis;
 use crate::io::{Output, Rival};
 
@@ -46,7 +47,10 @@ impl Isis {
     /// Whether an advertisement is our own, brought back from another level (RFC 7794 section 2).
     fn is_echo(&self, says: &Says) -> bool {
         let brought = says.down || says.flags.contains(PrefixFlags::READVERTISED);
-        brought && says.source.is_some() && says.source == self.config.router_id
+        let Some(said) = says.attributes.as_ref().filter(|_| brought) else { return false };
+        let Config { router_id, ipv6_router_id, .. } = self.config;
+        let (ipv4, ipv6) = (said.ipv4_source, said.ipv6_source);
+        ipv4.is_some() && ipv4 == router_id || ipv6.is_some() && ipv6 == ipv6_router_id
     }
 
     /// Reports what others advertise for watched prefixes, where it changed.

@@ -61,7 +61,7 @@ pub(crate) fn mac(system: usize, ifindex: IfIndex) -> Mac {
 }
 
 pub(crate) fn host(metric: u32) -> HostRoute {
-    HostRoute { metric, tag: 0 }
+    HostRoute { metric }
 }
 
 pub(crate) fn prefix(text: &str) -> Prefix {

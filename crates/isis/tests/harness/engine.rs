@@ -219,7 +219,7 @@ impl Play {
         match script.u8() {
             0..=99 => {
                 let metric = script.number().min(bugle_wire::isis::MAX_PATH_METRIC);
-                let route = (!script.one_in(3)).then_some(HostRoute { metric, tag: 0 });
+                let route = (!script.one_in(3)).then_some(HostRoute { metric });
                 self.handle(system, Input::Host(script.prefix(), route));
             }
             100..=129 => self.handle(system, Input::Watch(script.prefix(), script.one_in(2))),

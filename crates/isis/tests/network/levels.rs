@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bugle_isis::{
-    CircuitKind, Config, Event, Input, Ipv6Topology, Leak, Mismatch, PathType, claim_metric,
+    CircuitKind, Config, Event, Input, Ipv6Topology, Leak, Mismatch, PathType, Tags, claim_metric,
     claim_of,
 };
 use bugle_types::{IfIndex, Prefix};
@@ -12,6 +12,7 @@ use bugle_wire::isis::{
     NarrowNeighbor, NarrowPrefix, Neighbor, NodeId, PrefixAttribute, PrefixFlags, PrefixReach,
     SequenceNumber, SubTlvs, TlvBody, TlvBuilder, TopologyId, emit_lsp,
 };
+use bugle_wire::list::List;
 
 use crate::basics::P2P;
 use crate::common::{World, host, mac, prefix, system_id};
@@ -106,8 +107,19 @@ fn what_is_leaked_down_does_not_go_up_again() {
 
 #[test]
 fn a_host_moves_between_areas() {
-    let mut world =
-        two_areas(|_, config| config.leak = Leak::Within(vec![prefix("10.100.0.0/16")]));
+    let ipv6 = |index: usize| format!("2001:db8::{}", index + 1).parse().ok();
+    // Who has no IPv4 router ID is known by that of IPv6.
+    for by_ipv6 in [false, true] {
+        host_moves_between_areas(&mut two_areas(|index, config| {
+            config.leak = Leak::Within(vec![prefix("10.100.0.0/16")]);
+            if by_ipv6 {
+                (config.router_id, config.ipv6_router_id) = (None, ipv6(index));
+            }
+        }));
+    }
+}
+
+fn host_moves_between_areas(world: &mut World) {
     world.run_for(secs(10));
     for system in [0, 3] {
         world.input(system, Input::Watch(prefix(HOST), true));
@@ -117,7 +129,7 @@ fn a_host_moves_between_areas() {
     assert_eq!(world.rivals[0].get(&prefix(HOST)), Some(&None), "what comes back is no rival");
     let seen = world.rivals[3][&prefix(HOST)].unwrap();
     assert_eq!(claim_of(seen.metric), 100);
-    let (path, metric) = route(&world, 3, HOST).unwrap();
+    let (path, metric) = route(world, 3, HOST).unwrap();
     assert_eq!((path, claim_of(metric)), (PathType::Down, 100));
     world.input(3, Input::Host(prefix(HOST), Some(host(claim_metric(99)))));
     world.run_for(secs(1));
@@ -125,9 +137,9 @@ fn a_host_moves_between_areas() {
     world.input(0, Input::Host(prefix(HOST), None));
     world.run_for(secs(1));
     for system in 0..3 {
-        assert_eq!(claim_of(route(&world, system, HOST).unwrap().1), 99, "{system}");
+        assert_eq!(claim_of(route(world, system, HOST).unwrap().1), 99, "{system}");
     }
-    assert_eq!(route(&world, 0, HOST).unwrap().0, PathType::Down);
+    assert_eq!(route(world, 0, HOST).unwrap().0, PathType::Down);
 }
 
 #[test]
@@ -241,8 +253,8 @@ fn narrow_metrics_are_understood_and_external_ones_come_last() {
     assert_eq!(route(&world, 0, "10.12.0.0/16"), None);
 }
 
-/// What a system says of a prefix at a level: the metric, whether it is external, and the attributes.
-fn said(world: &World, level: Level, of: usize, text: &str) -> Option<(u32, bool, PrefixFlags)> {
+/// What a system says of a prefix at a level: the metric, whether it is external, and the sub-TLVs.
+fn said(world: &World, level: Level, of: usize, text: &str) -> Option<(u32, bool, Vec<u8>)> {
     let lsps = world.systems[of].state().database(level);
     let ours = lsps.filter(|lsp| lsp.entry(world.now).id.node.system == system_id(of));
     let bytes: Vec<Vec<u8>> = ours.filter_map(|lsp| Some(lsp.lsp()?.bytes().to_vec())).collect();
@@ -250,11 +262,7 @@ fn said(world: &World, level: Level, of: usize, text: &str) -> Option<(u32, bool
         Lsp::parse(bytes).unwrap().tlvs().unwrap().into_iter().find_map(|tlv| {
             let Ok(TlvBody::ExtendedIpReachability(prefixes)) = tlv.body() else { return None };
             let reach = prefixes.iter().find(|reach| reach.prefix == prefix(text))?;
-            let flags = reach.sub_tlvs.prefix_attributes().find_map(|attribute| {
-                let PrefixAttribute::Flags(flags) = attribute else { return None };
-                Some(flags)
-            });
-            Some((reach.metric, reach.external, flags.unwrap_or(PrefixFlags::NONE)))
+            Some((reach.metric, reach.external, reach.sub_tlvs.bytes().to_vec()))
         })
     })
 }
@@ -274,8 +282,21 @@ fn what_is_said_of_a_prefix_goes_with_it_to_another_level() {
     let link = |id| Neighbor { id, metric: 7, sub_tlvs: SubTlvs::default() };
     let mut tlvs = TlvBuilder::new(1000);
     tlvs.neighbor(TopologyId::STANDARD, &link(area));
-    let mut flags = Vec::new();
-    PrefixAttribute::Flags(PrefixFlags::NODE | PrefixFlags::EXTERNAL).encode(&mut flags);
+    let (tags, long_tags) = ([0, 0, 0, 9, 0, 0, 0, 7], [1, 0, 0, 0, 0, 0, 0, 2]);
+    let sub_tlvs = |flags| {
+        let mut bytes = Vec::new();
+        for attribute in [
+            PrefixAttribute::Flags(flags),
+            PrefixAttribute::Tags(List::new(&tags).unwrap()),
+            PrefixAttribute::Tags64(List::new(&long_tags).unwrap()),
+            PrefixAttribute::Ipv4SourceRouterId([192, 0, 2, 77].into()),
+            PrefixAttribute::Ipv6SourceRouterId("2001:db8::77".parse().unwrap()),
+        ] {
+            attribute.encode(&mut bytes);
+        }
+        bytes
+    };
+    let attributes = sub_tlvs(PrefixFlags::NODE | PrefixFlags::EXTERNAL);
     let (both, readvertised) =
         (PrefixFlags::NODE | PrefixFlags::EXTERNAL, PrefixFlags::READVERTISED);
     let cases = [
@@ -286,7 +307,7 @@ fn what_is_said_of_a_prefix_goes_with_it_to_another_level() {
         ("2001:db8:9::9/128", 3, false, PrefixFlags::NODE | readvertised),
     ];
     for (text, metric, external, _) in cases {
-        let sub_tlvs = SubTlvs::new(&flags);
+        let sub_tlvs = SubTlvs::new(&attributes);
         let reach = PrefixReach { prefix: prefix(text), metric, down: false, external, sub_tlvs };
         tlvs.prefix(TopologyId::STANDARD, &reach);
     }
@@ -299,8 +320,70 @@ fn what_is_said_of_a_prefix_goes_with_it_to_another_level() {
     for (text, metric, external, flags) in cases {
         // RFC 5305 section 3: no path costs more than that.
         let metric = (metric + 17).min(MAX_PATH_METRIC);
-        assert_eq!(said(&world, Level::L2, 1, text), Some((metric, external, flags)), "{text}");
+        // RFC 5130 section 4: the tags in their order.
+        let expected = Some((metric, external, sub_tlvs(flags)));
+        assert_eq!(said(&world, Level::L2, 1, text), expected, "{text}");
+        if metric < MAX_PATH_METRIC {
+            let tags = Tags { short: 9, long: 0x0100_0000_0000_0002 };
+            assert_eq!(world.routes[2][&prefix(text)].tags, tags, "{text}");
+        }
     }
+}
+
+#[test]
+fn who_has_no_ipv4_router_id_is_known_by_that_of_ipv6() {
+    let ours = "2001:db8::1".parse().unwrap();
+    for ipv4 in [None, Some([192, 0, 2, 1].into())] {
+        let mut configs = vec![config(0, "49.0001", CircuitType::L2)];
+        (configs[0].router_id, configs[0].ipv6_router_id) = (ipv4, Some(ours));
+        configs.push(config(1, "49.0001", CircuitType::L2));
+        let mut world = World::of(configs, 55);
+        world.join(&[0, 1], P2P, 10);
+        world.run_for(secs(8));
+        let id = LspId { node: NodeId::of_system(system_id(0)), fragment: 0 };
+        let lsp =
+            world.systems[1].state().database(Level::L2).find(|l| l.entry(world.now).id == id);
+        let tlvs = lsp.unwrap().lsp().unwrap().tlvs().unwrap();
+        let bodies: Vec<TlvBody<'_>> = tlvs.into_iter().map(|tlv| tlv.body().unwrap()).collect();
+        assert!(bodies.contains(&TlvBody::Ipv6TeRouterId(ours)), "{bodies:?}");
+        let capability = bodies.iter().find_map(|body| {
+            let TlvBody::RouterCapability(capability) = body else { return None };
+            Some((capability.router, capability.sub_tlvs.bytes().to_vec()))
+        });
+        // RFC 7981 section 3.
+        let sub_tlv: Vec<u8> = [&[12, 16][..], &ours.octets()].concat();
+        let by_ipv6 = ([0, 0, 0, 0].into(), sub_tlv);
+        assert_eq!(capability, Some(ipv4.map_or(by_ipv6, |router| (router, Vec::new()))));
+    }
+}
+
+#[test]
+fn hosts_and_networks_carry_the_tags_that_are_configured() {
+    let mut world = two_areas(|index, config| {
+        if index == 0 {
+            config.host_tags = Tags { short: 100, long: 0 };
+        }
+    });
+    let tags = |world: &World, text: &str| world.routes[3].get(&prefix(text)).map(|r| r.tags);
+    for system in [1, 2, 3] {
+        world.configs[system].leak = Leak::Within(vec![prefix("0.0.0.0/0"), prefix("::/0")]);
+        let config = world.configs[system].clone();
+        world.input(system, Input::Config(Box::new(config)));
+    }
+    let network = Tags { short: 0, long: u64::MAX };
+    world.join_with(&[0], CircuitKind::Passive, 5, |circuit| circuit.tags = network);
+    world.input(0, Input::Host(prefix(HOST), Some(host(claim_metric(3)))));
+    world.run_for(secs(10));
+    assert_eq!(tags(&world, HOST), Some(Tags { short: 100, long: 0 }));
+    assert_eq!(tags(&world, "10.0.4.0/24"), Some(network));
+    assert_eq!(tags(&world, "2001:db8:0:5::/64"), Some(network));
+    assert_eq!(tags(&world, "10.0.0.0/24"), Some(Tags::NONE));
+    // Another tag: the hosts are said anew.
+    world.configs[0].host_tags = Tags { short: 101, long: 7 };
+    let config = world.configs[0].clone();
+    world.input(0, Input::Config(Box::new(config)));
+    world.run_for(secs(1));
+    assert_eq!(tags(&world, HOST), Some(Tags { short: 101, long: 7 }));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `[vrf.NAME.isis]` and its parts.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -19,6 +20,11 @@ pub struct Isis {
     pub nets: Vec<Net>,
     /// `level`: `"1"`, `"2"` or `"1-2"`. Default: `"2"`.
     pub levels: CircuitType,
+    /// `ipv6-router-id`: an IPv6 address of this router that never changes, by which prefixes of its are known in other areas where
+    /// there is no `router-id` (RFC 6119, RFC 7794). Default: none.
+    pub ipv6_router_id: Option<Ipv6Addr>,
+    /// `host-tag` and `host-tag-64`: the administrative tags that hosts are advertised with. Default: none.
+    pub host_tags: Tags,
     /// `stub-router`: set the overload bit, so that no path leads through this system. Default: `true`, a hypervisor is never
     /// transit.
     pub stub_router: bool,
@@ -59,6 +65,8 @@ impl Isis {
         Self {
             nets,
             levels: CircuitType::L2,
+            ipv6_router_id: None,
+            host_tags: Tags::default(),
             stub_router: true,
             multi_topology: false,
             attached: Attached { send: true, follow: true },
@@ -87,6 +95,15 @@ impl Isis {
     pub fn interface(&self, name: &str) -> Option<&IsisInterface> {
         self.interfaces.iter().find(|interface| interface.name.matches(name))
     }
+}
+
+/// Administrative tags of prefixes, one of each size (RFC 5130); zero: none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Tags {
+    /// Of 32 bits.
+    pub short: u32,
+    /// Of 64 bits.
+    pub long: u64,
 }
 
 /// What the attached bit is used for, by which level 1 knows how to leave the area.
@@ -174,6 +191,8 @@ pub struct IsisInterface {
     pub levels: Option<CircuitType>,
     /// `metric`: the cost of sending over this interface, 1 to 16777214. Default: 10.
     pub metric: u32,
+    /// `tag` and `tag-64`: the administrative tags of the interface's networks. Default: none.
+    pub tags: Tags,
     /// `hello`: the interval between Hellos. Default: `1s`.
     pub hello: Duration,
     /// `hold-multiplier`: a neighbour takes this system for gone after so many lost Hellos. Default: 4.
@@ -201,6 +220,7 @@ impl IsisInterface {
             link: LinkType::Broadcast,
             levels: None,
             metric: 10,
+            tags: Tags::default(),
             hello: Duration::from_secs(1),
             hold_multiplier: 4,
             priority: 64,

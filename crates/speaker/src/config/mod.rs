@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bfd::{BfdAuth, BfdKey, BfdPeer, BfdProfile, PeerStart};
 pub use error::{ConfigError, ConfigErrors, Problem};
-pub use isis::{Attached, HelloPadding, Isis, IsisInterface, LspDelay, Net};
+pub use isis::{Attached, HelloPadding, Isis, IsisInterface, LspDelay, Net, Tags};
 pub use key::{KeyFile, KeyFileError};
 
 /// A whole configuration file. Two files that mean the same compare equal, so a reload can tell what changed.

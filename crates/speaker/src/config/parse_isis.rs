@@ -1,6 +1,7 @@
 //! `[vrf.NAME.isis]`, from the TOML tree.
 
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use bugle_types::NamePattern;
@@ -24,6 +25,9 @@ pub(super) fn isis(mut table: Table<'_>, bfd: &Profiles) -> Option<Isis> {
     let nets = table.required("net", NET, nets);
     let mut isis = Isis::new(nets.map(|(nets, _)| nets).unwrap_or_default());
     table.read("level", &mut isis.levels, |value| value.one_of(&LEVELS));
+    table.read("ipv6-router-id", &mut isis.ipv6_router_id, |value| ipv6_router_id(value).map(Some));
+    table.read("host-tag", &mut isis.host_tags.short, |value| value.integer(1..=u32::MAX));
+    table.read("host-tag-64", &mut isis.host_tags.long, |value| value.integer(1..=u64::MAX));
     table.read("stub-router", &mut isis.stub_router, Value::boolean);
     table.read("multi-topology", &mut isis.multi_topology, Value::boolean);
     table.read("send-attached", &mut isis.attached.send, Value::boolean);
@@ -80,6 +84,21 @@ fn nets(value: &Value<'_>) -> Option<Vec<Net>> {
     fine.then_some(nets)
 }
 
+fn ipv6_router_id(value: &Value<'_>) -> Option<Ipv6Addr> {
+    let expected = "an IPv6 address like \"2001:db8::1\" that others can reach";
+    let text = value.string(expected)?;
+    let address = text.parse().ok().filter(|address: &Ipv6Addr| {
+        !(address.is_unspecified()
+            || address.is_loopback()
+            || address.is_multicast()
+            || address.is_unicast_link_local())
+    });
+    if address.is_none() {
+        value.bad(expected, text);
+    }
+    address
+}
+
 fn lsp_delay(mut table: Table<'_>) -> LspDelay {
     let mut delay = LspDelay::default();
     let range = Duration::from_millis(1)..=Duration::from_secs(60);
@@ -126,6 +145,8 @@ fn interface(
         table.problems().report(&place, Problem::Contradiction(message));
     }
     table.read("metric", &mut interface.metric, |value| value.integer(1..=MAX_LINK_METRIC - 1));
+    table.read("tag", &mut interface.tags.short, |value| value.integer(1..=u32::MAX));
+    table.read("tag-64", &mut interface.tags.long, |value| value.integer(1..=u64::MAX));
     let hello = Duration::from_millis(10)..=HOUR;
     let hello = table.read("hello", &mut interface.hello, |value| value.duration(hello));
     let multiplier =

@@ -76,6 +76,9 @@ multi-topology = true
 send-attached = false
 use-attached = false
 leak = ["10.0.0.0/8"]
+ipv6-router-id = "2001:db8::1"
+host-tag = 100
+host-tag-64 = 18446744073709551615
 max-ecmp = 4
 alternates = false
 microloop-delay = "500ms"
@@ -100,6 +103,8 @@ name = "eth*"
 type = "point-to-point"
 level = "2"
 metric = 16777214
+tag = 4294967295
+tag-64 = 7
 hello = "300ms"
 hold-multiplier = 3
 priority = 127
@@ -187,6 +192,9 @@ fn the_example_means_what_it_says() {
     let interface = &isis.interfaces[0];
     assert_eq!(interface.levels, Some(CircuitType::L2));
     assert_eq!((interface.metric, interface.priority), (0xFF_FFFE, 127));
+    assert_eq!((interface.tags.short, interface.tags.long), (u32::MAX, 7));
+    assert_eq!((isis.host_tags.short, isis.host_tags.long), (100, u64::MAX));
+    assert_eq!(isis.ipv6_router_id, "2001:db8::1".parse().ok());
     assert_eq!((interface.padding, interface.hold_multiplier), (HelloPadding::Never, 3));
     assert_eq!(vrf.hosts.advertise, Advertise::default());
     assert_eq!(vrf.hosts.max_hosts, 500);
@@ -302,6 +310,7 @@ fn an_isis_instance_must_make_sense() {
             "domain-auth = { type = 'hmac-md5', key-id = 1, key-file = 'k' }",
             "domain-auth = { type = 'sha', password = 'x' }",
             "lsp-delay = { initial = '2s' }",
+            "host-tag = 0\nipv6-router-id = 'fe80::1'",
             "[[vrf.default.isis.interface]]\nname = 'eth0'\nlevel = '1-2'",
             "[[vrf.default.isis.interface]]\nname = 'eth0'\n[[vrf.default.isis.interface]]\nname = 'eth0'",
             "[[vrf.default.isis.interface]]\nhello = '100s'\nhold-multiplier = 700\nmetric = 0",

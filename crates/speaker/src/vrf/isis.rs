@@ -33,6 +33,8 @@ impl Vrf {
             levels: wanted.levels,
             hostname: hostname.map(str::to_owned),
             router_id: router_id.map(|id| Ipv4Addr::from(id.0)),
+            ipv6_router_id: wanted.ipv6_router_id,
+            host_tags: tags(wanted.host_tags),
             overload: wanted.stub_router,
             ipv6_topology: if wanted.multi_topology {
                 Ipv6Topology::Own
@@ -189,7 +191,7 @@ impl Vrf {
 
 /// How a host with this metric is advertised: in steps larger than any path costs, since metrics of IS-IS add up.
 pub(super) fn host_route(metric: u32) -> HostRoute {
-    HostRoute { metric: isis::claim_metric(metric), tag: 0 }
+    HostRoute { metric: isis::claim_metric(metric) }
 }
 
 pub(super) fn others(rival: isis::Rival) -> mobility::Others {
@@ -215,6 +217,7 @@ pub(crate) fn circuit(
         },
         levels: block.levels.unwrap_or(isis.levels),
         metric: block.metric,
+        tags: tags(block.tags),
         priority: block.priority,
         hello: block.hello,
         hold_multiplier: block.hold_multiplier,
@@ -228,6 +231,10 @@ pub(crate) fn circuit(
         retransmit: block.retransmit,
         ..CircuitConfig::new(name, mac)
     }
+}
+
+fn tags(tags: config::Tags) -> isis::Tags {
+    isis::Tags { short: tags.short, long: tags.long }
 }
 
 /// The first key is sent, all are accepted.
