@@ -20,6 +20,12 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use tikv_jemallocator::Jemalloc;
+
+/// A thousand routers in one process spend a fifth less time and a tenth less memory with it than with the C library's. bugled, which is
+/// one, keeps the latter.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
