@@ -5,6 +5,7 @@ pub(crate) mod isis;
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use bugle_spf::{Graph, NodeKey, NodeKind, NodeUpdate};
 use bugle_types::{Prefix, Rng, RouterId};
 use bugle_wire::ospf::{
     ExternalLsa, LsaKey, LsaType, Options, RouterFlags, RouterLink, RouterLinkKind, SequenceNumber,
@@ -134,6 +135,35 @@ impl Area {
         routers.chain((0..count(&self.externals)).filter_map(|number| self.external_lsa(number)))
     }
 
+    /// What SPF makes of the area, and the router under test in it.
+    #[must_use]
+    pub fn graph(&self) -> (Graph, NodeKey) {
+        const TESTED: NodeKey = NodeKey(0);
+        let key = |router: u32| NodeKey(u64::from(Self::router_id(router).0));
+        let edge = |to, cost, tag| bugle_spf::Edge { to, cost, tag };
+        let mut graph = Graph::new();
+        let kind = NodeKind::Router;
+        let mut apply = |key, edges: &[bugle_spf::Edge]| {
+            graph.apply(NodeUpdate { key, kind, no_transit: false, edges });
+        };
+        for (number, router) in (0..).zip(&self.routers) {
+            let mut edges: Vec<_> = router
+                .edges
+                .iter()
+                .filter_map(|position| Some((*position as u64, self.edges.get(*position)?)))
+                .map(|(tag, Edge { ends: (a, b), cost })| {
+                    edge(key(if *a == number { *b } else { *a }), u32::from(*cost), tag)
+                })
+                .collect();
+            if number == 0 {
+                edges.push(edge(TESTED, 10, u64::MAX));
+            }
+            apply(key(number), &edges);
+        }
+        apply(TESTED, &[edge(key(0), 10, u64::MAX)]);
+        (graph, TESTED)
+    }
+
     /// Changes the cost of a link in both directions; returns the new LSAs of its two ends.
     pub fn set_cost(&mut self, edge: u32, cost: u16) -> Vec<KeyedLsa> {
         let Some(edge) = self.edges.get_mut(edge as usize) else { return Vec::new() };
@@ -253,6 +283,24 @@ mod tests {
         }
         assert!(links.len() >= 2 * 85, "{}", links.len());
         assert!(links.iter().all(|&(a, b, cost)| links.contains(&(b, a, cost))));
+    }
+
+    #[test]
+    fn the_graph_has_every_router_and_every_link() {
+        let area = Area::grid(50, 7, 1);
+        let (graph, root) = area.graph();
+        let mut spf = bugle_spf::Spf::new();
+        spf.run(&graph, root);
+        let reached = |router| {
+            let node = graph.node(NodeKey(Area::router_id(router).0.into()));
+            node.and_then(|node| spf.distance(node))
+        };
+        assert_eq!(graph.len(), 51);
+        assert!((0..50).all(|router| reached(router).is_some()));
+        let link = area.edges[0];
+        assert!(
+            reached(link.ends.1).unwrap() <= reached(link.ends.0).unwrap() + u32::from(link.cost)
+        );
     }
 
     #[test]

@@ -43,7 +43,11 @@ impl Summary {
 #[must_use]
 pub fn millis(duration: Duration) -> String {
     let millis = duration.as_secs_f64() * 1e3;
-    let digits = if millis < 10.0 { 2 } else { usize::from(millis < 100.0) };
+    let digits = match millis {
+        ..0.1 => 3,
+        ..10.0 => 2,
+        _ => usize::from(millis < 100.0),
+    };
     format!("{millis:.digits$}")
 }
 
@@ -125,6 +129,7 @@ mod tests {
 
     #[test]
     fn figures_have_no_more_digits_than_they_mean() {
+        assert_eq!(millis(Duration::from_micros(51)), "0.051");
         assert_eq!(millis(Duration::from_micros(1234)), "1.23");
         assert_eq!(millis(Duration::from_micros(12_345)), "12.3");
         assert_eq!(millis(Duration::from_micros(1_234_567)), "1235");

@@ -1,11 +1,13 @@
 //! What a change of topology costs in processor time: SPF, and whatever else the daemon does about it.
 
+use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bugle_spf::Spf;
 use bugle_testbed::contender::Make;
-use bugle_testbed::summary::{Summary, columns, millis, table};
+use bugle_testbed::summary::{Summary, columns, millis, ratio, table};
 use bugle_testbed::tools::say;
 use bugle_testbed::{Area, Interface, Lab, Ospf, Process, Result, Router, Synthetic};
 
@@ -18,21 +20,38 @@ pub(crate) fn run(makes: &[Make], sizes: &[u32], count: u32) -> Result<()> {
     for &routers in sizes {
         say(&format!(
             "\n## A link's cost changes in an area of {routers} routers\n\nProcessor time of all the daemon's processes for each of \
-             {count} changes, without what they use when idle; no route's next hop changes.\n"
+             {count} changes, without what they use when idle; no route's next hop changes. FRR says itself how long its last SPF took; \
+             beside it, one full SPF of bugle's over the same area.\n"
         ));
+        let full = full_run(&Area::grid(routers, 0, 1));
         let mut rows = Vec::new();
         for make in makes {
             let (series, reported) = changes(*make, routers, count)?;
             let mut row = vec![make.to_string()];
             row.extend(columns(Summary::of(series)).into_iter().take(4));
-            row.push(reported.map_or_else(|| "-".to_owned(), millis));
+            let spf = if matches!(make, Make::Bugle) { full } else { reported };
+            row.push(spf.map_or_else(|| "-".to_owned(), millis));
+            row.push(spf.zip(full).map_or_else(|| "-".to_owned(), |(spf, full)| ratio(spf, full)));
             rows.push(row);
         }
         let header =
-            ["processor, ms", "best", "median", "p99", "worst", "last SPF by its own account"];
+            ["processor, ms", "best", "median", "p99", "worst", "one full SPF", "times bugle's"];
         say(&table(&header, &rows));
     }
     Ok(())
+}
+
+/// How long a full SPF of bugle's takes: the median of several.
+fn full_run(area: &Area) -> Option<Duration> {
+    const RUNS: usize = 51;
+    let (graph, root) = area.graph();
+    let mut spf = Spf::new();
+    let runs = (0..RUNS).map(|_| {
+        let start = Instant::now();
+        black_box(spf.run(black_box(&graph), root));
+        Some(start.elapsed())
+    });
+    Summary::of(runs).map(|summary| summary.median)
 }
 
 /// The processor time of each change, and how long FRR says that its last SPF took.
