@@ -20,6 +20,7 @@ pub(crate) struct Seen {
     stats: Stats,
     now: Time,
     realtime: bool,
+    takeovers: u64,
 }
 
 impl Seen {
@@ -30,6 +31,7 @@ impl Seen {
             stats: *view.sessions.stats(),
             now: view.now,
             realtime: view.realtime.is_ok(),
+            takeovers: view.takeovers,
         }
     }
 }
@@ -129,6 +131,7 @@ pub(crate) fn metrics(seen: &Seen) -> Vec<Metric> {
         counter("bfd_echoes_sent", "Echo packets sent", single(echoes_sent)),
         counter("bfd_discards", "Packets discarded by reason", discards.into()),
         counter("bfd_stalls", "Times that BFD was not scheduled in time", single(stalls)),
+        counter("bfd_takeovers", "Turns that BFD's second thread took", single(seen.takeovers)),
         gauge(
             "bfd_longest_stall_microseconds",
             "The longest that BFD was late",

@@ -111,6 +111,8 @@ pub struct View<'a> {
     pub now: Time,
     /// Whether the thread runs before all others; if not, why.
     pub realtime: Result<(), &'a str>,
+    /// Turns that the second thread took, because the first was late.
+    pub takeovers: u64,
 }
 
 impl Bfd {

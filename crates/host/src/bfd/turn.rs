@@ -61,6 +61,7 @@ pub(super) struct Turns {
     /// Sessions in state Init, which any packet may bring up: for them, none can wait.
     coming_up: BTreeSet<Discriminator>,
     realtime: Result<(), String>,
+    pub(super) takeovers: u64,
     /// What the loop is to hear at the end of the turn.
     untold: Vec<News>,
     limiter: Limiter<Trouble>,
@@ -104,6 +105,7 @@ impl Turns {
             retry_at: None,
             coming_up: BTreeSet::new(),
             realtime: Ok(()),
+            takeovers: 0,
             untold: Vec::new(),
             limiter: Limiter::new(),
             ended: false,
@@ -135,6 +137,12 @@ impl Turns {
             self.fit_receivers();
         }
         self.tell();
+    }
+
+    /// The second thread takes a turn that the first is late for. Orders can wait for that one; the next turn is to come in time.
+    pub(super) fn take_over(&mut self, rooms: &mut Rooms) {
+        self.takeovers += 1;
+        self.turn(Woken { by_orders: false, by_packets: true }, rooms);
     }
 
     /// Hands in every packet there is. Everything that came before the time returned has been.
@@ -209,7 +217,12 @@ impl Turns {
                 }
                 Order::Look(look) => {
                     let realtime = self.realtime.as_ref().copied().map_err(String::as_str);
-                    look(&View { sessions: self.bfd.state(), now, realtime });
+                    look(&View {
+                        sessions: self.bfd.state(),
+                        now,
+                        realtime,
+                        takeovers: self.takeovers,
+                    });
                 }
             }
             self.carry_out();

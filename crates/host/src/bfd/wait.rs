@@ -137,8 +137,7 @@ impl StandIn {
                 self.expect(turns.due(), clock.now());
                 continue;
             }
-            // Orders can wait for the first; the next turn is to come in time.
-            turns.turn(Woken { by_orders: false, by_packets: true }, &mut rooms);
+            turns.take_over(&mut rooms);
             let now = clock.now();
             self.wind(turns.due().map(|due| due.since(now).max(Duration::from_nanos(1))));
         }
@@ -235,6 +234,7 @@ mod tests {
             assert!(clock.now() < deadline);
             std::thread::yield_now();
         }
+        assert!(lock(&turns).takeovers > 0);
     }
 
     #[test]
