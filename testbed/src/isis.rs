@@ -21,8 +21,12 @@ pub struct Isis {
     pub multi_topology: bool,
     /// Whether routes that somebody else puts into the kernel are announced (FRR).
     pub redistribute_kernel: bool,
-    /// The password of LSPs, in HMAC-MD5 as FRR has it, in both levels.
+    /// The password of LSPs, in both levels.
     pub password: Option<&'static str>,
+    /// What passwords are used for, in bugle's words. FRR has `cleartext` and `hmac-md5`.
+    pub algorithm: &'static str,
+    /// The metrics that FRR sends: `wide`, `narrow`, or both in `transition`.
+    pub metric_style: &'static str,
     /// How FRR is configured.
     pub tuning: Tuning,
 }
@@ -51,7 +55,7 @@ pub struct Circuit {
     pub metric: u32,
     /// Priority in the election of the designated system.
     pub priority: u8,
-    /// The password of Hellos, in HMAC-MD5.
+    /// The password of Hellos.
     pub password: Option<&'static str>,
     /// Whether and how neighbours are watched by BFD.
     pub bfd: Option<Bfd>,
@@ -93,6 +97,8 @@ impl Isis {
             multi_topology: false,
             redistribute_kernel: false,
             password: None,
+            algorithm: "hmac-md5",
+            metric_style: "wide",
             tuning: Tuning::Tuned,
         }
     }
@@ -129,7 +135,7 @@ impl Isis {
     pub fn isisd(&self) -> String {
         let mut text = String::new();
         for circuit in &self.interfaces {
-            circuit.isisd(&mut text);
+            circuit.isisd(self.kind(), &mut text);
         }
         let level = match self.level {
             Level::One => "level-1",
@@ -147,12 +153,17 @@ impl Isis {
         // Names would stand in the place of system ids in what is shown.
         let _ = writeln!(
             text,
-            " net {}\n is-type {level}\n metric-style wide\n no hostname dynamic",
-            self.net()
+            " net {}\n is-type {level}\n metric-style {}\n no hostname dynamic",
+            self.net(),
+            self.metric_style
         );
         if let Some(password) = self.password {
             for kind in ["area", "domain"] {
-                let _ = writeln!(text, " {kind}-password md5 {password} authenticate snp validate");
+                let _ = writeln!(
+                    text,
+                    " {kind}-password {} {password} authenticate snp validate",
+                    self.kind()
+                );
             }
         }
         if self.multi_topology {
@@ -196,14 +207,24 @@ impl Isis {
         if let Some(password) = self.password {
             for (key, other) in [("area-auth", Level::Two), ("domain-auth", Level::One)] {
                 if self.level != other {
-                    let _ = writeln!(text, "{key} = {}", key_file(directory, password));
+                    let _ = writeln!(text, "{key} = {}", self.key_file(directory, password));
                 }
             }
         }
         for circuit in &self.interfaces {
-            circuit.bugle(directory, &mut text);
+            let key = circuit.password.map(|password| self.key_file(directory, password));
+            circuit.bugle(key, &mut text);
         }
         text
+    }
+
+    /// The kind of password, in FRR's words.
+    fn kind(&self) -> &'static str {
+        if self.algorithm == "cleartext" { "clear" } else { "md5" }
+    }
+
+    fn key_file(&self, directory: &str, password: &str) -> String {
+        format!("{{ type = \"{}\", key-file = \"{directory}/{password}\" }}", self.algorithm)
     }
 
     /// Every password.
@@ -223,7 +244,7 @@ impl Level {
 }
 
 impl Circuit {
-    fn isisd(&self, text: &mut String) {
+    fn isisd(&self, kind: &str, text: &mut String) {
         let _ = writeln!(
             text,
             "interface {}\n ip router isis lab\n ipv6 router isis lab\n isis metric {}",
@@ -242,14 +263,14 @@ impl Circuit {
         let _ = writeln!(text, " isis circuit-type {level}\n isis priority {}", self.priority);
         text.push_str(" isis hello-interval 1\n isis hello-multiplier 4\n");
         if let Some(password) = self.password {
-            let _ = writeln!(text, " isis password md5 {password}");
+            let _ = writeln!(text, " isis password {kind} {password}");
         }
         if self.bfd.is_some() {
             text.push_str(" isis bfd\n isis bfd profile lab\n");
         }
     }
 
-    fn bugle(&self, directory: &str, text: &mut String) {
+    fn bugle(&self, key: Option<String>, text: &mut String) {
         let _ = writeln!(
             text,
             "[[vrf.default.isis.interface]]\nname = \"{}\"\nlevel = \"{}\"\nmetric = {}\npriority = {}",
@@ -263,15 +284,11 @@ impl Circuit {
             Network::Broadcast => "type = \"broadcast\"\n",
             Network::Passive => "type = \"passive\"\n",
         });
-        if let Some(password) = self.password {
-            let _ = writeln!(text, "auth = {}", key_file(directory, password));
+        if let Some(key) = key {
+            let _ = writeln!(text, "auth = {key}");
         }
         if self.bfd.is_some() {
             text.push_str("bfd = \"lab\"\n");
         }
     }
-}
-
-fn key_file(directory: &str, password: &str) -> String {
-    format!("{{ type = \"hmac-md5\", key-file = \"{directory}/{password}\" }}")
 }

@@ -48,6 +48,7 @@ impl Isis {
         }
         self.event(Event::DesignatedIs { ifindex, level, lan_id });
         self.links_changed();
+        self.resolve_lan_again(ifindex);
         self.timers.set(Timer::Hello(ifindex, Some(level)), Some(self.now));
         if before == Some(own_id) {
             self.timers.set(Timer::Csnp(ifindex, level), None);

@@ -10,7 +10,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use bugle_spf::{Alternate, AlternateRules, Alternates, Attachment, Backup, FirstHop};
+use bugle_spf::{Alternate, AlternateRules, Alternates, Attachment, Backup, FirstHop, Protection};
 use bugle_types::{Nexthop, Prefix, Time};
 use bugle_wire::isis::{Level, MAX_LINK_METRIC, TopologyId};
 use smallvec::SmallVec;
@@ -38,8 +38,19 @@ const GRAPHS: [(Level, TopologyId); 4] = [
 /// Where a prefix is attached in a graph.
 pub(super) type Attachments = SmallVec<[Attachment; 2]>;
 
-/// What a backup depends on: the graph, the next hops that fail, and where the prefix is attached.
-type Case = (Level, TopologyId, Arc<[Nexthop]>, Attachments);
+/// What a backup depends on.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Case {
+    /// The graph.
+    level: Level,
+    topology: TopologyId,
+    /// The next hops that fail.
+    lost: Arc<[Nexthop]>,
+    /// Where the prefix is attached.
+    attachments: Attachments,
+    /// The other level has it, too, by a path of the same kind.
+    in_both: bool,
+}
 
 /// What is known of alternates in one graph.
 #[derive(Default)]
@@ -240,25 +251,27 @@ impl Isis {
         let id = self.topology_of(prefix);
         let Topology { graph, trees, .. } = self.levels[level].routing.topology(id);
         let attachments = self.attachments(level, prefix, route);
-        let hop = trees.hops.get(&nexthop);
+        let hop = trees.hops.get(&nexthop).filter(|_| !self.is_in_both(prefix, route));
         hop.is_some_and(|&hop| trees.alternates.was_loop_free(graph, &attachments, hop))
     }
 
     /// Where packets for `prefix` can go when the next hops of its route fail. Those on several links are backups of each other:
-    /// there is one only if all are on the same link. A route that comes of both levels has none.
+    /// there is one only if all are on the same link.
     fn backup(&mut self, prefix: Prefix, route: &Route) -> Option<Backup> {
         let (first, others) = route.nexthops.split_first()?;
         if others.iter().any(|other| other.ifindex != first.ifindex) {
             return None;
         }
-        let level = route.path.level();
-        let other_level = Level::ALL.into_iter().find(|other| *other != level)?;
-        if !self.attachments(other_level, prefix, route).is_empty() {
-            return None;
-        }
-        let attachments = self.attachments(level, prefix, route);
-        let id = self.topology_of(prefix);
-        let case = (level, id, Arc::clone(&route.nexthops), attachments);
+        let topology = self.topology_of(prefix);
+        let [one, other] = Level::ALL.map(|level| (level, self.attachments(level, prefix, route)));
+        let in_both = !one.1.is_empty() && !other.1.is_empty();
+        // The route is that of the level in which it is nearer.
+        let distance = |(level, attachments): &(Level, Attachments)| {
+            self.levels[*level].routing.topology(topology).distance(attachments)
+        };
+        let (level, attachments) = if distance(&other) < distance(&one) { other } else { one };
+        let lost = Arc::clone(&route.nexthops);
+        let case = Case { level, topology, lost, attachments, in_both };
         if let Some(&known) = self.routing.backups.known.get(&case) {
             return known;
         }
@@ -270,18 +283,31 @@ impl Isis {
     }
 
     /// The best alternate that has an address of the family.
+    ///
+    /// On the way a system of both levels may prefer the other one, whose paths this level's trees do not tell. But each is nearer
+    /// to the destination by its own path than the one before, whatever the level: so packets do not come back from a neighbour that
+    /// is nearer than this system (RFC 5286 section 3.1, Inequality 2). They may still go through the neighbour that failed.
     fn alternate(&self, ipv4: bool, case: &Case) -> Option<Backup> {
-        let (level, id, nexthops, attachments) = case;
-        let Topology { graph, spf, trees, .. } = self.levels[*level].routing.topology(*id);
+        let &Case { level, topology, in_both, .. } = case;
+        let Topology { graph, spf, trees, .. } = self.levels[level].routing.topology(topology);
         let hop = |nexthop| trees.hops.get(nexthop).copied();
-        let lost: SmallVec<[FirstHop; 4]> = nexthops.iter().map(hop).collect::<Option<_>>()?;
-        let usable = |alternate: Alternate| {
-            Some((alternate, self.first_hop_nexthop(*level, ipv4, alternate.hop)?))
+        let lost: SmallVec<[FirstHop; 4]> = case.lost.iter().map(hop).collect::<Option<_>>()?;
+        let safe = |alternate: &Alternate| {
+            !in_both || alternate.downstream && alternate.protects != Protection::Node
         };
-        let all = trees.alternates.all(graph, spf, attachments, &lost);
+        let usable = |alternate: Alternate| {
+            Some((alternate, self.first_hop_nexthop(level, ipv4, alternate.hop)?))
+        };
+        let all = trees.alternates.all(graph, spf, &case.attachments, &lost);
         let (alternate, nexthop) =
-            all.filter_map(usable).max_by_key(|(alternate, _)| alternate.rank())?;
-        Some(Backup { nexthop, protects: alternate.protects })
+            all.filter(safe).filter_map(usable).max_by_key(|(alternate, _)| alternate.rank())?;
+        let protects = if in_both { Protection::Link } else { alternate.protects };
+        Some(Backup { nexthop, protects })
+    }
+
+    /// Whether both levels have paths of the kind of this route.
+    fn is_in_both(&self, prefix: Prefix, route: &Route) -> bool {
+        Level::ALL.into_iter().all(|level| !self.attachments(level, prefix, route).is_empty())
     }
 
     /// The nodes of a level that a prefix is attached to, as every system of the level takes it that comes to the same kind of

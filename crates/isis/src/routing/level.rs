@@ -1,6 +1,6 @@
 //! What a level's database says, in the form that routes are computed from.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bugle_spf::{
@@ -221,13 +221,13 @@ impl LevelRouting {
         self.prefixes.keys().map(|(prefix, _)| prefix)
     }
 
-    /// The nodes that are reached by one of these first hops.
-    pub(super) fn nodes_through(&self, hops: &BTreeSet<FirstHop>) -> Vec<NodeKey> {
+    /// The nodes that are reached by such a first hop.
+    pub(super) fn nodes_through(&self, is_one: impl Fn(&FirstHop) -> bool) -> Vec<NodeKey> {
         let zeros = self.lsps.keys().filter(|id| id.fragment == 0 && !id.node.is_pseudonode());
         let nodes = zeros.map(|id| node_key(id.node));
         nodes
             .filter(|&node| {
-                self.standard.is_through(node, hops) || self.ipv6.is_through(node, hops)
+                self.standard.is_through(node, &is_one) || self.ipv6.is_through(node, &is_one)
             })
             .collect()
     }

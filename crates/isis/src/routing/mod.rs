@@ -93,6 +93,8 @@ pub(crate) struct Routing {
     watches_dirty: bool,
     /// First hops whose neighbour is not what it was.
     stale_hops: BTreeSet<FirstHop>,
+    /// Links of LANs of which that holds for all first hops, by the numbers that these have.
+    stale_links: BTreeSet<u64>,
     /// What sets of next hops mean.
     resolved: PerLevel<Resolved>,
     backups: Backups,
@@ -294,13 +296,15 @@ impl Isis {
     /// Marks what is reached through neighbours that are not what they were.
     fn mark_stale_hops(&mut self) {
         let hops = std::mem::take(&mut self.routing.stale_hops);
-        if hops.is_empty() {
+        let links = std::mem::take(&mut self.routing.stale_links);
+        if hops.is_empty() && links.is_empty() {
             return;
         }
+        let is_stale = |hop: &FirstHop| hops.contains(hop) || links.contains(&hop.link);
         self.routing.backups.ask(self.now, Duration::ZERO);
         for level in Level::ALL {
             self.routing.resolved[level].clear();
-            let nodes = self.levels[level].routing.nodes_through(&hops);
+            let nodes = self.levels[level].routing.nodes_through(is_stale);
             self.mark_nodes(level, &nodes);
         }
         self.routing.dirty.extend(defaults());

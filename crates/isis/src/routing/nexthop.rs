@@ -38,9 +38,22 @@ impl Resolved {
 impl Isis {
     /// A neighbour came, went, or changed its addresses: next hops through it are to be looked up again.
     pub(crate) fn resolve_again(&mut self, id: AdjacencyId) {
-        if let Some(adjacency) = self.adjacencies.get(&id) {
-            self.routing.stale_hops.insert(first_hop(adjacency));
+        let Some(adjacency) = self.adjacencies.get(&id) else { return };
+        self.routing.stale_hops.insert(first_hop(adjacency));
+        let circuit = self.circuits.get(&id.ifindex);
+        let stands_in = circuit.is_some_and(|circuit| {
+            let lan_ids = Level::ALL.into_iter().filter_map(|level| circuit.lan_id[level]);
+            lan_ids.into_iter().any(|lan_id| lan_id.system == adjacency.system)
+        });
+        if stands_in {
+            self.resolve_lan_again(id.ifindex);
         }
+    }
+
+    /// Somebody else is designated on a LAN, or cannot be reached as before: next hops to who is not heard here are to be looked up
+    /// again.
+    pub(crate) fn resolve_lan_again(&mut self, ifindex: IfIndex) {
+        self.routing.stale_links.insert(ifindex.0.into());
     }
 
     /// Every next hop is to be looked up again.
@@ -81,8 +94,11 @@ impl Isis {
         }
         let topology = if ipv4 { TopologyId::STANDARD } else { self.config.ipv6_topology.id() };
         let hops = self.levels[level].routing.topology(topology).first_hops(set);
-        let mut nexthops: Vec<Nexthop> =
-            hops.iter().filter_map(|&hop| self.first_hop_nexthop(level, ipv4, hop)).collect();
+        let nexthop = |&hop| {
+            let direct = self.first_hop_nexthop(level, ipv4, hop);
+            direct.or_else(|| self.designated_nexthop(level, ipv4, hop))
+        };
+        let mut nexthops: Vec<Nexthop> = hops.iter().filter_map(nexthop).collect();
         self.limit(&mut nexthops);
         let nexthops: Arc<[Nexthop]> = nexthops.into();
         self.routing.resolved[level].insert(ipv4, set, Arc::clone(&nexthops));
@@ -115,6 +131,15 @@ impl Isis {
             (*adjacency.ipv6.first()?).into()
         };
         Some(Nexthop::via(ifindex, gateway))
+    }
+
+    /// The way to a system that a LAN's pseudonode names and that this system does not hear is through the designated system, which
+    /// does (RFC 1195 annex C.1.4, step 0, 8 and 9).
+    fn designated_nexthop(&self, level: Level, ipv4: bool, hop: FirstHop) -> Option<Nexthop> {
+        let ifindex = IfIndex(u32::try_from(hop.link).ok()?);
+        let lan_id = self.circuits.get(&ifindex)?.lan_id[level]?;
+        let designated = node_key(NodeId::of_system(lan_id.system));
+        self.first_hop_nexthop(level, ipv4, FirstHop { router: Some(designated), ..hop })
     }
 }
 

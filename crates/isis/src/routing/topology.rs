@@ -1,11 +1,10 @@
 //! The graph of one topology of a level, and the shortest paths in it (ISO 10589 section 7.2; RFC 5120 section 6).
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bugle_spf::{
-    Edge, FirstHop, Graph, Happened, LocalDelay, NexthopSetId, NodeKey, NodeKind, NodeUpdate, Spf,
-    SpfCounts, SpfRun,
+    Attachment, Edge, FirstHop, Graph, Happened, LocalDelay, NexthopSetId, NodeKey, NodeKind,
+    NodeUpdate, Spf, SpfCounts, SpfRun,
 };
 use bugle_types::{Prefix, Time};
 
@@ -94,14 +93,22 @@ impl Topology {
         Some((self.spf.distance(node)?, self.spf.nexthops(node)))
     }
 
+    /// How far the nearest of these is, as of the last run; `u64::MAX` if there is no path.
+    pub(super) fn distance(&self, attachments: &[Attachment]) -> u64 {
+        let distances = attachments
+            .iter()
+            .filter_map(|at| Some(u64::from(self.spf.distance(at.node)?) + u64::from(at.cost)));
+        distances.min().unwrap_or(u64::MAX)
+    }
+
     pub(super) fn first_hops(&self, set: NexthopSetId) -> &[FirstHop] {
         self.spf.first_hops(set)
     }
 
-    /// Whether a node is reached by one of these first hops.
-    pub(super) fn is_through(&self, key: NodeKey, hops: &BTreeSet<FirstHop>) -> bool {
+    /// Whether a node is reached by such a first hop.
+    pub(super) fn is_through(&self, key: NodeKey, is_one: impl Fn(&FirstHop) -> bool) -> bool {
         let set = self.node(key).map_or(NexthopSetId::EMPTY, |(_, set)| set);
-        self.first_hops(set).iter().any(|hop| hops.contains(hop))
+        self.first_hops(set).iter().any(is_one)
     }
 
     pub(super) fn last_run(&self) -> SpfRun {

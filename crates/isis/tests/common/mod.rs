@@ -42,6 +42,8 @@ pub(crate) struct World {
     /// Percent of PDUs lost.
     pub(crate) loss: u64,
     pub(crate) latency: Duration,
+    /// Systems that do not hear each other, whatever joins them.
+    pub(crate) deaf: BTreeSet<[usize; 2]>,
     /// PDUs longer than this do not arrive.
     pub(crate) largest: usize,
     /// What everybody sent, for tests that look at it.
@@ -101,6 +103,7 @@ impl World {
             rng,
             loss: 0,
             latency: Duration::from_micros(50),
+            deaf: BTreeSet::new(),
             largest: usize::MAX,
             sent: Vec::new(),
             recording: false,
@@ -255,6 +258,9 @@ impl World {
         for &(system, port) in segment.members.clone().iter().filter(|&&(member, _)| member != from)
         {
             if !self.circuits.contains_key(&(system, port)) || self.rng.below(100) < self.loss {
+                continue;
+            }
+            if self.deaf.contains(&[system.min(from), system.max(from)]) {
                 continue;
             }
             self.sequence += 1;

@@ -7,9 +7,12 @@ use bugle_isis::{
     AlternatesConfig, CircuitKind, Config, Input, Ipv6Topology, Leak, Protection, Route,
 };
 use bugle_types::{IfIndex, Nexthop, Prefix, Rng};
-use bugle_wire::isis::{CircuitType, Level, NodeId, TopologyId};
+use bugle_wire::isis::{
+    CircuitType, Level, LspFields, LspFlags, LspId, NodeId, PrefixReach, SequenceNumber, SubTlvs,
+    TlvBuilder, TopologyId, emit_lsp,
+};
 
-use crate::common::{World, host, prefix, system_id};
+use crate::common::{World, host, mac, prefix, system_id};
 
 const P2P: CircuitKind = CircuitKind::PointToPoint;
 
@@ -250,6 +253,46 @@ fn what_comes_from_another_level_has_a_backup() {
             [CircuitType::L1, CircuitType::L1_L2, CircuitType::L1_L2, CircuitType::L2][index];
     });
     assert_eq!(net.ways(0, default), (vec![1], BOTH));
+}
+
+#[test]
+fn what_both_levels_have_has_a_nearer_neighbour_as_its_backup() {
+    let text = "10.9.0.0/16";
+    let link = Some((2, Protection::Link));
+    for (far, metrics, backup) in [
+        // In one level 2 is no loop; if it is in both, only a neighbour that is nearer than us is none for certain.
+        (15, [Some(5), None], BOTH),
+        (15, [None, Some(5)], BOTH),
+        (15, [Some(5), Some(5)], link),
+        (15, [Some(5), Some(500)], link),
+        (15, [Some(500), Some(5)], link),
+        (21, [Some(5), None], BOTH),
+        (21, [Some(5), Some(5)], None),
+        (21, [Some(500), Some(5)], None),
+    ] {
+        let mut wires = SQUARE;
+        wires[3].1 = far;
+        let mut net = Net::with(4, &wires, |_, config| config.levels = CircuitType::L1_L2);
+        // 3 is heard no more, and its neighbours have not noticed yet.
+        net.world.kill(3);
+        for (level, metric) in Level::ALL.into_iter().zip(metrics) {
+            let Some(metric) = metric else { continue };
+            let id = LspId { node: NodeId::of_system(system_id(3)), fragment: 99 };
+            let flags = LspFlags::LEVEL_1 | LspFlags::LEVEL_2;
+            let sequence = SequenceNumber::INITIAL;
+            let fields = LspFields { lifetime: 1200, id, sequence, flags };
+            let mut tlvs = TlvBuilder::new(1000);
+            let (prefix, sub_tlvs) = (prefix(text), SubTlvs::default());
+            let reach = PrefixReach { prefix, metric, down: true, external: false, sub_tlvs };
+            tlvs.prefix(TopologyId::STANDARD, &reach);
+            let bytes = emit_lsp(level, &fields, tlvs.bytes(), None);
+            let (ifindex, source) = (IfIndex(3), mac(3, IfIndex(3)));
+            net.world.input(1, Input::Pdu { ifindex, source, bytes: &bytes });
+        }
+        net.world.run_for(Duration::from_millis(100));
+        let found = net.ways(0, prefix(text));
+        assert_eq!(found, (vec![1], backup), "{far} {metrics:?}");
+    }
 }
 
 #[test]

@@ -63,6 +63,39 @@ fn a_lan_elects_and_every_system_reaches_every_other() {
 }
 
 #[test]
+fn who_is_not_heard_on_a_lan_is_reached_through_the_designated_system() {
+    let mut world = World::new(4, 8);
+    world.join(&[0, 1, 2, 3], LAN, 10);
+    world.join(&[1], CircuitKind::Passive, 3);
+    world.run_for(secs(20));
+    let gateways = |world: &World| {
+        ["10.0.1.0/24", "2001:db8:0:2::/64"].map(|network| {
+            let route = world.routes[0].get(&prefix(network));
+            route.map(|route| (route.metric, route.nexthops[0].gateway.unwrap().to_string()))
+        })
+    };
+    let through = |system: usize| {
+        [format!("10.0.0.{}", system + 1), format!("fe80::1:{}", system + 1)]
+            .map(|gateway| Some((13, gateway)))
+    };
+    assert_eq!(gateways(&world), through(1));
+    world.deaf.insert([0, 1]);
+    world.run_for(secs(10));
+    assert_eq!((world.up(0), world.up(1), world.up(3)), (2, 2, 3));
+    assert_eq!(gateways(&world), through(3), "3 is designated");
+    world.kill(3);
+    world.run_for(secs(20));
+    assert_eq!(gateways(&world), through(2), "2 has taken over");
+    world.deaf.clear();
+    world.run_for(secs(10));
+    assert_eq!(gateways(&world), through(1));
+    // Whom the designated system does not hear its pseudonode does not name.
+    world.deaf.insert([1, 2]);
+    world.run_for(secs(20));
+    assert_eq!(gateways(&world), [None, None]);
+}
+
+#[test]
 fn the_designated_system_dies_and_another_takes_over() {
     let mut world = World::new(4, 3);
     world.join(&[0, 1, 2, 3], LAN, 10);

@@ -1,5 +1,8 @@
 //! IS-IS: bugle with FRR's isisd on links of every kind, and what an operator sees when the two sides disagree.
 
+mod auth;
+mod kinds;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -131,31 +134,6 @@ fn a_link_of_both_levels_is_one_adjacency_in_each() -> Result<()> {
 fn multi_topology_is_spoken() -> Result<()> {
     let multi = |isis: Isis| Isis { multi_topology: true, ..isis };
     interoperate("isis-mt", &multi(bugle(1)), &multi(frr(2)), 1)
-}
-
-#[test]
-fn hellos_and_lsps_are_authenticated() -> Result<()> {
-    let with = |mut isis: Isis| {
-        isis.password = Some("trombone");
-        isis.interfaces.iter_mut().for_each(|circuit| circuit.password = Some("slide"));
-        isis
-    };
-    interoperate("isis-auth", &with(bugle(1)), &with(frr(2)), 1)
-}
-
-#[test]
-fn a_lan_of_two() -> Result<()> {
-    for (name, priority) in [("isis-dis", 100), ("isis-lan", 10)] {
-        let lan = |mut isis: Isis, priority| {
-            for circuit in &mut isis.interfaces {
-                circuit.network = Network::Broadcast;
-                circuit.priority = priority;
-            }
-            isis
-        };
-        interoperate(name, &lan(bugle(1), priority), &lan(frr(2), 64), 1)?;
-    }
-    Ok(())
 }
 
 #[test]
@@ -300,16 +278,6 @@ fn another_level_is_told() -> Result<()> {
         &frr(2).at(Level::One),
         "level: ours L2, theirs L1",
     )
-}
-
-#[test]
-fn another_password_is_told() -> Result<()> {
-    let with = |mut isis: Isis, password| {
-        isis.interfaces[0].password = Some(password);
-        isis
-    };
-    let (ours, theirs) = (with(bugle(1), "slide"), with(frr(2), "valve"));
-    mismatch("isis-password", |_| Ok(()), &ours, &theirs, "authentication: ")
 }
 
 #[test]
@@ -483,4 +451,45 @@ fn a_router_of_both_protocols_offers_a_host_in_both() -> Result<()> {
     bugled.add_host(VM.address, TAP, VM.mac)?;
     wait_for_gateways(&lab, &ospf_peer, VM.address, &[left.a.address])?;
     wait_for_gateways(&lab, &isis_peer, VM.address, &[right.a.address])
+}
+
+#[test]
+fn a_machine_moves_in_a_network_of_both_protocols() -> Result<()> {
+    let Some(lab) = Lab::for_test("isis-mixed")? else { return Ok(()) };
+    let nodes = [node(&lab, "a")?, node(&lab, "b")?];
+    let spines = [node(&lab, "ospf")?, node(&lab, "isis")?];
+    let link = |node| Ok([lab.link(node, &spines[0])?, lab.link(node, &spines[1])?]);
+    let links: [[Link; 2]; 2] = [link(&nodes[0])?, link(&nodes[1])?];
+    let ospf = |name: &str| bugle_testbed::Interface::point_to_point(name);
+    let both = ["eth0", "eth1"];
+    let _ospfd = Frr::start(&lab, &spines[0], &support::router(8, both.map(ospf).to_vec()))?;
+    let isisd = Isis::new(9, both.map(point_to_point).to_vec());
+    let isisd = Frr::start_isis(&lab, &spines[1], &isisd)?;
+    let mut bugles = Vec::new();
+    for (number, node) in (1..).zip(&nodes) {
+        VM.place(&lab, node, TAP)?;
+        let ospf = support::router(number, vec![ospf("eth0")]).bugle();
+        let isis = Isis::new(number, vec![point_to_point("eth1")]).bugle("/");
+        bugles.push(Bugled::start(&lab, node, &format!("{ospf}{isis}{HOSTS}"))?);
+    }
+    lab.wait_for(SOON, "all adjacencies", || {
+        isisd.up() == 2 && bugles.iter().all(|b| b.up() == 1 && support::full(b) == 1)
+    })?;
+    for place in [0, 1, 0] {
+        bugles[place].add_host(VM.address, TAP, VM.mac)?;
+        for (spine, link) in spines.iter().zip(&links[place]) {
+            wait_for_gateways(&lab, spine, VM.address, &[link.a.address])?;
+        }
+        // Where it was OSPF's route counts, which is preferred to that of IS-IS.
+        let other = 1 - place;
+        wait_for_gateways(&lab, &nodes[other], VM.address, &[links[other][0].b.address])?;
+        wait_for_entry(&lab, &bugles[other], "show routes", "OSPF's route", |route| {
+            route["prefix"] == format!("{}/32", VM.address) && route["protocol"] == "ospf"
+        })?;
+    }
+    bugles[0].remove_host(VM.address)?;
+    for spine in &spines {
+        wait_for_gateways(&lab, spine, VM.address, &[])?;
+    }
+    Ok(())
 }
