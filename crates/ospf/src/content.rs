@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bugle_wire::ospf::Lsa;
+use bugle_wire::ospf::{Lsa, LsaBody, RouterLsa};
 use hashbrown::HashTable;
 
 /// The octets of an LSA but for its age, which is zero in them: in place if they are as few as an AS-external-LSA's.
@@ -29,6 +29,14 @@ impl Content {
             Self::Few { length, octets } => octets.get(..usize::from(*length)).unwrap_or(octets),
             Self::Many(octets) => octets,
         }
+    }
+
+    /// What it says if it is a router-LSA.
+    pub(crate) fn router(&self) -> Option<RouterLsa<'_>> {
+        let LsaBody::Router(lsa) = Lsa::parse(self.octets()).ok()?.body().ok()? else {
+            return None;
+        };
+        Some(lsa)
     }
 
     fn octets_mut(&mut self) -> &mut [u8] {

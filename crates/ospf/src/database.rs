@@ -162,6 +162,11 @@ impl StoredLsa {
         Lsa::parse(self.bytes()).ok()
     }
 
+    /// What it says, shared with other instances of the process.
+    pub(crate) fn content(&self) -> &Arc<Content> {
+        &self.content
+    }
+
     /// The age now, in seconds, at most MaxAge.
     #[must_use]
     pub fn age(&self, now: Time) -> u16 {

@@ -259,6 +259,10 @@ impl Graph {
         self.out_of.reserve(node, room);
         self.into.reserve(node, room);
         for (before, after) in pairs(&old, &new, |edge| edge.to) {
+            // Of a router with many links mostly one has changed.
+            if before == after {
+                continue;
+            }
             let Some(peer) =
                 before.iter().chain(after).next().and_then(|edge| self.peer(node, edge.to))
             else {

@@ -270,16 +270,22 @@ impl<K: Copy + Ord, V> Chunk<K, V> {
         self.keys.get(from..).unwrap_or_default().iter().copied().zip(values)
     }
 
-    /// Looks at `recent` and behind it first.
+    /// Looks at `recent` and its neighbours first.
     fn find(&self, key: &K, recent: usize) -> Result<usize, usize> {
-        for place in [recent, recent + 1] {
-            let Some(at) = self.keys.get(place) else { break };
-            match key.cmp(at) {
-                Ordering::Equal => return Ok(place),
-                Ordering::Less if place == recent => break,
-                Ordering::Less => return Err(place),
-                Ordering::Greater => {}
-            }
+        let at = |place: usize| self.keys.get(place).map(|held| key.cmp(held));
+        match at(recent) {
+            Some(Ordering::Equal) => return Ok(recent),
+            Some(Ordering::Greater) => match at(recent + 1) {
+                Some(Ordering::Equal) => return Ok(recent + 1),
+                Some(Ordering::Greater) => {}
+                Some(Ordering::Less) | None => return Err(recent + 1),
+            },
+            // Who looks in vain for one thing in several maps ends in the same gap each time.
+            Some(Ordering::Less) => match recent.checked_sub(1).and_then(at) {
+                Some(Ordering::Greater) | None => return Err(recent),
+                Some(Ordering::Equal | Ordering::Less) => {}
+            },
+            None => {}
         }
         self.keys.binary_search(key)
     }

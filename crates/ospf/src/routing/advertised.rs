@@ -40,10 +40,37 @@ impl Advertiser {
 /// Prefixes, who advertises them, and at which metric.
 #[derive(Debug, Default)]
 pub(super) struct Advertised {
-    /// The advertisers of a prefix stand together, in their order, so that nothing depends on which LSA came first.
-    metrics: PackedMap<Advertisement, u32>,
+    /// The metrics of hosts, which are most prefixes. The advertisers of one stand together, in their order, so that nothing depends on which LSA
+    /// came first.
+    hosts: PackedMap<Host, u32>,
+    /// The metrics of all other prefixes, likewise.
+    others: PackedMap<Advertisement, u32>,
     /// How long the prefix of each LSA is. A router's stand together.
     lengths: PackedMap<Advertiser, u8>,
+}
+
+/// The length of a host's prefix.
+const HOST: u8 = 32;
+
+/// A host's address and who advertises it, in one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Host(u64);
+
+impl Host {
+    const fn new(address: Ipv4Addr, router: RouterId) -> Self {
+        Self((address.to_bits() as u64) << 32 | router.0 as u64)
+    }
+
+    /// All of one address.
+    const fn of(address: Ipv4Addr) -> RangeInclusive<Self> {
+        Self::new(address, RouterId(0))..=Self::new(address, RouterId(u32::MAX))
+    }
+
+    const fn by(self) -> Advertiser {
+        let [a, b, c, d, router @ ..] = self.0.to_be_bytes();
+        let router = RouterId(u32::from_be_bytes(router));
+        Advertiser { router, id: Ipv4Addr::new(a, b, c, d) }
+    }
 }
 
 /// A prefix and who advertises it, in the order of prefixes.
@@ -87,25 +114,36 @@ impl Advertised {
             Some((prefix, _)) => self.lengths.insert(by, prefix.length()),
             None => self.lengths.remove(&by),
         };
-        let old = old.map(|length| Advertisement { by, length });
+        if let Some(length) = old.filter(|&old| says.is_none_or(|(new, _)| new.length() != old)) {
+            if length == HOST {
+                self.hosts.remove(&Host::new(by.id, by.router));
+            } else {
+                self.others.remove(&Advertisement { by, length });
+            }
+        }
         if let Some((prefix, metric)) = says {
-            self.metrics.insert(Advertisement { by, length: prefix.length() }, metric);
+            if prefix.is_host() {
+                self.hosts.insert(Host::new(by.id, by.router), metric);
+            } else {
+                self.others.insert(Advertisement { by, length: prefix.length() }, metric);
+            }
         }
-        let gone = old.filter(|old| says.is_none_or(|(prefix, _)| prefix.length() != old.length));
-        if let Some(gone) = gone {
-            self.metrics.remove(&gone);
-        }
-        old.map(Advertisement::prefix)
+        old.map(|length| Prefix4::new(by.id, length))
     }
 
     /// Who advertises a prefix, and at which metric.
     pub(super) fn at(&self, prefix: Prefix4) -> impl Iterator<Item = (Advertiser, u32)> {
-        self.metrics.range(Advertisement::of(prefix)).map(|(said, &metric)| (said.by, metric))
+        let is_host = prefix.is_host();
+        let hosts = is_host.then(|| self.hosts.range(Host::of(prefix.address())));
+        let others = (!is_host).then(|| self.others.range(Advertisement::of(prefix)));
+        let hosts = hosts.into_iter().flatten().map(|(host, &metric)| (host.by(), metric));
+        hosts.chain(others.into_iter().flatten().map(|(said, &metric)| (said.by, metric)))
     }
 
     /// Every prefix that is advertised, as often as it is.
     pub(super) fn prefixes(&self) -> impl Iterator<Item = Prefix4> {
-        self.metrics.keys().map(Advertisement::prefix)
+        let hosts = self.hosts.keys().map(|host| Prefix4::host(host.by().id));
+        hosts.chain(self.others.keys().map(Advertisement::prefix))
     }
 
     /// The prefixes that a router advertises.

@@ -131,20 +131,25 @@ impl Ospf {
 
     fn look_up_backups(&mut self, after: Option<Prefix4>) {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let routes = self.routing.routes.range((start, Bound::Unbounded)).take(PREFIXES);
-        let slice: Vec<(Prefix4, Arc<Route>)> =
-            routes.map(|(prefix, route)| (prefix, Arc::clone(route))).collect();
+        let (mut count, mut last) = (0, None);
+        let mut slice = Vec::new();
+        for (prefix, route) in self.routing.routes.range((start, Bound::Unbounded)).take(PREFIXES) {
+            (count, last) = (count + 1, Some(prefix));
+            // Most have several links, and neither have nor had a backup.
+            if route.backup.is_some() || is_on_one_link(route) {
+                slice.push((prefix, Arc::clone(route)));
+            }
+        }
         for (prefix, route) in &slice {
             let backup = self.backup(*prefix, route);
             if backup != route.backup {
                 self.routing.backups.found.push((*prefix, Arc::downgrade(route), backup));
             }
         }
-        match slice.last() {
-            Some(&(prefix, _)) if slice.len() == PREFIXES => {
-                self.routing.backups.task = Task::Prefixes(Some(prefix));
-            }
-            Some(_) | None => self.tell_backups(),
+        if count == PREFIXES {
+            self.routing.backups.task = Task::Prefixes(last);
+        } else {
+            self.tell_backups();
         }
     }
 
@@ -193,8 +198,7 @@ impl Ospf {
     /// Where packets for `prefix` can go when the next hops of its route fail. Those on several links are backups of each other:
     /// there is one only if all are on the same link.
     fn backup(&mut self, prefix: Prefix4, route: &Route) -> Option<Backup> {
-        let (first, others) = route.nexthops.split_first()?;
-        if others.iter().any(|other| other.ifindex != first.ifindex) {
+        if !is_on_one_link(route) {
             return None;
         }
         let attachments = self.routing.attachments(self.config.area, prefix, route);
@@ -211,6 +215,12 @@ impl Ospf {
         }
         found
     }
+}
+
+/// Whether all next hops of a route, of which there is at least one, are on one link.
+fn is_on_one_link(route: &Route) -> bool {
+    let links = || route.nexthops.iter().map(|nexthop| nexthop.ifindex);
+    links().next().is_some_and(|first| links().all(|link| link == first))
 }
 
 impl Routing {
@@ -304,8 +314,8 @@ impl Routing {
             let (prefix, route) = self.internal_route(address)?;
             return Some((route.path, self.attachments(area, prefix, route)));
         }
-        if self.topology.path_to(boundary, RouterFlags::E).is_some() {
-            let within = self.topology.attachment(boundary, RouterFlags::E, 0)?;
+        let within = self.topology.attachment(boundary, RouterFlags::E, 0);
+        if let Some(within) = within.filter(|within| self.topology.is_reached(within.node)) {
             return Some((PathType::IntraArea, smallvec![within]));
         }
         let borders = self.boundaries.get(&boundary)?.iter();

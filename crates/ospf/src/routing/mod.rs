@@ -160,12 +160,15 @@ impl Routing {
         self.topology.set_root(router_id, links);
     }
 
-    /// An LSA other than a network-LSA changed: `body` is what it says now, `None` if it is gone or at MaxAge.
-    fn on_lsa(&mut self, own_id: RouterId, key: LsaKey, body: Option<&LsaBody<'_>>) {
+    /// An LSA other than a network-LSA changed; `None`: it is gone or at MaxAge.
+    fn on_lsa(&mut self, own_id: RouterId, key: LsaKey, stored: Option<&StoredLsa>) {
         let router = key.advertising_router;
+        let body = stored.and_then(|stored| stored.lsa()?.body().ok());
+        let body = body.as_ref();
         match key.ls_type {
             LsaType::ROUTER => {
-                let another = self.topology.on_router_lsa(own_id, key, body, &mut self.dirty);
+                let content = stored.map(StoredLsa::content);
+                let another = self.topology.on_router_lsa(own_id, key, content, &mut self.dirty);
                 if another {
                     self.mark_advertised_by(router);
                 }
@@ -349,9 +352,8 @@ impl Ospf {
             return;
         }
         let stored = self.db.lookup(&key).map(|(_, stored)| stored).filter(|stored| live(stored));
-        let body = stored.and_then(|stored| stored.lsa()?.body().ok());
         let had_virtual_links = self.routing.topology.has_virtual_links();
-        self.routing.on_lsa(self.config.router_id, key.lsa, body.as_ref());
+        self.routing.on_lsa(self.config.router_id, key.lsa, stored);
         if self.routing.topology.has_virtual_links() != had_virtual_links {
             self.routing.backups.ask(self.now, Duration::ZERO);
         }

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use bugle_spf::{
-    Attachment, Edge, FirstHop, Graph, Happened, NexthopSetId, NodeKey, NodeKind, NodeUpdate, Spf,
-    SpfRun,
+    Attachment, Edge, FirstHop, Graph, Happened, NexthopSetId, NodeIdx, NodeKey, NodeKind,
+    NodeUpdate, Spf, SpfRun,
 };
 use bugle_types::{IfIndex, PackedMap, Prefix4, RouterId};
-use bugle_wire::ospf::{LsaBody, LsaKey, NetworkLsa, RouterFlags, RouterLinkKind};
+use bugle_wire::ospf::{LsaKey, NetworkLsa, RouterFlags, RouterLink, RouterLinkKind};
 
 use super::Candidate;
+use crate::content::Content;
 
 /// A link of this router as the root of its own tree: at its real cost, even while others are told MaxLinkMetric.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +49,25 @@ pub(super) fn router_of(node: NodeKey) -> Option<RouterId> {
     u32::try_from(node.0).ok().map(RouterId)
 }
 
+/// A router, and what it says: as it stands in the database, so that it is not held twice.
+struct Router {
+    flags: RouterFlags,
+    content: Arc<Content>,
+}
+
+impl Router {
+    /// Its stub networks and what they cost, in any order.
+    fn stubs(&self) -> impl Iterator<Item = (Prefix4, u32)> {
+        self.content.router().into_iter().flat_map(|lsa| lsa.links).filter_map(stub)
+    }
+}
+
+/// The prefix and the cost of a link to a stub network.
+fn stub(link: RouterLink) -> Option<(Prefix4, u32)> {
+    let prefix = || Some((Prefix4::from_mask(link.id, link.data)?, link.metric.into()));
+    (link.kind == RouterLinkKind::Stub).then(prefix)?
+}
+
 /// The graph, the shortest-path tree, and what hangs off its nodes.
 #[derive(Default)]
 pub(super) struct Topology {
@@ -59,10 +80,12 @@ pub(super) struct Topology {
     happened: Happened,
     /// Nodes whose LSA is gone: removed after the next run, so that their place is not reused before it.
     departed: Vec<NodeKey>,
-    /// What each node advertises, and the same by prefix.
-    node_prefixes: BTreeMap<NodeKey, Box<[(Prefix4, u32)]>>,
+    /// The router-LSAs as they were taken apart last.
+    routers: BTreeMap<RouterId, Router>,
+    /// The prefixes of networks.
+    networks: BTreeMap<NodeKey, Box<[(Prefix4, u32)]>>,
+    /// What either advertise, by prefix.
     intra: PackedMap<(Prefix4, NodeKey), u32>,
-    flags: BTreeMap<RouterId, RouterFlags>,
     /// Routers that advertise virtual links.
     with_virtual_links: BTreeSet<RouterId>,
 }
@@ -101,7 +124,7 @@ impl Topology {
         &mut self,
         own_id: RouterId,
         key: LsaKey,
-        body: Option<&LsaBody<'_>>,
+        content: Option<&Arc<Content>>,
         dirty: &mut Vec<Prefix4>,
     ) -> bool {
         let router = key.advertising_router;
@@ -111,22 +134,24 @@ impl Topology {
         }
         let node = router_node(router);
         self.with_virtual_links.remove(&router);
-        let Some(LsaBody::Router(lsa)) = body else {
-            self.set_prefixes(node, Vec::new(), dirty);
+        let old = self.routers.remove(&router);
+        let old_stubs = old.iter().flat_map(Router::stubs).collect();
+        let Some((content, lsa)) = content.and_then(|content| Some((content, content.router()?)))
+        else {
+            self.set_prefixes(node, old_stubs, Vec::new(), dirty);
             if router != own_id {
                 self.unset_node(node, NodeKind::Router);
             }
-            return self.flags.remove(&router).is_some();
+            return old.is_some();
         };
         let mut edges = Vec::new();
-        let mut prefixes = Vec::new();
+        let mut stubs = Vec::new();
         for link in lsa.links.clone() {
-            let metric = u32::from(link.metric);
             let to = match link.kind {
                 RouterLinkKind::PointToPoint => router_node(link.id.into()),
                 RouterLinkKind::Transit => network_node(link.id),
                 RouterLinkKind::Stub => {
-                    prefixes.extend(Prefix4::from_mask(link.id, link.data).map(|p| (p, metric)));
+                    stubs.extend(stub(link));
                     continue;
                 }
                 // Virtual links exist in the backbone of a router with several areas only.
@@ -136,13 +161,15 @@ impl Topology {
                 }
                 RouterLinkKind::Unknown(_) => continue,
             };
-            edges.push(Edge { to, cost: metric, tag: u64::from(u32::from(link.data)) });
+            let (cost, tag) = (link.metric.into(), u32::from(link.data).into());
+            edges.push(Edge { to, cost, tag });
         }
-        self.set_prefixes(node, prefixes, dirty);
+        self.set_prefixes(node, old_stubs, stubs, dirty);
         if router != own_id {
             self.set_node(node, NodeKind::Router, &edges);
         }
-        self.flags.insert(router, lsa.flags) != Some(lsa.flags)
+        self.routers.insert(router, Router { flags: lsa.flags, content: Arc::clone(content) });
+        old.map(|old| old.flags) != Some(lsa.flags)
     }
 
     /// The network-LSAs with this DR's address changed. There is more than one if the DR had another router id before (section
@@ -154,14 +181,15 @@ impl Topology {
         dirty: &mut Vec<Prefix4>,
     ) {
         let node = network_node(dr);
-        let mut prefixes: Vec<(Prefix4, u32)> =
+        let prefixes: Vec<(Prefix4, u32)> =
             lsas.iter().filter_map(|lsa| Some((Prefix4::from_mask(dr, lsa.mask)?, 0))).collect();
-        prefixes.dedup();
-        self.set_prefixes(node, prefixes, dirty);
+        let old = self.networks.remove(&node).unwrap_or_default();
+        self.set_prefixes(node, old.into(), prefixes.clone(), dirty);
         if lsas.is_empty() {
             self.unset_node(node, NodeKind::Network);
             return;
         }
+        self.networks.insert(node, prefixes.into());
         let edges: Vec<Edge> = lsas
             .iter()
             .flat_map(|lsa| lsa.routers)
@@ -190,28 +218,24 @@ impl Topology {
     fn set_prefixes(
         &mut self,
         node: NodeKey,
-        mut prefixes: Vec<(Prefix4, u32)>,
+        mut old: Vec<(Prefix4, u32)>,
+        mut new: Vec<(Prefix4, u32)>,
         dirty: &mut Vec<Prefix4>,
     ) {
-        prefixes.sort_unstable();
-        prefixes.dedup_by_key(|(prefix, _)| *prefix);
-        let old = self.node_prefixes.get(&node).map_or(&[][..], |old| old);
-        if old == prefixes {
+        for prefixes in [&mut old, &mut new] {
+            prefixes.sort_unstable();
+            prefixes.dedup_by_key(|(prefix, _)| *prefix);
+        }
+        if old == new {
             return;
         }
-        for &(prefix, _) in old {
-            self.intra.remove(&(prefix, node));
-            dirty.push(prefix);
+        for stub in old.iter().filter(|stub| new.binary_search(stub).is_err()) {
+            self.intra.remove(&(stub.0, node));
         }
-        for &(prefix, cost) in &prefixes {
-            self.intra.insert((prefix, node), cost);
-            dirty.push(prefix);
+        for stub in new.iter().filter(|stub| old.binary_search(stub).is_err()) {
+            self.intra.insert((stub.0, node), stub.1);
         }
-        if prefixes.is_empty() {
-            self.node_prefixes.remove(&node);
-        } else {
-            self.node_prefixes.insert(node, prefixes.into());
-        }
+        dirty.extend(old.iter().chain(&new).map(|(prefix, _)| *prefix));
     }
 
     /// Runs SPF. Returns the nodes whose distance or next hops changed.
@@ -232,8 +256,8 @@ impl Topology {
             let set = self.node(node).map_or(NexthopSetId::EMPTY, |(_, set)| set);
             self.spf.first_hops(set).iter().any(|hop| hops.contains(hop))
         };
-        let routers = self.flags.keys().map(|&router| router_node(router));
-        self.node_prefixes.keys().copied().chain(routers).filter(through).collect()
+        let routers = self.routers.keys().map(|&router| router_node(router));
+        self.networks.keys().copied().chain(routers).filter(through).collect()
     }
 
     /// Distance and next hops of a node as of the last run.
@@ -242,21 +266,26 @@ impl Topology {
         Some((self.spf.distance(node)?, self.spf.nexthops(node)))
     }
 
+    /// Whether there was a path to a node in the last run.
+    pub(super) fn is_reached(&self, node: NodeIdx) -> bool {
+        self.spf.distance(node).is_some()
+    }
+
     /// The path to a router whose router-LSA has this flag.
     pub(super) fn path_to(
         &self,
         router: RouterId,
         flag: RouterFlags,
     ) -> Option<(u32, NexthopSetId)> {
-        self.flags.get(&router).filter(|flags| flags.contains(flag))?;
+        self.routers.get(&router).filter(|router| router.flags.contains(flag))?;
         self.node(router_node(router))
     }
 
     /// Whether a router may be one that other LSAs than its router-LSA count from; one whose router-LSA is gone may have been.
     pub(super) fn may_be_border(&self, router: RouterId) -> bool {
-        self.flags
-            .get(&router)
-            .is_none_or(|f| f.contains(RouterFlags::B) || f.contains(RouterFlags::E))
+        let is_border =
+            |flags: RouterFlags| flags.contains(RouterFlags::B) || flags.contains(RouterFlags::E);
+        self.routers.get(&router).is_none_or(|router| is_border(router.flags))
     }
 
     /// Intra-area paths to the networks and stub networks of the area.
@@ -286,7 +315,7 @@ impl Topology {
         flag: RouterFlags,
         cost: u32,
     ) -> Option<Attachment> {
-        self.flags.get(&router).filter(|flags| flags.contains(flag))?;
+        self.routers.get(&router).filter(|router| router.flags.contains(flag))?;
         Some(Attachment { node: self.graph.node(router_node(router))?, cost })
     }
 
@@ -297,6 +326,9 @@ impl Topology {
 
     /// The networks and stub networks that a node advertises.
     pub(super) fn prefixes_of(&self, node: NodeKey) -> impl Iterator<Item = Prefix4> {
-        self.node_prefixes.get(&node).into_iter().flatten().map(|&(prefix, _)| prefix)
+        let router = router_of(node).and_then(|router| self.routers.get(&router));
+        let stubs = router.into_iter().flat_map(Router::stubs);
+        let network = self.networks.get(&node).into_iter().flatten().copied();
+        stubs.chain(network).map(|(prefix, _)| prefix)
     }
 }
