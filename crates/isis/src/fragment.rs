@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bugle_types::{IfIndex, Prefix};
+use bugle_types::{IfIndex, Prefix, SystemId};
 use bugle_wire::isis::{
-    Neighbor, NodeId, PrefixAttribute, PrefixFlags, PrefixReach, SubTlvs, TlvBuilder, TopologyId,
+    Neighbor, NodeId, PrefixAttribute, PrefixFlags, PrefixReach, SubTlvs, TlvBuilder, TlvCode,
+    TopologyId,
 };
 
 use crate::attributes::Attributes;
@@ -21,6 +22,8 @@ pub(crate) enum Pool {
     Links,
     /// Prefixes from another level.
     Prefixes,
+    /// Router capabilities from another level.
+    Capabilities,
     /// Hosts.
     Hosts,
 }
@@ -32,13 +35,19 @@ pub(crate) enum ItemKey {
     Link(TopologyId, NodeId, IfIndex),
     /// A prefix.
     Prefix(TopologyId, Prefix),
+    /// What a system says of a router, by number.
+    Capability(SystemId, u8),
 }
 
 /// What an item says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Item {
-    Link { metric: u32 },
+    Link {
+        metric: u32,
+    },
     Prefix(PrefixItem),
+    /// The value of a router capability TLV.
+    Capability(Arc<[u8]>),
 }
 
 /// A prefix as it is advertised.
@@ -195,7 +204,7 @@ impl Fragments {
             .flatten()
             .filter_map(|(key, _)| match key {
                 ItemKey::Prefix(_, prefix) => Some(*prefix),
-                ItemKey::Link(..) => None,
+                ItemKey::Link(..) | ItemKey::Capability(..) => None,
             })
             .collect();
         touched.into_iter().map(|prefix| (prefix, said.contains(&prefix))).collect()
@@ -218,6 +227,14 @@ impl Fragments {
     /// Whether there is a fragment of this number, if perhaps an empty one.
     pub(crate) fn has(&self, number: u8) -> bool {
         self.numbered.contains_key(&number)
+    }
+
+    /// The prefixes that it says something of, and those that have no room.
+    pub(crate) fn prefixes(&self) -> impl Iterator<Item = Prefix> {
+        self.places.keys().chain(self.left_out.keys()).filter_map(|key| match key {
+            ItemKey::Prefix(_, prefix) => Some(*prefix),
+            ItemKey::Link(..) | ItemKey::Capability(..) => None,
+        })
     }
 
     /// Whether something has no room in 256 fragments.
@@ -246,7 +263,7 @@ impl Fragments {
             .iter()
             .filter(|(number, _)| self.room(*number).is_some_and(|room| room >= cost));
         let found = match pool {
-            Pool::Links | Pool::Prefixes => fitting.next(),
+            Pool::Links | Pool::Prefixes | Pool::Capabilities => fitting.next(),
             Pool::Hosts => fitting.min_by_key(|&&(number, items)| (items, number)),
         };
         let crowded = pool == Pool::Hosts
@@ -316,6 +333,7 @@ impl Item {
                 let sub_tlvs = item.sub_tlvs(*prefix).len();
                 6 + octets + if sub_tlvs == 0 { 0 } else { sub_tlvs + 1 }
             }
+            (Self::Capability(value), _) => value.len() + 2,
             _ => 11,
         };
         size + size.div_ceil(31)
@@ -336,6 +354,9 @@ impl Item {
                     sub_tlvs: SubTlvs::new(&sub_tlvs),
                 };
                 tlvs.prefix(topology, &reach);
+            }
+            (Self::Capability(value), ItemKey::Capability(..)) => {
+                tlvs.tlv(TlvCode::ROUTER_CAPABILITY, value);
             }
             _ => {}
         }
@@ -380,7 +401,7 @@ mod tests {
 
     fn key(number: u16) -> (Pool, ItemKey) {
         let [high, low] = number.to_be_bytes();
-        match number % 4 {
+        match number % 5 {
             0 => {
                 let topology =
                     if number.is_multiple_of(8) { TopologyId::IPV6 } else { TopologyId::STANDARD };
@@ -394,6 +415,7 @@ mod tests {
                 let prefix = Prefix::host([10, 1, high, low].into());
                 (Pool::Hosts, ItemKey::Prefix(TopologyId::STANDARD, prefix))
             }
+            3 => (Pool::Capabilities, ItemKey::Capability(node(low).system, high + 1)),
             _ => {
                 let address = 0x2001_0db8_u128 << 96 | u128::from(number);
                 let prefix = Prefix::host(Ipv6Addr::from(address).into());
@@ -405,6 +427,12 @@ mod tests {
     fn item(key: &ItemKey, metric: u32) -> Item {
         match key {
             ItemKey::Link(..) => Item::Link { metric },
+            // The metric in the place of the router, and the key in the first sub-TLV.
+            ItemKey::Capability(system, number) => {
+                let filler = vec![0; usize::try_from(metric * 4).unwrap()];
+                let head = [&metric.to_be_bytes()[..], &[1, 99, 7]].concat();
+                Item::Capability([head, system.0.to_vec(), vec![*number], filler].concat().into())
+            }
             ItemKey::Prefix(..) => Item::Prefix(PrefixItem {
                 metric,
                 down: metric % 2 == 1,
@@ -450,6 +478,13 @@ mod tests {
             } else if let TlvBody::ExtendedIpReachability(list) = body {
                 let list = list.iter().map(|r| (list.topology(), Some(r.prefix), None, r.metric));
                 said.extend(list);
+            } else if let TlvBody::RouterCapability(capability) = body {
+                let key = capability.sub_tlvs.iter().next().unwrap().value;
+                let (&[pseudonode], system) =
+                    key.split_last_chunk::<1>().map(|(a, b)| (b, a)).unwrap();
+                let node = NodeId { system: SystemId(system.try_into().unwrap()), pseudonode };
+                let metric = u32::from(capability.router);
+                said.push((TopologyId::STANDARD, None, Some(node), metric));
             } else {
                 assert!(matches!(body, TlvBody::Hostname(_)), "{body:?}");
             }
@@ -497,6 +532,10 @@ mod tests {
                 let mut expected: Vec<_> = model.iter().map(|(key, &metric)| match *key {
                     ItemKey::Link(topology, node, _) => (topology, None, Some(node), metric),
                     ItemKey::Prefix(topology, prefix) => (topology, Some(prefix), None, metric),
+                    ItemKey::Capability(system, pseudonode) => {
+                        let node = NodeId { system, pseudonode };
+                        (TopologyId::STANDARD, None, Some(node), metric)
+                    }
                 }).collect();
                 expected.sort_unstable();
                 prop_assert_eq!(said, expected);

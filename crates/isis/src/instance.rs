@@ -316,8 +316,14 @@ impl Isis {
         for ifindex in circuits {
             self.hello_soon(ifindex);
         }
-        let hosts: Vec<Prefix> = self.hosts.keys().copied().collect();
-        for prefix in hosts {
+        let mut prefixes: BTreeSet<Prefix> = self.hosts.keys().copied().collect();
+        if restarts {
+            // What was brought from a level that is left is taken back.
+            let levels = [&self.levels.l1, &self.levels.l2].into_iter();
+            prefixes.extend(levels.flat_map(|level| level.origins.prefixes()));
+            self.bring_capabilities();
+        }
+        for prefix in prefixes {
             self.advertise(prefix);
         }
     }
@@ -336,6 +342,7 @@ impl Isis {
                 let gone: Vec<LspId> =
                     self.levels[level].db.iter().map(|(_, lsp)| lsp.entry(self.now).id).collect();
                 self.levels[level].db = LspDatabase::default();
+                self.levels[level].routing.capabilities_changed = true;
                 self.changed[level].extend(gone);
             }
         }

@@ -15,6 +15,7 @@
 //! | `flood` | LSPs and sequence numbers PDUs received, purges | 7.3.14 to 7.3.17 |
 //! | `transmit` | what is sent over a circuit and how fast (RFC 9681) | 7.3.15 |
 //! | `attributes` | tags and originators of prefixes (RFC 5130, RFC 7794) | |
+//! | `capability` | router capabilities from one level to the other (RFC 7981) | |
 //! | `fragment` | which fragment says what | 7.3.4 |
 //! | `originate` | LSPs of ours, and how often they may change | 7.3.5 to 7.3.9, 7.3.16.1 |
 //! | `routing` | graphs, SPF, the routing table | 7.2 |
@@ -25,6 +26,7 @@
 
 pub mod adjacency;
 mod attributes;
+mod capability;
 pub mod circuit;
 pub mod config;
 pub mod database;

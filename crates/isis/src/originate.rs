@@ -8,9 +8,9 @@ use std::time::Duration;
 use bugle_spf::Edge;
 use bugle_types::{IfIndex, Prefix, Time};
 use bugle_wire::isis::{
-    CapabilityFlags, Level, LspEntry, LspFields, LspFlags, LspId, MAX_PATH_METRIC, NLPID_IPV4,
-    NLPID_IPV6, NodeId, PrefixFlags, Recency, SequenceNumber, SubTlv, SubTlvs, TlvBuilder,
-    Topology, TopologyId, ZERO_AGE_LIFETIME, emit_lsp,
+    CapabilityFlags, IPV6_TE_ROUTER_ID, Level, LspEntry, LspFields, LspFlags, LspId,
+    MAX_PATH_METRIC, NLPID_IPV4, NLPID_IPV6, NodeId, PrefixFlags, Recency, SequenceNumber, SubTlv,
+    SubTlvs, TlvBuilder, Topology, TopologyId, ZERO_AGE_LIFETIME, emit_lsp,
 };
 
 use crate::adjacency::{Adjacency, AdjacencyState};
@@ -27,9 +27,6 @@ use crate::routing::node_key;
 /// off the network for a moment.
 const RECLAIM: Duration = Duration::from_secs(5);
 
-/// The IPv6 TE router ID among the sub-TLVs of a router capability (RFC 5316 section 3.4.2).
-const IPV6_TE_ROUTER_ID: u8 = 12;
-
 /// What hosts of ours are advertised with. Only between levels may a host come back to where it is advertised: then it is known by
 /// its source (RFC 7794 section 2.2).
 pub(crate) fn host_attributes(config: &Config) -> Option<Arc<Attributes>> {
@@ -45,7 +42,7 @@ pub(crate) fn host_attributes(config: &Config) -> Option<Arc<Attributes>> {
 #[derive(Debug, Default)]
 pub(crate) struct Origins {
     /// Descriptions of this system, number zero, and its pseudonodes.
-    nodes: BTreeMap<u8, Fragments>,
+    pub(crate) nodes: BTreeMap<u8, Fragments>,
     lsps: BTreeMap<LspId, Origin>,
     /// An adjacency has come up: there is, or was, somebody to say something to.
     released: bool,
@@ -73,6 +70,11 @@ struct Origin {
 }
 
 impl Origins {
+    /// The prefixes that are spoken of.
+    pub(crate) fn prefixes(&self) -> impl Iterator<Item = Prefix> {
+        self.nodes.values().flat_map(Fragments::prefixes)
+    }
+
     /// Whether there may be LSPs of a previous run that are not to be purged.
     pub(crate) fn is_reclaiming(&self, now: Time) -> bool {
         self.reclaim_until.is_some_and(|until| now < until)

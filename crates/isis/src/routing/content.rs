@@ -11,6 +11,7 @@ use bugle_wire::isis::{
 
 use super::node_key;
 use crate::attributes::Attributes;
+use crate::capability::Capability;
 
 /// What one fragment says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(super) struct Content {
     /// The topologies the system takes part in, if it names any.
     pub(super) topologies: Vec<Topology>,
     pub(super) hostname: Option<String>,
+    /// What is said of routers for the whole domain.
+    pub(super) capabilities: Vec<Capability>,
     /// Links that may be part of a path, by topology.
     pub(super) edges: Vec<(TopologyId, Edge)>,
     /// Prefixes in order, each once: of several ways to say it the best counts.
@@ -95,6 +98,8 @@ impl Content {
             self.areas.extend(areas.iter());
         } else if let TlvBody::MultiTopology(topologies) = tlv {
             self.topologies.extend(*topologies);
+        } else if let TlvBody::RouterCapability(capability) = tlv {
+            self.capabilities.extend(Capability::of(capability));
         } else if let TlvBody::Hostname(name) = tlv {
             self.hostname.get_or_insert_with(|| printable(name));
         }

@@ -1,6 +1,6 @@
 //! What a level's database says, in the form that routes are computed from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bugle_spf::{
@@ -12,6 +12,7 @@ use bugle_wire::isis::{AreaAddress, Level, Lsp, LspId, NodeId, TopologyId};
 use super::content::{Content, Says};
 use super::topology::Topology;
 use super::{node_id, node_key, path_type};
+use crate::capability::Capability;
 use crate::database::fragments_of;
 use crate::io::Route;
 
@@ -25,6 +26,10 @@ pub(crate) struct LevelRouting {
     lsps: BTreeMap<LspId, Content>,
     /// Those who advertise a prefix stand together, in their order, so that nothing depends on which LSP came first.
     prefixes: PackedMap<(Prefix, LspId), Says>,
+    /// The LSPs that say something of routers for the whole domain.
+    capable: BTreeSet<LspId>,
+    /// What they say may have changed, or who can be reached.
+    pub(crate) capabilities_changed: bool,
 }
 
 impl std::fmt::Debug for LevelRouting {
@@ -82,6 +87,11 @@ impl LevelRouting {
             if self.prefixes.insert((*prefix, id), says.clone()).is_none() {
                 dirty.push(*prefix);
             }
+        }
+        if before.capabilities != after.capabilities {
+            self.capabilities_changed = true;
+            self.capable.remove(&id);
+            self.capable.extend((!after.capabilities.is_empty()).then_some(id));
         }
         let same = old.is_some() == new.is_some()
             && (before.flags, &before.edges, &before.topologies)
@@ -143,6 +153,7 @@ impl LevelRouting {
         changed.extend(self.ipv6.run(now, microloop_delay, released));
         changed.sort_unstable();
         changed.dedup();
+        self.capabilities_changed |= !changed.is_empty();
         changed
     }
 
@@ -265,6 +276,23 @@ impl LevelRouting {
     fn systems(&self) -> impl Iterator<Item = (NodeKey, &Content)> {
         let zeros = self.lsps.iter().filter(|(id, _)| id.fragment == 0 && !id.node.is_pseudonode());
         zeros.map(|(id, content)| (node_key(id.node), content))
+    }
+
+    /// What systems that can be reached say of routers for the whole domain, but for this one; each system's in order.
+    pub(crate) fn capabilities(
+        &self,
+        own: SystemId,
+    ) -> impl Iterator<Item = (SystemId, &Capability)> {
+        let others = self.capable.iter().filter(move |id| id.node.system != own);
+        let reached = others.filter(|id| {
+            let key = node_key(id.node);
+            self.standard.node(key).is_some() || self.ipv6.node(key).is_some()
+        });
+        reached.flat_map(|id| {
+            let content = self.lsps.get(id).into_iter();
+            let said = content.flat_map(|content| &content.capabilities);
+            said.map(|capability| (id.node.system, capability))
+        })
     }
 
     /// The name that a system gives itself (RFC 5301).

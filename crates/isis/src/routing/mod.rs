@@ -249,6 +249,7 @@ impl Isis {
                 self.advertise(prefix);
             }
         }
+        self.bring_capabilities();
         if !changes.is_empty() {
             self.out.push_back(Output::Routes(changes));
         }

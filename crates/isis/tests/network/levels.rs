@@ -8,9 +8,10 @@ use bugle_isis::{
 };
 use bugle_types::{IfIndex, Prefix};
 use bugle_wire::isis::{
-    CircuitType, Level, Lsp, LspFields, LspFlags, LspId, MAX_PATH_METRIC, NarrowMetrics,
-    NarrowNeighbor, NarrowPrefix, Neighbor, NodeId, PrefixAttribute, PrefixFlags, PrefixReach,
-    SequenceNumber, SubTlvs, TlvBody, TlvBuilder, TopologyId, emit_lsp,
+    CapabilityFlags, CircuitType, IPV6_TE_ROUTER_ID, Level, Lsp, LspFields, LspFlags, LspId,
+    MAX_PATH_METRIC, NarrowMetrics, NarrowNeighbor, NarrowPrefix, Neighbor, NodeId,
+    PrefixAttribute, PrefixFlags, PrefixReach, SequenceNumber, SubTlvs, TlvBody, TlvBuilder,
+    TopologyId, emit_lsp,
 };
 use bugle_wire::list::List;
 
@@ -355,6 +356,81 @@ fn who_has_no_ipv4_router_id_is_known_by_that_of_ipv6() {
         let by_ipv6 = ([0, 0, 0, 0].into(), sub_tlv);
         assert_eq!(capability, Some(ipv4.map_or(by_ipv6, |router| (router, Vec::new()))));
     }
+}
+
+/// The router capabilities that a system's LSPs hold at a level: the router, the flags, and how long the rest is.
+fn capabilities(world: &World, level: Level, of: usize) -> Vec<(String, u8, usize)> {
+    let lsps = world.systems[of].state().database(level);
+    let ours = lsps.filter(|lsp| lsp.entry(world.now).id.node.system == system_id(of));
+    let bytes: Vec<Vec<u8>> = ours.filter_map(|lsp| Some(lsp.lsp()?.bytes().to_vec())).collect();
+    let mut found = Vec::new();
+    for bytes in &bytes {
+        for tlv in Lsp::parse(bytes).unwrap().tlvs().unwrap() {
+            if let Ok(TlvBody::RouterCapability(capability)) = tlv.body() {
+                let rest = capability.sub_tlvs.bytes().len();
+                found.push((capability.router.to_string(), capability.flags.0, rest));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn capabilities_for_the_domain_go_to_the_other_level_while_their_router_can_be_reached() {
+    let mut world = two_areas(|_, config| config.router_id = None);
+    world.run_for(secs(10));
+    let [domain, down] = [CapabilityFlags::DOMAIN, CapabilityFlags::DOMAIN | CapabilityFlags::DOWN];
+    // The ends are heard no more, and their neighbours have not noticed yet.
+    for (end, border, level, segment) in [(0, 1, Level::L1, 1), (2, 1, Level::L2, 2)] {
+        world.kill(end);
+        let capable = |flags: CapabilityFlags, router: u8, sub_tlvs: &[u8]| {
+            let mut tlvs = TlvBuilder::new(1000);
+            let router = if router == 0 { [0; 4] } else { [10, 0, 0, router] };
+            tlvs.router_capability(router.into(), flags, SubTlvs::new(sub_tlvs));
+            tlvs.bytes().to_vec()
+        };
+        let ipv6 = [&[IPV6_TE_ROUTER_ID, 16][..], &[0x20; 16]].concat();
+        let number = u8::try_from(end).unwrap();
+        let tlvs = [
+            capable(domain, number + 1, &[2, 1, 7]),
+            capable(CapabilityFlags::NONE, 20, &[]),
+            capable(down, 30, &[]),
+            // Section 3: who has no name is not used.
+            capable(domain, 0, &[2, 1, 7]),
+            capable(domain, 0, &ipv6),
+        ]
+        .concat();
+        let id = LspId { node: NodeId::of_system(system_id(end)), fragment: 99 };
+        let flags = LspFlags::LEVEL_1 | LspFlags::LEVEL_2;
+        let fields = LspFields { lifetime: 1200, id, sequence: SequenceNumber(1), flags };
+        let bytes = emit_lsp(level, &fields, &tlvs, None);
+        let (ifindex, source) = (IfIndex(segment), mac(end, IfIndex(segment)));
+        world.input(border, Input::Pdu { ifindex, source, bytes: &bytes });
+    }
+    world.run_for(Duration::from_millis(100));
+    let said = |router: &str, flags: CapabilityFlags, rest| (router.to_owned(), flags.0, rest);
+    let up = [said("10.0.0.1", domain, 3), said("0.0.0.0", domain, 18)];
+    assert_eq!(capabilities(&world, Level::L2, 1), up);
+    // What the area's own routers say, too, is not said there once more.
+    assert_eq!(capabilities(&world, Level::L1, 1), [said("10.0.0.3", down, 3)]);
+    world.run_for(secs(10));
+    for level in Level::ALL {
+        assert_eq!(capabilities(&world, level, 1), []);
+    }
+}
+
+#[test]
+fn a_system_that_leaves_a_level_takes_back_what_it_brought_from_there() {
+    let mut world = two_areas(|_, config| config.leak = Leak::Within(vec![prefix("0.0.0.0/0")]));
+    world.input(0, Input::Host(prefix(HOST), Some(host(claim_metric(3)))));
+    world.run_for(secs(10));
+    assert!(world.routes[2].contains_key(&prefix(HOST)));
+    world.configs[1].levels = CircuitType::L2;
+    let config = world.configs[1].clone();
+    world.input(1, Input::Config(Box::new(config)));
+    world.run_for(secs(3));
+    assert_eq!(said(&world, Level::L2, 1, HOST), None);
+    assert!(!world.routes[2].contains_key(&prefix(HOST)));
 }
 
 #[test]

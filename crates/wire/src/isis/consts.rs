@@ -27,6 +27,9 @@ pub const CSNP_HEADER: usize = 33;
 /// The size of the fixed header of a Partial Sequence Numbers PDU, in bytes.
 pub const PSNP_HEADER: usize = 17;
 
+/// The IPv6 TE router ID among the sub-TLVs of a router capability (RFC 5316 section 3.4.2).
+pub const IPV6_TE_ROUTER_ID: u8 = 12;
+
 /// The largest PDU that its length field can state, in bytes.
 pub const MAX_PDU: usize = 0xffff;
 /// The largest value of a TLV, in bytes.

@@ -55,9 +55,10 @@ pub use auth::{Algorithm, AuthError, Authentication, Key, KeyError, verify};
 pub use bugle_types::SystemId;
 pub use build::TlvBuilder;
 pub use consts::{
-    ALL_ISS, ALL_L1_ISS, ALL_L2_ISS, CSNP_HEADER, LAN_HELLO_HEADER, LSP_BUFFER_SIZE, LSP_HEADER,
-    MAX_AGE, MAX_LINK_METRIC, MAX_NARROW_METRIC, MAX_PATH_METRIC, MAX_PDU, MAX_TLV, NLPID_IPV4,
-    NLPID_IPV6, NLPID_ISIS, P2P_HELLO_HEADER, PSNP_HEADER, ZERO_AGE_LIFETIME,
+    ALL_ISS, ALL_L1_ISS, ALL_L2_ISS, CSNP_HEADER, IPV6_TE_ROUTER_ID, LAN_HELLO_HEADER,
+    LSP_BUFFER_SIZE, LSP_HEADER, MAX_AGE, MAX_LINK_METRIC, MAX_NARROW_METRIC, MAX_PATH_METRIC,
+    MAX_PDU, MAX_TLV, NLPID_IPV4, NLPID_IPV6, NLPID_ISIS, P2P_HELLO_HEADER, PSNP_HEADER,
+    ZERO_AGE_LIFETIME,
 };
 pub use emit::{LspFields, emit_csnp, emit_lan_hello, emit_lsp, emit_p2p_hello, emit_psnp};
 pub use flags::{CapabilityFlags, FloodingFlags, LspFlags, PrefixFlags, RestartFlags};
