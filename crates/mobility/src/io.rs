@@ -55,7 +55,7 @@ pub enum Input {
         /// The others; `None` if this router is the only one, or nobody is.
         others: Option<Others>,
     },
-    /// All addresses that no host may have: this machine's own, router ids, gateways. Replaces what was told before.
+    /// All addresses that no host may have: this machine's own, its router id, those of whole networks. Replaces what was told before.
     Infrastructure(BTreeSet<IpAddr>),
 }
 

@@ -18,7 +18,9 @@ pub enum Refused {
         what: &'static str,
     },
     /// The address belongs to the network, not to a host.
-    #[error("{0} belongs to this machine, a router or a gateway; give the host another address")]
+    #[error(
+        "{0} is an address of this machine, a router or a whole network; give the host another"
+    )]
     Infrastructure(IpAddr),
     /// The address is outside what is allowed for hosts.
     #[error("{address} is in none of the prefixes {}; add one that covers it to `prefixes`", list(.prefixes))]

@@ -54,6 +54,18 @@ impl Machine {
         self.addresses.iter().map(|address| address.local)
     }
 
+    /// The first and the last address of each IPv4 network that the machine is in: the network's own, and that of broadcasts.
+    pub(crate) fn ends_of_networks(&self) -> impl Iterator<Item = IpAddr> {
+        let networks = self.addresses.iter().filter(|address| address.peer.is_none());
+        let networks = networks.filter(|address| address.prefix_length <= 30);
+        let networks = networks.filter_map(|a| Prefix::new(a.local, a.prefix_length));
+        networks.filter_map(|network| Some((network.ipv4()?, network.mask()?))).flat_map(
+            |(first, mask)| {
+                [first.into(), Ipv4Addr::from(u32::from(first) | !u32::from(mask)).into()]
+            },
+        )
+    }
+
     /// Our address on an interface for a peer there: the one that is asked for, or the first that shares a network with it.
     pub(crate) fn local_address(
         &self,

@@ -547,21 +547,10 @@ impl Speaker {
         self.config.router_id.or_else(|| self.machine.loopback_address().map(RouterId::from))
     }
 
-    /// Addresses that no host may have: the machine's own, and the routers'.
+    /// Addresses that no host may have, whatever is known of the network: the machine's own, and those of whole networks.
     fn infrastructure(&self) -> BTreeSet<IpAddr> {
-        let mut addresses: BTreeSet<IpAddr> = self.machine.addresses().collect();
-        addresses
-            .extend(self.config.router_id.map(|id| IpAddr::from(std::net::Ipv4Addr::from(id.0))));
-        for vrf in self.vrfs.values() {
-            if let Some(ospf) = &vrf.ospf {
-                addresses.extend(ospf.state().neighbors().map(|n| IpAddr::from(n.address)));
-            }
-            for adjacency in vrf.isis.iter().flat_map(|isis| isis.state().adjacencies()) {
-                addresses.extend(adjacency.ipv4.iter().copied().map(IpAddr::from));
-                addresses.extend(adjacency.ipv6.iter().copied().map(IpAddr::from));
-            }
-        }
-        addresses
+        let id = self.config.router_id.map(|id| IpAddr::from(std::net::Ipv4Addr::from(id.0)));
+        self.machine.addresses().chain(self.machine.ends_of_networks()).chain(id).collect()
     }
 
     /// The kernel was read. The first time that a VRF's table is, hosts that a previous run registered are taken up again: the
@@ -602,6 +591,15 @@ impl Speaker {
         if found && unknown && matches!(change, HostChange::Remove { .. }) {
             // The kernel alone knew it. It is not taken up, so its route goes with what else nobody wants.
             self.out.push_back(Output::Reply { request, result: Ok(()) });
+            return;
+        }
+        if matches!(change, HostChange::Add { .. }) && vrf.is_of_router(*address) {
+            let (address, reason) = (*address, mobility::Refused::Infrastructure(*address));
+            let result = Err(reason.clone().into());
+            self.out.push_back(Output::Reply { request, result });
+            let what = What::Host(mobility::Event::Refused { address, reason });
+            let vrf = Some(name.clone());
+            self.out.push_back(Output::Event(Event { time: self.now, vrf, interface: None, what }));
             return;
         }
         let request = Some(request);

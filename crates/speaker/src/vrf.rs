@@ -376,6 +376,26 @@ impl Vrf {
         Some(mobility::Others { count, ..best })
     }
 
+    /// Whether an address is known to be a router's: a neighbour's, or one that a router of the area says is its own.
+    pub(crate) fn is_of_router(&self, address: IpAddr) -> bool {
+        let ospf = || match (&self.ospf, address) {
+            (Some(ospf), IpAddr::V4(v4)) => {
+                let state = ospf.state();
+                state.neighbors().any(|neighbor| neighbor.address == v4)
+                    || state.routing().is_of_router(v4)
+            }
+            _ => false,
+        };
+        let isis = || {
+            let mut adjacencies = self.isis.iter().flat_map(|isis| isis.state().adjacencies());
+            adjacencies.any(|adjacency| match address {
+                IpAddr::V4(v4) => adjacency.ipv4.contains(&v4),
+                IpAddr::V6(v6) => adjacency.ipv6.contains(&v6),
+            })
+        };
+        ospf() || isis()
+    }
+
     /// Tells mobility what others advertise for a prefix, as the databases have it now.
     fn answer(&mut self, now: Time, prefix: Prefix) {
         let others = self.rival(prefix.address());

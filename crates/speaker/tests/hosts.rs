@@ -227,6 +227,32 @@ fn addresses_that_are_no_hosts_are_refused_with_a_reason() {
 }
 
 #[test]
+fn addresses_of_routers_and_of_networks_are_refused_though_they_are_within_prefixes() {
+    let mut world = settled(2);
+    world.configure(1, &hypervisor_config("192.0.2.1").replace("10.100.0.0/16", "0.0.0.0/0"));
+    for (whose, address) in [
+        ("ours", "10.0.1.2"),
+        ("our network's", "10.0.1.0"),
+        ("our network's, for broadcasts", "10.0.1.255"),
+        ("our neighbour's", "10.0.1.1"),
+        ("our neighbour's id", "192.0.2.100"),
+        ("a router's id", "192.0.2.2"),
+        ("that router's link's", "10.0.2.2"),
+        ("the other end's of that link", "10.0.2.1"),
+    ] {
+        let error = world.host(1, add(address.parse().unwrap())).unwrap_err().to_string();
+        assert!(error.contains("an address of this machine, a router"), "{whose}: {error}");
+        assert_eq!(world.machines[1].kernel.lookup(address.parse().unwrap()), Way::None);
+    }
+    // An address of a far network that no router has.
+    world.host(1, add(Ipv4Addr::new(10, 0, 2, 3))).unwrap();
+    // What routers had before.
+    world.kill(2);
+    world.run_for(secs(4000));
+    world.host(1, add(Ipv4Addr::new(192, 0, 2, 2))).unwrap();
+}
+
+#[test]
 fn a_static_host_is_claimed_when_its_port_appears_and_withdrawn_when_it_goes() {
     let mut world = settled(2);
     let statics = hypervisor_config("192.0.2.1")

@@ -157,6 +157,12 @@ impl Graph {
         self.nodes.get(node.index()).filter(|node| node.present).map(|node| node.key)
     }
 
+    /// Whether some node advertises an edge with this tag, live or not. Looks at every edge there is.
+    #[must_use]
+    pub fn has_tag(&self, tag: u64) -> bool {
+        self.advertised.iter().flatten().any(|edge| edge.tag == tag)
+    }
+
     /// How many nodes there are.
     #[must_use]
     pub fn len(&self) -> usize {

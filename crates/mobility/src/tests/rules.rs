@@ -285,7 +285,7 @@ fn what_no_host_can_have_is_refused_with_what_to_do() {
     for (address, told) in [
         (
             "10.1.0.254",
-            "10.1.0.254 belongs to this machine, a router or a gateway; give the host another address",
+            "10.1.0.254 is an address of this machine, a router or a whole network; give the host another",
         ),
         (
             "10.2.0.1",

@@ -121,6 +121,13 @@ impl Routing {
         self.topology.spf.counts()
     }
 
+    /// Whether an address belongs to a router of the area, as its router-LSA or a network-LSA has it: no host can have it. Takes
+    /// the longer the larger the area is.
+    #[must_use]
+    pub fn is_of_router(&self, address: Ipv4Addr) -> bool {
+        self.topology.is_of_router(address)
+    }
+
     /// The cost of the shortest path to a router of the area, as of the last run of SPF.
     #[must_use]
     pub fn distance(&self, router: RouterId) -> Option<u32> {

@@ -300,6 +300,16 @@ impl Topology {
         best
     }
 
+    /// Whether an address is a router's: its id, the address of one of its links, that of a designated router, or one that is
+    /// advertised as a stub network of its own.
+    pub(super) fn is_of_router(&self, address: Ipv4Addr) -> bool {
+        let number = u32::from(address);
+        self.flags.contains_key(&RouterId(number))
+            || self.graph.node(network_node(address)).is_some()
+            || self.graph.has_tag(number.into())
+            || self.attachments(Prefix4::host(address)).next().is_some()
+    }
+
     /// Where a prefix of the area is attached, whatever the distance.
     pub(super) fn attachments(&self, prefix: Prefix4) -> impl Iterator<Item = Attachment> {
         let nodes = (prefix, NodeKey(0))..=(prefix, NodeKey(u64::MAX));

@@ -55,6 +55,31 @@ fn a_changed_host_leaves_the_prefixes_that_hold_it() {
 }
 
 #[test]
+fn routers_are_known_by_their_ids_their_links_and_their_loopbacks_and_hosts_are_not() {
+    let (first, far) = (peer(1, 2), peer_id(9));
+    let links = [
+        to_router(OWN, first.address, 10),
+        to_router(far, ip("10.5.0.1"), 10),
+        stub("192.0.2.77/32", 0),
+        stub("10.8.0.0/24", 5),
+    ];
+    let lsas = [
+        router_lsa(first.id, ASBR, &links),
+        router_lsa(far, PLAIN, &[to_router(first.id, ip("10.5.0.2"), 10)]),
+        external_lsa(first.id, "10.100.0.9/32", E2),
+    ];
+    let bench = Bench::beside(first, &lsas);
+    let of_router = |text| bench.ospf.state().routing().is_of_router(ip(text));
+    for routers in ["10.5.0.1", "10.5.0.2", "192.0.2.77"].map(of_router) {
+        assert!(routers);
+    }
+    assert!(bench.ospf.state().routing().is_of_router(Ipv4Addr::from(far.0)));
+    for hosts in ["10.100.0.9", "10.8.0.1", "10.8.0.0", "0.0.0.0"].map(of_router) {
+        assert!(!hosts);
+    }
+}
+
+#[test]
 fn a_changed_summary_leaves_the_prefixes_that_hold_it() {
     let first = peer(1, 2);
     let mut lsas = vec![neighbor_lsa(first, ABR, &[])];
