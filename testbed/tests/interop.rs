@@ -13,13 +13,14 @@ const THEIRS: bugle_testbed::Vm = machine(20);
 
 #[test]
 fn a_point_to_point_link_becomes_full_and_carries_host_routes_both_ways() -> Result<()> {
-    for peer in [Make::FrrDefault, Make::Bird] {
+    for (peer, area) in [(Make::FrrDefault, AreaId(0)), (Make::Bird, AreaId(0xC000_0207))] {
         let Some(lab) = Lab::for_test("p2p")? else { return Ok(()) };
         let (ours, theirs) = (lab.node("ours")?, lab.node("theirs")?);
         let link = lab.link(&ours, &theirs)?;
         VM.place(&lab, &ours, TAP)?;
         THEIRS.place(&lab, &theirs, TAP)?;
-        let point_to_point = |port: &str| vec![Interface::point_to_point(port)];
+        let point_to_point =
+            |port: &str| vec![Interface { area, ..Interface::point_to_point(port) }];
         let mut peer_router =
             peer.start(&lab, &theirs, &router(2, point_to_point(&link.b.interface)), "")?;
         let bugled = bugle(&lab, &ours, 1, point_to_point(&link.a.interface))?;
@@ -127,6 +128,12 @@ fn ours() -> Interface {
 fn another_mtu_is_told() -> Result<()> {
     let smaller = |link: &Link| link.a.node.ip("link set eth0 mtu 1400").map(drop);
     mismatch("mtu", Some(smaller), (ours(), ours()), "MTU: ours 1400, theirs 1500")
+}
+
+#[test]
+fn a_smaller_mtu_that_the_neighbor_refuses_ours_for_is_told() -> Result<()> {
+    let smaller = |link: &Link| link.b.node.ip("link set eth0 mtu 1400").map(drop);
+    mismatch("mtusmall", Some(smaller), (ours(), ours()), "MTU: ours 1500, theirs 1400")
 }
 
 #[test]

@@ -136,12 +136,18 @@ impl Ospf {
         packet: &DatabaseDescription<'_>,
     ) {
         let Some(interface) = self.interfaces.get(&id.ifindex) else { return };
-        if packet.mtu > interface.config.mtu && !interface.config.mtu_ignore {
-            let mismatch = Mismatch::Mtu { ours: interface.config.mtu, theirs: packet.mtu };
+        let config = &interface.config;
+        let mismatch = Mismatch::Mtu { ours: config.mtu, theirs: packet.mtu };
+        if packet.mtu > config.mtu && !config.mtu_ignore {
             self.mismatch(id.ifindex, src, mismatch);
             return;
         }
-        self.agreed_on_mtu(id.ifindex, src);
+        // By the same rule a neighbour whose MTU is smaller rejects our descriptions, and repeats its first one for ever.
+        let smaller = (1..config.mtu).contains(&packet.mtu) && !config.mtu_ignore;
+        let may_reject = smaller && packet.flags.contains(DdFlags::INIT);
+        if !may_reject {
+            self.agreed_on_mtu(id.ifindex, src);
+        }
         if self.neighbors.get(&id).is_some_and(|n| n.state == NeighborState::Init) {
             self.neighbor_event(id, NeighborEvent::TwoWayReceived);
         }
@@ -164,6 +170,9 @@ impl Ospf {
                 {
                     neighbor.master = false;
                 } else {
+                    if may_reject {
+                        self.disagree(id.ifindex, src, mismatch);
+                    }
                     return;
                 }
                 neighbor.options = packet.options;
@@ -174,6 +183,9 @@ impl Ospf {
             NeighborState::Exchange | NeighborState::Loading | NeighborState::Full if duplicate => {
                 if neighbor.master {
                     self.resend_description(id);
+                }
+                if may_reject {
+                    self.disagree(id.ifindex, src, mismatch);
                 }
             }
             NeighborState::Exchange => {

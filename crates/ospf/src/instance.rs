@@ -396,12 +396,19 @@ impl Ospf {
         }
     }
 
-    /// Notes how a neighbour is configured differently; told when it is new.
+    /// Notes that a packet is dropped since a neighbour is configured differently.
     pub(crate) fn mismatch(&mut self, ifindex: IfIndex, source: Ipv4Addr, mismatch: Mismatch) {
+        if let Some(interface) = self.interfaces.get_mut(&ifindex) {
+            *interface.drops.entry(mismatch.name()).or_insert(0) += 1;
+        }
+        self.disagree(ifindex, source, mismatch);
+    }
+
+    /// Notes how a neighbour is configured differently; told when it is new.
+    pub(crate) fn disagree(&mut self, ifindex: IfIndex, source: Ipv4Addr, mismatch: Mismatch) {
         /// Of how many senders a disagreement is remembered, so that forged ones cannot fill the memory.
         const REMEMBERED: usize = 64;
         let Some(interface) = self.interfaces.get_mut(&ifindex) else { return };
-        *interface.drops.entry(mismatch.name()).or_insert(0) += 1;
         if interface.mismatches.get(&source) == Some(&mismatch) {
             return;
         }

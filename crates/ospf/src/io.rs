@@ -272,7 +272,8 @@ pub enum Mismatch {
     },
     /// The area type: a stub area's Hellos have the E bit clear.
     AreaType,
-    /// Theirs is larger than ours, so their packets may not fit (section 10.6). In octets.
+    /// The packets of the one whose MTU is larger may not fit, and the other rejects its database descriptions (section 10.6). In
+    /// octets.
     Mtu {
         /// Ours.
         ours: u16,

@@ -1,7 +1,7 @@
 //! Database description and requests (RFC 2328 sections 10.6 to 10.9; RFC 5250 section 3).
 
 use bugle_ospf::neighbor::NeighborState;
-use bugle_ospf::{InterfaceConfig, NetworkType};
+use bugle_ospf::{Event, InterfaceConfig, NetworkType};
 use bugle_types::RouterId;
 use bugle_wire::ospf::{ALL_SPF_ROUTERS, Body, DdFlags, LsaHeader, LsaType, Options, RouterFlags};
 
@@ -205,6 +205,34 @@ fn a_larger_mtu_is_rejected_until_it_fits_or_is_ignored() {
     bench.configure(InterfaceConfig { mtu_ignore: true, ..interface(1, P2P) }, 1);
     bench.receive(large, &large.description(FIRST, 5, &[]));
     assert_eq!(bench.state(large), NeighborState::Exchange);
+}
+
+#[test]
+fn a_smaller_mtu_is_told_while_the_neighbor_rejects_what_we_describe() {
+    let mismatches = |bench: &Bench| bench.interface_state(1).mismatches.len();
+    let small = Peer { mtu: 1400, ..peer(1, 2) };
+    let mut bench = in_ex_start(small);
+    bench.receive(small, &small.description(FIRST, 5, &[]));
+    assert_eq!(mismatches(&bench), 0, "our answer has only just gone");
+    for _ in 0..3 {
+        bench.receive(small, &small.description(FIRST, 5, &[]));
+        bench.receive(small, &small.hello(&[crate::bench::OWN]));
+        assert_eq!(mismatches(&bench), 1, "it did not take our answer");
+    }
+    let told = bench.events.iter().filter(|event| matches!(event, Event::Mismatch { .. }));
+    assert_eq!(told.count(), 1);
+    assert!(bench.interface_state(1).drops.is_empty(), "nothing was dropped");
+    bench.receive(small, &small.description(MASTER, 6, &[]));
+    assert_eq!(bench.state(small), NeighborState::Full, "it does not mind");
+    assert_eq!(mismatches(&bench), 0);
+
+    let small = Peer { mtu: 1400, ..low() };
+    let mut bench = in_ex_start(small);
+    let sequence = described(&bench)[0].1;
+    bench.receive(small, &small.description(FIRST, 77, &[]));
+    assert_eq!((mismatches(&bench), bench.state(small)), (1, NeighborState::ExStart));
+    bench.receive(small, &small.description(NONE, sequence, &[]));
+    assert_eq!((mismatches(&bench), bench.state(small)), (0, NeighborState::Exchange));
 }
 
 #[test]
