@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State};
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use futures_util::stream;
@@ -46,6 +46,7 @@ pub(super) fn read_only<B: Backend>(backend: Arc<B>) -> Router {
 
 fn readable<B: Backend>() -> Router<Arc<B>> {
     Router::new()
+        .route("/", get(page))
         .route("/v1/show/{topic}", get(show))
         .route("/v1/explain/{address}", get(explain))
         .route("/metrics", get(show_metrics))
@@ -57,6 +58,13 @@ fn finished<B: Backend>(router: Router<Arc<B>>, backend: Arc<B>) -> Router {
         .method_not_allowed_fallback(|| async { Failure::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(backend)
+}
+
+/// The page for people, which reads the rest of what is readable. Nothing on it comes from elsewhere.
+async fn page() -> impl IntoResponse {
+    let policy = "default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; \
+                  style-src 'unsafe-inline'; frame-ancestors 'none'";
+    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(include_str!("page.html")))
 }
 
 /// The query of every request that has one.

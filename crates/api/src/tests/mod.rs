@@ -317,7 +317,7 @@ async fn hostile_requests_get_an_error_and_harm_nobody() {
     let bench = Bench::start(false).await;
     let huge = format!("{{\"address\":\"{}\"}}", "1".repeat(1 << 20));
     for (line, body, expected) in [
-        ("GET /", "", 404),
+        ("GET /v1", "", 404),
         ("GET /v1/show/nothing", "", 404),
         ("GET /v1/show/../../etc/passwd", "", 404),
         ("GET /v1/show/routes?vfr=red", "", 400),
@@ -354,6 +354,8 @@ async fn tcp_is_read_only() {
     for (line, expected) in [
         ("GET /v1/show/routes", 200),
         ("GET /metrics", 200),
+        ("GET /", 200),
+        ("POST /", 405),
         ("GET /v1/watch", 404),
         ("POST /v1/hosts", 404),
         ("DELETE /v1/hosts/10.0.0.9", 404),
@@ -365,6 +367,17 @@ async fn tcp_is_read_only() {
             assert!(body.contains("bugle_routes{vrf=\"default\"} 3\n"), "{body}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_page_shows_every_topic_and_asks_nobody_but_the_daemon() {
+    let bench = Bench::start(false).await;
+    let (status, page) = bench.raw(&request("GET /", "")).await;
+    assert_eq!(status, 200);
+    let topics: Vec<&str> = Topic::ALL.iter().map(|topic| topic.name()).collect();
+    let topics = format!("const topics = {};", serde_json::to_string(&topics).unwrap());
+    assert!(page.contains(&topics), "{topics} is not in:\n{page}");
+    assert!(!page.contains("://") && !page.contains("innerHTML"), "{page}");
 }
 
 #[tokio::test]
