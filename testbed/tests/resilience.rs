@@ -11,7 +11,12 @@ use bugle_testbed::contender::{BUGLE_HOSTS, Make};
 use bugle_testbed::{Bugled, FibWatch, Frr, Interface, Lab, Probe, Result, RouteEditor, Tuning};
 use bugle_types::Prefix;
 
-use support::{SOON, TAP, VM, bugle, full, host, router, wait_for_entry, wait_for_gateways};
+use support::{
+    SOON, TAP, VM, bugle, full, host, machine, router, wait_for_entry, wait_for_gateways,
+};
+
+/// A machine behind the peer.
+const THEIRS: bugle_testbed::Vm = machine(20);
 
 /// Every Ethernet interface, present and future.
 fn any() -> Vec<Interface> {
@@ -134,6 +139,35 @@ fn a_configured_host_is_announced_again_after_a_kill() -> Result<()> {
     wait_for_gateways(&lab, &theirs, VM.address, &[])?;
     bugled.restart()?;
     wait_for_gateways(&lab, &theirs, VM.address, &[link.a.address])
+}
+
+#[test]
+fn what_a_killed_bugled_left_can_be_removed_as_documented() -> Result<()> {
+    const OPERATIONS: &str = include_str!("../../docs/operations.md");
+    let Some(lab) = Lab::for_test("leftovers")? else { return Ok(()) };
+    let (ours, theirs) = (lab.node("ours")?, lab.node("theirs")?);
+    let link = lab.link(&ours, &theirs)?;
+    VM.place(&lab, &ours, TAP)?;
+    THEIRS.place(&lab, &theirs, TAP)?;
+    RouteEditor::new(&theirs, TAP)?.add(THEIRS.address)?;
+    let _frr = Make::FrrDefault.start(&lab, &theirs, &router(2, eth0()), "")?;
+    let mut bugled = bugle(&lab, &ours, 1, eth0())?;
+    bugled.add_host(VM.address, TAP, VM.mac)?;
+    wait_for_gateways(&lab, &ours, THEIRS.address, &[link.b.address])?;
+    bugled.kill();
+    let left = || -> Result<String> {
+        let lists = ["route show table all proto 182", "nexthop show", "neigh show nud permanent"];
+        lists.iter().map(|list| ours.ip(list)).collect()
+    };
+    for what in [VM.address, THEIRS.address] {
+        assert!(left()?.contains(&what.to_string()), "{what} is not in:\n{}", left()?);
+    }
+    let documented = OPERATIONS.lines().filter_map(|line| line.strip_prefix("ip "));
+    for command in documented.filter(|command| command.contains(" flush ")) {
+        ours.ip(command)?;
+    }
+    assert_eq!(left()?, "");
+    Ok(())
 }
 
 #[test]
