@@ -487,6 +487,22 @@ fn hello_and_dead_are_what_hello_packets_can_say() {
 }
 
 #[test]
+fn the_delays_of_spf_are_in_their_order() {
+    let lines = "initial = '2s'\nshort = '1s'\ntime-to-learn = '3s'\nholddown = '3s'";
+    for protocol in ["ospf", "isis"] {
+        let text = format!("[vrf.default.{protocol}.spf-delay]\n{lines}");
+        let errors = Config::parse(&text).unwrap_err().to_string();
+        for said in [
+            "spf-delay: initial (2s) must not be longer than short (1s)",
+            "spf-delay: short (1s) must not be longer than long (200ms)",
+            "spf-delay: time-to-learn (3s) must be shorter than holddown (3s)",
+        ] {
+            assert!(errors.contains(said), "{said}: {errors}");
+        }
+    }
+}
+
+#[test]
 fn integers_of_any_size_and_base_are_judged_by_their_range() {
     assert_eq!(interface("cost = 0xFFFF").unwrap().cost, 65_535);
     for cost in ["0", "-1", "65536", "0x10000", &"9".repeat(60)] {
