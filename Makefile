@@ -32,6 +32,10 @@ demo: root setup binaries
 
 bench: root setup binaries
 	@$(TARGET)/release/bugle-bench $(ARGS)
+	if [[ -z '$(ARGS)' ]]; then
+	    printf '\n## Routes into the kernel, beside ip -batch\n\n'
+	    cargo run --quiet --release -p bugle-inject --example bench_inject
+	fi
 
 # The labs run the daemon and the command line, so these are built first. The test runner comes last: its summary ends the output.
 # Only root installs what is missing: others need not have what the labs need.
