@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 
 use bugle_types::{PackedMap, Prefix4, RouterId};
+use smallvec::SmallVec;
 
 /// The router and the link state id of an LSA: with the type, its name.
 ///
@@ -133,11 +134,18 @@ impl Advertised {
 
     /// Who advertises a prefix, and at which metric.
     pub(super) fn at(&self, prefix: Prefix4) -> impl Iterator<Item = (Advertiser, u32)> {
-        let is_host = prefix.is_host();
-        let hosts = is_host.then(|| self.hosts.range(Host::of(prefix.address())));
-        let others = (!is_host).then(|| self.others.range(Advertisement::of(prefix)));
-        let hosts = hosts.into_iter().flatten().map(|(host, &metric)| (host.by(), metric));
-        hosts.chain(others.into_iter().flatten().map(|(said, &metric)| (said.by, metric)))
+        // An iterator over either map would be long, and is moved about for each prefix.
+        let mut found = SmallVec::<[(Advertiser, u32); 2]>::new();
+        if prefix.is_host() {
+            for (host, &metric) in self.hosts.range(Host::of(prefix.address())) {
+                found.push((host.by(), metric));
+            }
+        } else {
+            for (said, &metric) in self.others.range(Advertisement::of(prefix)) {
+                found.push((said.by, metric));
+            }
+        }
+        found.into_iter()
     }
 
     /// Every prefix that is advertised, as often as it is.
