@@ -9,7 +9,7 @@ use crate::support::{SOON, TAP, VM, wait_for_entry, wait_for_gateways};
 use crate::{HOSTS, Pair, THEIRS, bugle, frr, node, point_to_point};
 
 /// The router with LANs in the place of its links.
-fn on_lan(mut isis: Isis, priority: u8) -> Isis {
+pub(crate) fn on_lan(mut isis: Isis, priority: u8) -> Isis {
     for circuit in &mut isis.interfaces {
         circuit.network = Network::Broadcast;
         circuit.priority = priority;

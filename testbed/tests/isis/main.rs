@@ -67,7 +67,8 @@ impl Pair {
 
     fn wait_for_adjacency(&self, bugled: &Bugled, frr: &Frr, levels: usize) -> Result<()> {
         self.lab.wait_for(SOON, "the adjacency on both sides", || {
-            bugled.up() == 1 && frr.up() == levels
+            // On LANs each level has an adjacency of its own.
+            bugled.up() >= 1 && frr.up() == levels
         })
     }
 
@@ -133,7 +134,9 @@ fn a_link_of_both_levels_is_one_adjacency_in_each() -> Result<()> {
 #[test]
 fn multi_topology_is_spoken() -> Result<()> {
     let multi = |isis: Isis| Isis { multi_topology: true, ..isis };
-    interoperate("isis-mt", &multi(bugle(1)), &multi(frr(2)), 1)
+    interoperate("isis-mt", &multi(bugle(1)), &multi(frr(2)), 1)?;
+    let lan = |isis| kinds::on_lan(multi(isis), 64).at(Level::Both);
+    interoperate("isis-mtlan", &lan(bugle(1)), &lan(frr(2)), 2)
 }
 
 #[test]
@@ -254,13 +257,10 @@ fn mismatch(
 fn another_mtu_is_told() -> Result<()> {
     // The other way round nothing of FRR's arrives here, padded as it is.
     let smaller = |link: &Link| link.b.node.ip("link set eth0 mtu 1400").map(drop);
-    mismatch(
-        "isis-mtu",
-        smaller,
-        &bugle(1),
-        &frr(2),
-        "MTU: PDUs of 1497 bytes fit here, of 1397 there",
-    )
+    let told = "MTU: PDUs of 1497 bytes fit here, of 1397 there";
+    mismatch("isis-mtu", smaller, &bugle(1), &frr(2), told)?;
+    let lan = |isis| kinds::on_lan(isis, 64);
+    mismatch("isis-mtulan", smaller, &lan(bugle(1)), &lan(frr(2)), told)
 }
 
 #[test]

@@ -425,10 +425,23 @@ fn a_system_that_leaves_a_level_takes_back_what_it_brought_from_there() {
     world.input(0, Input::Host(prefix(HOST), Some(host(claim_metric(3)))));
     world.run_for(secs(10));
     assert!(world.routes[2].contains_key(&prefix(HOST)));
+    let of_domain = ("192.0.2.1".to_owned(), CapabilityFlags::DOMAIN.0, 0);
+    let id = LspId { node: NodeId::of_system(system_id(0)), fragment: 99 };
+    let fields =
+        LspFields { lifetime: 1200, id, sequence: SequenceNumber(1), flags: LspFlags::LEVEL_1 };
+    let mut tlvs = TlvBuilder::new(1000);
+    tlvs.router_capability([192, 0, 2, 1].into(), CapabilityFlags::DOMAIN, SubTlvs::default());
+    let bytes = emit_lsp(Level::L1, &fields, tlvs.bytes(), None);
+    let (ifindex, source) = (IfIndex(1), mac(0, IfIndex(1)));
+    world.input(1, Input::Pdu { ifindex, source, bytes: &bytes });
+    world.run_for(Duration::from_millis(15));
+    let brought = |world: &World| capabilities(world, Level::L2, 1).contains(&of_domain);
+    assert!(brought(&world));
     world.configs[1].levels = CircuitType::L2;
     let config = world.configs[1].clone();
     world.input(1, Input::Config(Box::new(config)));
     world.run_for(secs(3));
+    assert!(!brought(&world));
     assert_eq!(said(&world, Level::L2, 1, HOST), None);
     assert!(!world.routes[2].contains_key(&prefix(HOST)));
 }
