@@ -304,7 +304,7 @@ impl Topology {
     /// advertised as a stub network of its own.
     pub(super) fn is_of_router(&self, address: Ipv4Addr) -> bool {
         let number = u32::from(address);
-        self.flags.contains_key(&RouterId(number))
+        self.routers.contains_key(&RouterId(number))
             || self.graph.node(network_node(address)).is_some()
             || self.graph.has_tag(number.into())
             || self.attachments(Prefix4::host(address)).next().is_some()
