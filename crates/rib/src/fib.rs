@@ -37,6 +37,23 @@ pub enum RouteTarget {
     Blackhole,
 }
 
+/// The single nexthop objects that a group spreads packets over, all of one address family.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+pub struct Group {
+    /// Those that get packets, in equal shares.
+    pub members: Box<[NexthopId]>,
+    /// One that gets none as long as there is another: the kernel goes over to it by itself when the links of all others are lost.
+    /// Not where a table is [`without_standby`](FibSnapshot::without_standby).
+    pub standby: Option<NexthopId>,
+}
+
+impl Group {
+    /// All that are named, the one that stands by last.
+    pub fn all(&self) -> impl Iterator<Item = NexthopId> + use<'_> {
+        self.members.iter().copied().chain(self.standby)
+    }
+}
+
 /// One change asked of the forwarding table. Each is idempotent: putting replaces, deleting what is gone succeeds.
 ///
 /// Order matters: a nexthop goes in before the group or route that names it, and out after it.
@@ -49,14 +66,15 @@ pub enum FibOp {
         /// What it stands for.
         nexthop: Nexthop,
     },
-    /// Create or replace an equal-cost group of nexthop objects.
+    /// Create or replace a group of nexthop objects.
     PutGroup {
         /// The group; it shares its number space with nexthop objects.
         id: NexthopId,
-        /// The single nexthop objects it spreads over, all of one address family.
-        members: Box<[NexthopId]>,
+        /// Its members.
+        group: Group,
     },
-    /// Delete a nexthop object or group. The kernel deletes routes that still use it.
+    /// Delete a nexthop object or group. The kernel deletes routes that still use it. It takes a nexthop object out of its groups,
+    /// whose other members bear the traffic at once, and deletes a group that has none left.
     DelNexthop {
         /// The object or group.
         id: NexthopId,
@@ -98,7 +116,11 @@ pub struct FibSnapshot {
     /// Single nexthop objects in [`NexthopId::RANGE`].
     pub nexthops: Vec<(NexthopId, Nexthop)>,
     /// Groups in [`NexthopId::RANGE`].
-    pub groups: Vec<(NexthopId, Box<[NexthopId]>)>,
+    pub groups: Vec<(NexthopId, Group)>,
+    /// Groups in that range of a kind that is never put: they can be deleted, not replaced. With what they name.
+    pub others: Vec<(NexthopId, Box<[NexthopId]>)>,
+    /// Groups have no member that stands by: this forwarding table knows no such thing (Linux before 5.13).
+    pub without_standby: bool,
     /// Routes that carry bugle's protocol number; `None` leads somewhere bugle never sends a route.
     pub routes: Vec<(RouteKey, Option<RouteTarget>)>,
     /// Permanent neighbour entries that carry bugle's protocol number.

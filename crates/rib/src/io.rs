@@ -140,8 +140,6 @@ pub enum Event {
 pub enum Timer {
     /// The forwarding table is to be read.
     ReadFib,
-    /// More second routes are to be put beside the first.
-    Spares,
 }
 
 /// How much there is.
@@ -151,8 +149,6 @@ pub struct Counters {
     pub routes: usize,
     /// Routes in the kernel, as far as known.
     pub installed: usize,
-    /// Second routes beside them, for the kernel to fall back to.
-    pub spares: usize,
     /// Single nexthop objects in the kernel.
     pub nexthops: usize,
     /// Groups in the kernel.

@@ -15,7 +15,6 @@
 //! | `links` | which links and routers bear packets |
 //! | `neighbors` | permanent neighbour entries |
 //! | `reading` | when to read the kernel again |
-//! | `spares` | second routes for the kernel to fall back to, a few at a time |
 //! | `ops` | what waits to be polled |
 
 pub mod fib;
@@ -31,7 +30,6 @@ pub mod rib;
 pub mod route;
 mod routes;
 mod shadow;
-mod spares;
 mod table;
 #[cfg(test)]
 mod tests;

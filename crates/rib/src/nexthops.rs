@@ -1,16 +1,18 @@
 //! Nexthop objects: each path once, and what the kernel holds of it.
 //!
-//! An [`Object`] stands for one [`Path`]: nowhere (packets are dropped, the kernel has no object), one nexthop (a single
-//! object), or several (a group of single objects, which are `Object`s of their own). It lives while a route wants it, another
-//! object names it, or the kernel holds it. In the kernel it exists only while an installed route uses it.
+//! An [`Object`] stands for one [`Path`]: nowhere (packets are dropped, the kernel has no object), a host on a link of ours (a
+//! single object), or routers (a group of single objects, which are `Object`s of their own, be it one router only). It lives
+//! while a route wants it, another object names it, or the kernel holds it. In the kernel it exists only while an installed route
+//! uses it.
 //!
-//! **Failover.** A path can have a backup. A single object is re-pointed there when its nexthop is out of reach, which moves all
-//! its routes in one change; a group does without the members that are out of reach. What an object leads to in the kernel is
-//! therefore noted apart from what it stands for, and [`Nexthops::refresh_all`] brings the one in line with the other.
+//! **Failover.** A group does without the members that are out of reach, and leads to its path's backup if that leaves none, which
+//! moves all its routes in one change. What an object leads to in the kernel is therefore noted apart from what it stands for, and
+//! [`Nexthops::refresh_all`] brings the one in line with the other.
 //!
-//! The kernel deletes a device's objects and the routes on them without a word when the carrier goes. So an object
-//! that is lost gets a new [`Epoch`] when it is put again, and a route installed in another epoch is known to be gone
-//! without visiting it: losing a link costs the same for ten routes and for a million.
+//! The kernel deletes a device's objects without a word when the carrier goes, and takes them out of their groups. A backup
+//! on another link is a member that stands by: it bears the traffic from that moment. What is left without any member goes, and the
+//! routes on it. So an object that is lost gets a new [`Epoch`] when it is put again, and a route installed in another epoch is
+//! known to be gone without visiting it: losing a link costs the same for ten routes and for a million.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -20,9 +22,9 @@ use bugle_types::{IfIndex, Nexthop};
 use slab::Slab;
 use smallvec::SmallVec;
 
-use crate::fib::{FibOp, NexthopId, RouteTarget};
+use crate::fib::{FibOp, FibSnapshot, Group, NexthopId, RouteTarget};
 use crate::links::Links;
-use crate::object::{Epoch, Kernel, Object, Path, Rank, SetId};
+use crate::object::{Epoch, Inside, Kernel, Object, Path, SetId};
 use crate::ops::Ops;
 
 /// All nexthop objects.
@@ -37,15 +39,16 @@ pub(crate) struct Nexthops {
     /// The id to try next: one that was freed rests as long as possible.
     cursor: u32,
     epoch: Epoch,
+    /// The kernel's groups have no members that stand by.
+    without_standby: bool,
 }
 
 /// What the kernel deleted with a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Lost {
     pub(crate) routes: usize,
-    pub(crate) spares: usize,
-    /// Some of them may be there all the same, and can be put again at once.
-    pub(crate) in_doubt: bool,
+    /// Some of them can be put again at once.
+    pub(crate) can_return: bool,
 }
 
 impl Nexthops {
@@ -57,6 +60,7 @@ impl Nexthops {
             idle: BTreeSet::new(),
             cursor: *NexthopId::RANGE.start(),
             epoch: Epoch::ALWAYS,
+            without_standby: false,
         }
     }
 
@@ -92,24 +96,6 @@ impl Nexthops {
         self.objects.get(set.index()).map_or(0, |object| object.routes)
     }
 
-    /// The object of the second route that an object's routes want beside them.
-    pub(crate) fn spare(&self, set: SetId) -> Option<SetId> {
-        self.objects.get(set.index())?.spare
-    }
-
-    /// Whether the kernel holds a single object, or could.
-    pub(crate) fn can_lead(&self, set: SetId, links: &Links) -> bool {
-        let object = self.objects.get(set.index());
-        object
-            .is_some_and(|o| matches!(o.kernel, Kernel::This(_)) || single_now(o, links).is_some())
-    }
-
-    /// What routes on an object lead to, if the kernel holds it.
-    pub(crate) fn target(&self, set: SetId) -> Option<RouteTarget> {
-        let object = self.objects.get(set.index())?;
-        matches!(object.kernel, Kernel::This(_)).then(|| object.target())
-    }
-
     /// Whether what was installed in `epoch` is still there.
     pub(crate) fn is_current(&self, set: SetId, epoch: Epoch) -> bool {
         self.objects.get(set.index()).is_some_and(|object| object.kernel == Kernel::This(epoch))
@@ -133,25 +119,24 @@ impl Nexthops {
     }
 
     /// One more route is installed on the object.
-    pub(crate) fn bind(&mut self, set: SetId, rank: Rank) {
+    pub(crate) fn bind(&mut self, set: SetId) {
         if let Some(object) = self.objects.get_mut(set.index()) {
-            *object.count(rank) += 1;
+            object.routes += 1;
         }
     }
 
     /// The route installed in `epoch` leads here no more.
-    pub(crate) fn unbind(&mut self, set: SetId, epoch: Epoch, rank: Rank) {
+    pub(crate) fn unbind(&mut self, set: SetId, epoch: Epoch) {
         if let Some(object) = self.objects.get_mut(set.index())
             && object.kernel == Kernel::This(epoch)
         {
-            let count = object.count(rank);
-            *count = count.saturating_sub(1);
+            object.routes = object.routes.saturating_sub(1);
             self.idle.insert(set);
         }
     }
 
     /// The kernel has deleted everything on a link. Returns what went, or `None` if nothing was there.
-    pub(crate) fn link_lost(&mut self, ifindex: IfIndex) -> Option<Lost> {
+    pub(crate) fn link_lost(&mut self, ifindex: IfIndex, links: &Links) -> Option<Lost> {
         let mut lost = None;
         for set in self.select(|object| {
             object.kernel != Kernel::Nothing && object.at.is_some_and(|at| at.ifindex == ifindex)
@@ -160,57 +145,55 @@ impl Nexthops {
         }
         for set in self.select(|object| !object.inside.is_empty()) {
             let Some(object) = self.objects.get(set.index()) else { continue };
-            let (alive, dead): (Vec<_>, Vec<_>) =
-                object.inside.iter().partition(|member| self.is_right(**member));
-            if alive.is_empty() {
-                self.vanished(set, lost.get_or_insert_default());
-            } else if !dead.is_empty()
-                && let Some(object) = self.objects.get_mut(set.index())
-            {
-                object.inside = alive;
+            let mut inside = object.inside.clone();
+            inside.retain(|member| self.is_right(member));
+            if inside.is_empty() {
+                let can_return = !self.members_now(object, links).is_empty();
+                let lost = lost.get_or_insert_default();
+                lost.can_return |= can_return;
+                self.vanished(set, lost);
+            } else if let Some(object) = self.objects.get_mut(set.index()) {
+                object.inside = inside;
             }
         }
         // What was led elsewhere when the kernel had deleted it already was made anew, without its routes. Nobody can tell.
-        for set in self.select(|object| {
-            object.before == Some(ifindex) && matches!(object.kernel, Kernel::This(_))
-        }) {
+        for set in self.select(|object| object.before.contains(&ifindex)) {
             let epoch = self.next_epoch();
             let Some(object) = self.objects.get_mut(set.index()) else { continue };
+            object.before.remove(&ifindex);
+            if !object.before.is_empty() || !matches!(object.kernel, Kernel::This(_)) {
+                continue;
+            }
             object.kernel = Kernel::This(epoch);
             let lost = lost.get_or_insert_default();
-            lost.in_doubt = true;
+            lost.can_return = true;
             lost.routes += std::mem::take(&mut object.routes);
-            lost.spares += std::mem::take(&mut object.spares);
             self.idle.insert(set);
-        }
-        for (_, object) in &mut self.objects {
-            object.before = object.before.filter(|before| *before != ifindex);
         }
         lost
     }
 
-    /// Whether something is wanted on a link, by a route or as its spare, and not in the kernel.
+    /// Whether routes want something on a link that is not in the kernel.
     pub(crate) fn wants(&self, ifindex: IfIndex) -> bool {
         self.objects.iter().any(|(_, object)| {
-            (object.wanted > 0 || object.named > 0)
-                && object.kernel == Kernel::Nothing
-                && object.is_on(ifindex)
+            object.wanted > 0 && object.kernel == Kernel::Nothing && object.is_on(ifindex)
         })
     }
 
-    /// Leads everything in use to where it should lead, as links and routers are now: first what takes the kernel some
-    /// microseconds, then the groups, which take some tens.
+    /// Leads everything in use to where it should lead, as links and routers are now: first what packets take.
     pub(crate) fn refresh_all(&mut self, links: &Links, ops: &mut Ops) {
-        for groups in [false, true] {
-            let astray = self.select(|object| {
-                object.is_group == groups
-                    && object.is_used()
-                    && matches!(object.kernel, Kernel::This(_))
-                    && !self.is_in_line(object, links)
-            });
-            for set in astray {
-                self.put(set, links, ops);
-            }
+        let mut astray = self.select(|object| {
+            object.is_used()
+                && matches!(object.kernel, Kernel::This(_))
+                && !self.is_in_line(object, links)
+        });
+        astray.sort_by_key(|set| {
+            self.objects.get(set.index()).is_some_and(|object| {
+                self.is_same(&object.inside.active, &self.members_now(object, links).active)
+            })
+        });
+        for set in astray {
+            self.put(set, links, ops);
         }
     }
 
@@ -222,13 +205,13 @@ impl Nexthops {
         }
     }
 
-    /// Whether an object in the kernel can [`turn`](Self::turn) to a path: a single object cannot become a group, nor can
-    /// either drop packets.
+    /// Whether an object in the kernel can [`turn`](Self::turn) to a path: a single object cannot become a group nor a group a
+    /// single object, nor can either drop packets.
     pub(crate) fn can_turn(&self, set: SetId, path: &Path, links: &Links) -> bool {
         let Some(object) = self.objects.get(set.index()) else { return false };
         object.id.is_some()
             && matches!(object.kernel, Kernel::This(_))
-            && (object.is_group || path.hops.len() == 1)
+            && object.is_group == path.is_group()
             && path.hops.iter().any(|hop| links.is_alive(*hop))
     }
 
@@ -237,18 +220,21 @@ impl Nexthops {
     pub(crate) fn claim(&mut self, id: NexthopId, set: SetId, links: &Links) -> Option<SetId> {
         let found = *self.by_id.get(&id)?;
         let (object, wanted) = (self.objects.get(found.index())?, self.objects.get(set.index())?);
-        if found == set || object.is_odd || !matches!(object.kernel, Kernel::This(_)) {
+        if found == set
+            || object.is_odd
+            || object.is_group != wanted.is_group
+            || !matches!(object.kernel, Kernel::This(_))
+        {
             return None;
         }
         if self.is_listed(found) {
             return (object.path == wanted.path).then_some(found);
         }
-        let alike = object.is_group == wanted.is_group
-            && if object.is_group {
-                self.is_alike(&object.inside, &self.members_now(wanted, links))
-            } else {
-                object.at.is_some() && object.at == single_now(wanted, links)
-            };
+        let alike = if object.is_group {
+            self.is_alike(&object.inside, &self.members_now(wanted, links))
+        } else {
+            object.at.is_some() && object.at == single_now(wanted, links)
+        };
         if !alike && object.path != wanted.path {
             return None;
         }
@@ -257,28 +243,27 @@ impl Nexthops {
         Some(found)
     }
 
-    /// Compares with what the kernel holds. No route is bound afterwards: routes are compared next. `parts` are objects known
-    /// for a group's member or for a spare by what leads to them.
-    pub(crate) fn reconcile(
-        &mut self,
-        nexthops: &[(NexthopId, Nexthop)],
-        groups: &[(NexthopId, Box<[NexthopId]>)],
-        parts: &BTreeSet<NexthopId>,
-    ) {
+    /// Compares with what the kernel holds. No route is bound afterwards: routes are compared next.
+    pub(crate) fn reconcile(&mut self, found: &FibSnapshot) {
         let ours = |id: &NexthopId| NexthopId::RANGE.contains(&id.0);
         let mut singles: BTreeMap<_, _> =
-            nexthops.iter().copied().filter(|(id, _)| ours(id)).collect();
-        let mut groups: BTreeMap<_, _> =
-            groups.iter().map(|(id, ids)| (*id, ids)).filter(|(id, _)| ours(id)).collect();
+            found.nexthops.iter().copied().filter(|(id, _)| ours(id)).collect();
+        let mut groups: BTreeMap<_, _> = found
+            .groups
+            .iter()
+            .map(|(id, group)| (*id, group))
+            .filter(|(id, _)| ours(id))
+            .collect();
+        let others: BTreeMap<_, _> =
+            found.others.iter().map(|(id, ids)| (*id, ids)).filter(|(id, _)| ours(id)).collect();
+        self.without_standby = found.without_standby;
         for (index, object) in &mut self.objects {
             object.routes = 0;
-            object.spares = 0;
-            object.before = None;
             self.idle.insert(SetId(u32::try_from(index).unwrap_or(u32::MAX)));
         }
         for set in self.select(|object| !object.is_group && object.id.is_some()) {
             let Some(id) = self.id_of(set) else { continue };
-            if groups.contains_key(&id) {
+            if groups.contains_key(&id) || others.contains_key(&id) {
                 self.give_up_id(set);
                 continue;
             }
@@ -286,61 +271,57 @@ impl Nexthops {
             let Some(object) = self.objects.get_mut(set.index()) else { continue };
             object.at = hop;
             match hop {
-                Some(hop) if object.path.choices().any(|choice| choice == hop) => {
+                Some(hop) if object.path.hops.contains(&hop) => {
                     self.arrived(set);
                 }
                 Some(_) => self.set_kernel(set, Kernel::SomethingElse),
                 None => self.set_kernel(set, Kernel::Nothing),
             }
         }
+        let named = groups.values().flat_map(|group| group.all());
+        let parts: BTreeSet<NexthopId> =
+            named.chain(others.values().flat_map(|ids| ids.iter().copied())).collect();
         for (id, nexthop) in singles {
             let path = Path::new(&Arc::from([nexthop]), None);
-            self.adopt(id, Object { at: Some(nexthop), ..Object::new(path, false) });
-        }
-        for id in parts {
-            self.make_part(*id);
+            self.adopt(id, Object { at: Some(nexthop), ..Object::new(path.clone(), false) });
+            if path.is_group() || parts.contains(&id) {
+                self.make_part(id);
+            }
         }
 
         // Every single object that the kernel holds has its record now, so members can be told by their ids.
         for set in self.select(|object| object.is_group && object.id.is_some()) {
             let Some(id) = self.id_of(set) else { continue };
             match groups.remove(&id) {
-                Some(ids) => {
-                    let inside = self.resolve(ids);
-                    let choices: BTreeSet<Nexthop> =
-                        self.path(set).into_iter().flat_map(Path::choices).collect();
-                    let right = inside.is_sorted_by(|a, b| self.hop(*a) < self.hop(*b))
-                        && inside
-                            .iter()
-                            .all(|m| self.hop(*m).is_some_and(|hop| choices.contains(&hop)));
-                    if right && inside.len() == ids.len() {
+                Some(group) => {
+                    let inside = self.resolve(group);
+                    let path = self.path(set).cloned();
+                    let is_choice = |member: SetId| {
+                        let hop = self.hop(member);
+                        path.iter().flat_map(Path::choices).any(|choice| Some(choice) == hop)
+                    };
+                    if self.is_sound(group, &inside) && inside.all().all(is_choice) {
                         self.arrived(set);
                     } else {
                         self.set_kernel(set, Kernel::SomethingElse);
                     }
                     self.fill(set, inside);
                 }
-                None if self.by_id.get(&id) != Some(&set) => self.give_up_id(set),
+                None if self.by_id.get(&id) != Some(&set) || others.contains_key(&id) => {
+                    self.give_up_id(set);
+                }
                 None => self.set_kernel(set, Kernel::Nothing),
             }
         }
-        for (id, ids) in groups {
-            let members = self.resolve(ids);
-            let hops: Arc<[Nexthop]> =
-                members.iter().filter_map(|member| self.hop(*member)).collect();
-            let is_odd = members.len() != ids.len()
-                || hops.len() != members.len()
-                || !hops.is_sorted_by(|a, b| a < b);
-            let object = Object {
-                is_odd,
-                members: members.clone().into(),
-                ..Object::new(Path::new(&hops, None), true)
-            };
-            let set = self.adopt(id, object);
-            self.fill(set, members);
+        for (id, group) in groups {
+            self.adopt_group(id, group, false);
+        }
+        for (id, members) in others {
+            self.adopt_group(id, &Group { members: members.clone(), standby: None }, true);
         }
         for (_, object) in &mut self.objects {
             object.found = object.kernel != Kernel::Nothing;
+            object.before.clear();
         }
     }
 
@@ -356,8 +337,8 @@ impl Nexthops {
 
     /// Deletes what is used no more, groups before their members; what was found stays while `keep_found`.
     pub(crate) fn collect(&mut self, keep_found: bool, ops: &mut Ops) {
-        let is_group = |set: &SetId| self.objects.get(set.index()).is_some_and(|o| o.is_group);
-        let groups: Vec<SetId> = self.idle.iter().copied().filter(is_group).collect();
+        let groups: Vec<SetId> =
+            self.idle.iter().copied().filter(|set| self.is_a_group(*set)).collect();
         for set in groups {
             self.collect_one(set, keep_found, ops);
         }
@@ -391,22 +372,15 @@ impl Nexthops {
         self.natural(path).unwrap_or_else(|| self.intern(path))
     }
 
-    /// The object that a new route to a path uses: one of the kind that the path asks for.
+    /// The object that a new route to a path uses.
     fn natural(&self, path: &Path) -> Option<SetId> {
-        let is_group = path.hops.len() > 1;
-        let mut sets = self.by_path.get(path)?.iter().copied().filter(|set| {
-            self.objects.get(set.index()).is_some_and(|object| object.is_group == is_group)
-        });
-        let first = sets.next()?;
-        if self.is_right(first) {
-            return Some(first);
-        }
-        Some(sets.find(|set| self.is_right(*set)).unwrap_or(first))
+        let sets = self.by_path.get(path)?;
+        sets.iter().copied().find(|set| self.is_right(*set)).or_else(|| sets.first().copied())
     }
 
     /// The object for a path that has none yet.
     fn intern(&mut self, path: &Path) -> SetId {
-        let set = self.insert(Object::new(path.clone(), path.hops.len() > 1));
+        let set = self.insert(Object::new(path.clone(), path.is_group()));
         self.list(set);
         self.name_members(set);
         set
@@ -419,6 +393,18 @@ impl Nexthops {
         self.by_id.insert(id, set);
         self.arrived(set);
         set
+    }
+
+    /// Takes in a group that the kernel holds under `id`.
+    fn adopt_group(&mut self, id: NexthopId, group: &Group, is_odd: bool) {
+        let inside = self.resolve(group);
+        let hop = |set: SetId| self.hop(set);
+        let hops: Arc<[Nexthop]> = inside.active.iter().copied().filter_map(hop).collect();
+        let path = Path::new(&hops, inside.standby.and_then(hop));
+        let is_odd = is_odd || !self.is_sound(group, &inside);
+        let members = inside.all().collect();
+        let set = self.adopt(id, Object { is_odd, members, ..Object::new(path, true) });
+        self.fill(set, inside);
     }
 
     /// What was found under `id` is a part: the one that is waited for, if there is one.
@@ -481,21 +467,18 @@ impl Nexthops {
         }
     }
 
-    /// Gives an object the others that it names: a group's members, and the spare.
+    /// Gives a group the members that it names.
     fn name_members(&mut self, set: SetId) {
         let Some(object) = self.objects.get(set.index()) else { return };
-        let (path, is_group) = (object.path.clone(), object.is_group);
-        let members: Box<[SetId]> = if is_group {
-            path.choices().map(|hop| self.object_for(&Path::part(hop))).collect()
-        } else {
-            Box::default()
-        };
-        let spare = path.spare().map(|hop| self.object_for(&Path::part(hop)));
+        if !object.is_group {
+            return;
+        }
+        let path = object.path.clone();
+        let members: Box<[SetId]> =
+            path.choices().map(|hop| self.object_for(&Path::part(hop))).collect();
         self.named(&members);
-        self.named(spare.as_slice());
         if let Some(object) = self.objects.get_mut(set.index()) {
             object.members = members;
-            object.spare = spare;
         }
     }
 
@@ -511,9 +494,7 @@ impl Nexthops {
     /// The object names no others any more.
     fn forget_members(&mut self, set: SetId) {
         let Some(object) = self.objects.get_mut(set.index()) else { return };
-        let members = std::mem::take(&mut object.members);
-        let spare = object.spare.take();
-        for member in members.into_iter().chain(spare) {
+        for member in std::mem::take(&mut object.members) {
             if let Some(object) = self.objects.get_mut(member.index()) {
                 object.named = object.named.saturating_sub(1);
                 self.idle.insert(member);
@@ -521,18 +502,23 @@ impl Nexthops {
         }
     }
 
-    /// The objects that some ids stand for, in the order of their nexthops.
-    fn resolve(&self, ids: &[NexthopId]) -> Vec<SetId> {
-        let mut sets: Vec<SetId> = ids
-            .iter()
-            .filter_map(|id| self.by_id.get(id).copied())
-            .filter(|&set| self.is_right(set))
-            .collect();
-        sets.sort_unstable_by_key(|set| (self.hop(*set), *set));
-        sets
+    /// The objects that a group's ids stand for, in the order of their nexthops.
+    fn resolve(&self, group: &Group) -> Inside {
+        let held = |id: &NexthopId| {
+            self.by_id.get(id).copied().filter(|&set| self.is_right(set) && !self.is_a_group(set))
+        };
+        let mut active: Vec<SetId> = group.members.iter().filter_map(held).collect();
+        active.sort_unstable_by_key(|set| (self.hop(*set), *set));
+        Inside { active, standby: group.standby.as_ref().and_then(held) }
     }
 
-    /// What a single object stands for in the first place.
+    /// Whether a group in the kernel has single objects of ours as members, and none twice.
+    fn is_sound(&self, group: &Group, inside: &Inside) -> bool {
+        let hops: BTreeSet<Option<Nexthop>> = inside.all().map(|set| self.hop(set)).collect();
+        hops.len() == group.all().count()
+    }
+
+    /// What a single object stands for.
     fn hop(&self, set: SetId) -> Option<Nexthop> {
         self.objects.get(set.index())?.path.hops.first().copied()
     }
@@ -547,13 +533,19 @@ impl Nexthops {
         now.is_empty() || self.is_alike(&object.inside, &now)
     }
 
-    /// Whether packets go the same ways through these members as through those.
-    fn is_alike(&self, members: &[SetId], others: &[SetId]) -> bool {
-        members.iter().map(|set| self.hop(*set)).eq(others.iter().map(|set| self.hop(*set)))
+    /// Whether packets go the same ways through these members as through those, now and when a link is lost.
+    fn is_alike(&self, inside: &Inside, other: &Inside) -> bool {
+        self.is_same(&inside.active, &other.active)
+            && self.is_same(inside.standby.as_slice(), other.standby.as_slice())
+    }
+
+    /// Whether these objects have the same nexthops as those.
+    fn is_same(&self, sets: &[SetId], others: &[SetId]) -> bool {
+        sets.iter().map(|set| self.hop(*set)).eq(others.iter().map(|set| self.hop(*set)))
     }
 
     /// The members that a group should have now, in the order of their nexthops.
-    fn members_now(&self, object: &Object, links: &Links) -> Vec<SetId> {
+    fn members_now(&self, object: &Object, links: &Links) -> Inside {
         let (hops, backup) = object
             .members
             .split_at(object.members.len() - usize::from(object.path.backup.is_some()));
@@ -562,10 +554,13 @@ impl Nexthops {
         };
         let alive = |hop: Nexthop| links.is_alive(hop);
         let usable = |hop: Nexthop| links.is_usable(hop.ifindex);
-        [all_that(hops, &alive), all_that(backup, &alive), all_that(hops, &usable)]
+        let active = [all_that(hops, &alive), all_that(backup, &alive), all_that(hops, &usable)]
             .into_iter()
             .find(|members| !members.is_empty())
-            .unwrap_or_else(|| all_that(backup, &usable))
+            .unwrap_or_else(|| all_that(backup, &usable));
+        let may_stand_by = |hop| !self.without_standby && object.path.standby() == Some(hop);
+        let standby = all_that(backup, &|hop| usable(hop) && may_stand_by(hop)).first().copied();
+        Inside { standby: standby.filter(|standby| !active.contains(standby)), active }
     }
 
     /// Puts an object where it should lead.
@@ -577,11 +572,8 @@ impl Nexthops {
         let id = self.id(set)?;
         ops.push(FibOp::PutNexthop { id, nexthop });
         let object = self.objects.get_mut(set.index())?;
-        if let Some(at) = object.at.replace(nexthop)
-            && at.ifindex != nexthop.ifindex
-        {
-            object.before = Some(at.ifindex);
-        }
+        let before = object.at.replace(nexthop).map(|at| at.ifindex);
+        object.led_elsewhere(before.into_iter().collect(), &BTreeSet::from([nexthop.ifindex]));
         Some((RouteTarget::Nexthop(id), self.arrived(set)))
     }
 
@@ -591,20 +583,19 @@ impl Nexthops {
         links: &Links,
         ops: &mut Ops,
     ) -> Option<(RouteTarget, Epoch)> {
-        let members = self.members_now(self.objects.get(set.index())?, links);
-        let mut ids = Vec::with_capacity(members.len());
-        for member in &members {
-            if let (RouteTarget::Nexthop(id), _) = self.ensure(*member, links, ops)? {
-                ids.push(id);
-            }
-        }
-        if ids.is_empty() {
+        let inside = self.members_now(self.objects.get(set.index())?, links);
+        if inside.is_empty() {
             return None;
         }
+        for member in inside.all() {
+            self.ensure(member, links, ops)?;
+        }
+        let members = inside.active.iter().filter_map(|member| self.id_of(*member)).collect();
+        let standby = inside.standby.and_then(|member| self.id_of(member));
         let id = self.id(set)?;
-        ops.push(FibOp::PutGroup { id, members: ids.into() });
+        ops.push(FibOp::PutGroup { id, group: Group { members, standby } });
         let epoch = self.arrived(set);
-        self.fill(set, members);
+        self.fill(set, inside);
         Some((RouteTarget::Nexthop(id), epoch))
     }
 
@@ -624,14 +615,20 @@ impl Nexthops {
     }
 
     /// The kernel's group has these members.
-    fn fill(&mut self, set: SetId, inside: Vec<SetId>) {
+    fn fill(&mut self, set: SetId, inside: Inside) {
+        let links = |inside: &Inside| -> BTreeSet<IfIndex> {
+            inside.all().filter_map(|member| Some(self.hop(member)?.ifindex)).collect()
+        };
+        let now = links(&inside);
+        let before = self.objects.get(set.index()).map(|object| links(&object.inside));
         self.empty(set);
-        for member in &inside {
+        for member in inside.all() {
             if let Some(member) = self.objects.get_mut(member.index()) {
                 member.groups += 1;
             }
         }
         if let Some(object) = self.objects.get_mut(set.index()) {
+            object.led_elsewhere(before.unwrap_or_default(), &now);
             object.inside = inside;
         }
     }
@@ -639,7 +636,7 @@ impl Nexthops {
     /// The kernel's group has no members.
     fn empty(&mut self, set: SetId) {
         let Some(object) = self.objects.get_mut(set.index()) else { return };
-        for member in std::mem::take(&mut object.inside) {
+        for member in std::mem::take(&mut object.inside).all() {
             if let Some(object) = self.objects.get_mut(member.index()) {
                 object.groups = object.groups.saturating_sub(1);
                 self.idle.insert(member);
@@ -654,7 +651,6 @@ impl Nexthops {
         // Groups that held it let it go as well: `link_lost` takes it out of them.
         object.groups = 0;
         lost.routes += std::mem::take(&mut object.routes);
-        lost.spares += std::mem::take(&mut object.spares);
     }
 
     fn set_kernel(&mut self, set: SetId, kernel: Kernel) {
@@ -662,6 +658,7 @@ impl Nexthops {
         object.kernel = kernel;
         if kernel == Kernel::Nothing {
             object.at = None;
+            object.before.clear();
         }
         self.idle.insert(set);
         if !matches!(kernel, Kernel::This(_)) {
@@ -690,6 +687,10 @@ impl Nexthops {
     /// The kernel holds the object, and nothing else under its id.
     fn is_right(&self, set: SetId) -> bool {
         self.objects.get(set.index()).is_some_and(|o| matches!(o.kernel, Kernel::This(_)))
+    }
+
+    fn is_a_group(&self, set: SetId) -> bool {
+        self.objects.get(set.index()).is_some_and(|object| object.is_group)
     }
 
     /// The kernel holds something under the object's id.
@@ -739,8 +740,5 @@ impl Nexthops {
 
 /// What a single object should lead to now.
 fn single_now(object: &Object, links: &Links) -> Option<Nexthop> {
-    let choices = || object.path.choices();
-    choices()
-        .find(|hop| links.is_alive(*hop))
-        .or_else(|| choices().find(|hop| links.is_usable(hop.ifindex)))
+    object.path.hops.first().copied().filter(|hop| links.is_usable(hop.ifindex))
 }

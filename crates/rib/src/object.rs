@@ -34,7 +34,7 @@ pub(crate) struct Path {
     /// Sorted, each once.
     pub(crate) hops: Arc<[Nexthop]>,
     pub(crate) backup: Option<Nexthop>,
-    /// Part of another path: a group's member, or a spare. No route takes its object along when it [turns](crate::together).
+    /// Part of another path: a group's member. No route takes its object along when it [turns](crate::together).
     is_part: bool,
 }
 
@@ -61,14 +61,22 @@ impl Path {
         Self { hops: Arc::from([hop]), backup: None, is_part: true }
     }
 
-    /// What a single object would have to lead to, the best first.
+    /// Whether the kernel needs a group for it: for all but the way to a host on a link of ours, so that any can
+    /// [turn](crate::together) to any other, and do without a nexthop, or have one stand by.
+    pub(crate) fn is_group(&self) -> bool {
+        let single = |hop: &Nexthop| hop.gateway.is_none() && self.backup.is_none();
+        !self.is_part
+            && !self.hops.is_empty()
+            && !(self.hops.len() == 1 && self.hops.iter().all(single))
+    }
+
+    /// All nexthops, the backup last.
     pub(crate) fn choices(&self) -> impl Iterator<Item = Nexthop> + '_ {
         self.hops.iter().copied().chain(self.backup)
     }
 
-    /// The backup, if the loss of one link takes all nexthops and leaves the backup: routes then want a second route beside
-    /// them for the kernel to fall back to.
-    pub(crate) fn spare(&self) -> Option<Nexthop> {
+    /// The backup, if the loss of one link takes all nexthops and leaves the backup: it stands by in the kernel's group.
+    pub(crate) fn standby(&self) -> Option<Nexthop> {
         let link = self.hops.first()?.ifindex;
         let backup = self.backup.filter(|backup| backup.ifindex != link)?;
         self.hops.iter().all(|hop| hop.ifindex == link).then_some(backup)
@@ -81,42 +89,58 @@ pub(crate) struct Object {
     pub(crate) path: Path,
     /// The single objects that a group may have as members: those of its nexthops, then the backup's.
     pub(crate) members: Box<[SetId]>,
-    /// The object of the second route that this one's routes want beside them.
-    pub(crate) spare: Option<SetId>,
-    /// A group once is always one, even of one member: the kernel does not let a single object replace it.
+    /// A group once is always one: the kernel does not let a single object replace it.
     pub(crate) is_group: bool,
     /// Kept across losses, so that nobody else gets it while this object may come back.
     pub(crate) id: Option<NexthopId>,
     pub(crate) kernel: Kernel,
     /// What a single object leads to in the kernel.
     pub(crate) at: Option<Nexthop>,
-    /// The link that a single object led over before it was led elsewhere.
-    pub(crate) before: Option<IfIndex>,
+    /// The links that it led over before it was led elsewhere altogether, except those that were lost since.
+    pub(crate) before: BTreeSet<IfIndex>,
     /// A group's members in the kernel, which removes the dead ones.
-    pub(crate) inside: Vec<SetId>,
+    pub(crate) inside: Inside,
     /// Routes that lead here, installed or not.
     pub(crate) wanted: usize,
     /// Objects that name this, in the kernel or not.
     pub(crate) named: usize,
     /// Routes installed on this.
     pub(crate) routes: usize,
-    /// Second routes installed on this.
-    pub(crate) spares: usize,
     /// Groups in the kernel that hold this.
     pub(crate) groups: usize,
-    /// A group that no set of nexthops of ours makes: it has a member twice, or somebody else's.
+    /// A group that no set of nexthops of ours makes: it is of another kind, has a member twice, or somebody else's.
     pub(crate) is_odd: bool,
     /// The last snapshot showed it.
     pub(crate) found: bool,
 }
 
-/// Which of a prefix's two routes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Rank {
-    /// The one that packets take.
-    First,
-    /// The one that the kernel falls back to when the first goes with its link.
-    Second,
+/// The members of a group.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Inside {
+    /// Those that get packets.
+    pub(crate) active: Vec<SetId>,
+    /// The one that gets none as long as there is another.
+    pub(crate) standby: Option<SetId>,
+}
+
+impl Inside {
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = SetId> + use<'_> {
+        self.active.iter().copied().chain(self.standby)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.active.is_empty() && self.standby.is_none()
+    }
+
+    /// The kernel takes members out.
+    pub(crate) fn retain(&mut self, stays: impl Fn(SetId) -> bool) {
+        self.active.retain(|member| stays(*member));
+        self.standby = self.standby.filter(|member| stays(*member));
+        if self.active.is_empty() {
+            self.active.extend(self.standby.take());
+        }
+    }
 }
 
 /// What the kernel holds under an object's id.
@@ -139,17 +163,15 @@ impl Object {
         Self {
             path,
             members: Box::default(),
-            spare: None,
             is_group,
             id: None,
             kernel,
             at: None,
-            before: None,
-            inside: Vec::new(),
+            before: BTreeSet::new(),
+            inside: Inside::default(),
             wanted: 0,
             named: 0,
             routes: 0,
-            spares: 0,
             groups: 0,
             is_odd: false,
             found: false,
@@ -161,14 +183,14 @@ impl Object {
     }
 
     pub(crate) fn is_used(&self) -> bool {
-        self.routes > 0 || self.spares > 0 || self.groups > 0
+        self.routes > 0 || self.groups > 0
     }
 
-    /// How many routes of a rank are installed on it.
-    pub(crate) fn count(&mut self, rank: Rank) -> &mut usize {
-        match rank {
-            Rank::First => &mut self.routes,
-            Rank::Second => &mut self.spares,
+    /// It leads over these links instead of those. If none of those bears it any more, nobody can tell whether the kernel had
+    /// deleted it with them before.
+    pub(crate) fn led_elsewhere(&mut self, before: BTreeSet<IfIndex>, now: &BTreeSet<IfIndex>) {
+        if !before.is_empty() && before.is_disjoint(now) {
+            self.before = before;
         }
     }
 

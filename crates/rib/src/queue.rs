@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::fib::{FibOp, NexthopId};
+use crate::fib::{FibOp, Group, NexthopId};
 
 /// Changes to the forwarding table that wait to be made, in the order in which they were asked for. But a
 /// [diversion](crate::Output::Divert) goes before whatever concerns no object of its own: traffic is led round a failure at once, however much
@@ -96,15 +96,15 @@ impl FibOp {
 }
 
 fn concerns(op: &FibOp) -> impl Iterator<Item = NexthopId> {
-    let (id, members) = match op {
-        FibOp::PutNexthop { id, .. } | FibOp::DelNexthop { id } => (Some(*id), &[][..]),
-        FibOp::PutGroup { id, members } => (Some(*id), &**members),
+    let (id, group) = match op {
+        FibOp::PutNexthop { id, .. } | FibOp::DelNexthop { id } => (Some(*id), None),
+        FibOp::PutGroup { id, group } => (Some(*id), Some(group)),
         FibOp::PutRoute { .. }
         | FibOp::DelRoute { .. }
         | FibOp::PutNeighbor { .. }
-        | FibOp::DelNeighbor { .. } => (None, &[][..]),
+        | FibOp::DelNeighbor { .. } => (None, None),
     };
-    id.into_iter().chain(members.iter().copied())
+    id.into_iter().chain(group.into_iter().flat_map(Group::all))
 }
 
 #[cfg(test)]
@@ -126,8 +126,9 @@ mod tests {
         let members = prop::collection::btree_set(id(), 1..3);
         prop_oneof![
             2 => (id(), nexthop).prop_map(|(id, nexthop)| FibOp::PutNexthop { id, nexthop }),
-            1 => (id(), members).prop_map(|(id, members)| {
-                FibOp::PutGroup { id, members: members.into_iter().collect() }
+            1 => (id(), members, prop::option::of(id())).prop_map(|(id, members, standby)| {
+                let members = members.into_iter().collect();
+                FibOp::PutGroup { id, group: Group { members, standby } }
             }),
         ]
     }

@@ -12,7 +12,6 @@ use crate::ops::Ops;
 use crate::reading::{Reading, SETTLE};
 use crate::route::{Protocol, Route, SelectedRoute};
 use crate::shadow::{Shadow, Stage};
-use crate::spares::Search;
 use crate::table::Table;
 
 /// After a link is lost, routing has this long to settle before the forwarding table is looked through.
@@ -38,7 +37,6 @@ pub struct Rib {
     pub(crate) tables: BTreeMap<VrfId, Table>,
     /// How many changes had been asked for before the awaited snapshot.
     asked: Option<u64>,
-    pub(crate) search: Search,
     reading: Reading,
     failures: u64,
     /// A failure was told of since the last snapshot.
@@ -59,7 +57,6 @@ impl Rib {
             shadow: Shadow::new(),
             tables: BTreeMap::new(),
             asked: None,
-            search: Search::default(),
             reading: Reading::new(),
             failures: 0,
             told: false,
@@ -68,8 +65,6 @@ impl Rib {
 
     /// Takes note of something that happened at `now`.
     pub fn handle(&mut self, now: Time, input: Input) {
-        let before = self.shadow.ops.count;
-        self.shadow.pace.begin(now);
         match input {
             Input::Tick => {}
             Input::Routes { vrf, protocol, changes } => {
@@ -114,10 +109,8 @@ impl Rib {
                 self.shadow.tidy();
             }
         }
-        self.settle_spares();
         self.shadow.collect();
         self.shadow.ops.scatter();
-        self.shadow.pace.end(now, self.shadow.ops.count - before);
         if !self.shadow.is_read() && self.reading.deadline().is_none() {
             self.reading.need(now);
         }
@@ -135,9 +128,7 @@ impl Rib {
     /// When to handle [`Input::Tick`], and why.
     #[must_use]
     pub fn deadline(&self) -> Option<(Time, Timer)> {
-        let read = self.reading.deadline().map(|time| (time, Timer::ReadFib));
-        let spares = self.spares_due().map(|time| (time, Timer::Spares));
-        read.into_iter().chain(spares).min_by_key(|(time, _)| *time)
+        self.reading.deadline().map(|time| (time, Timer::ReadFib))
     }
 
     /// What there is to show.
@@ -180,7 +171,7 @@ impl Rib {
     fn link_lost(&mut self, now: Time, ifindex: IfIndex, interface_gone: bool) {
         let Some(lost) = self.shadow.link_lost(ifindex, interface_gone) else { return };
         self.reading.doubt(now, AFTER_LOSS);
-        if lost.in_doubt {
+        if lost.can_return {
             self.settle_all();
         }
     }

@@ -40,13 +40,6 @@ impl Protocol {
             Self::Isis => 115,
         }
     }
-
-    /// The kernel's metric of the second route that stands beside a protected one: the kernel falls back to it when the first
-    /// goes with its link.
-    #[must_use]
-    pub const fn spare_metric(self) -> u32 {
-        self.kernel_metric() + 1
-    }
 }
 
 impl fmt::Display for Protocol {
@@ -68,7 +61,7 @@ pub struct Route {
     /// sessions. Gateways are of the prefix's address family.
     pub nexthops: Arc<[Nexthop]>,
     /// Where packets go as soon as no nexthop can be reached, before the protocol has computed anything: a loop-free alternate
-    /// (RFC 5286). One nexthop, as a nexthop object of the kernel can be re-pointed to another nexthop, but never to a group.
+    /// (RFC 5286). On a link of its own it stands by in the kernel, which goes over to it by itself.
     pub backup: Option<Nexthop>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 use std::net::Ipv4Addr;
-use std::ops::{Bound, RangeInclusive};
+use std::ops::RangeInclusive;
 
 use bugle_types::{PackedMap, Prefix, Prefix4};
 
@@ -100,24 +100,6 @@ impl<T> Routes<T> {
         let ipv4 = self.ipv4.iter_mut().map(|(key, entry)| (key.prefix(), key.protocol, entry));
         let ipv6 = self.ipv6.iter_mut();
         ipv4.chain(ipv6.map(|((prefix, protocol), entry)| (prefix, protocol, entry)))
-    }
-
-    /// All entries from a prefix on, in order, to change in place.
-    pub(crate) fn starting_mut(
-        &mut self,
-        prefix: Option<Prefix>,
-    ) -> impl Iterator<Item = (Prefix, Protocol, &mut T)> {
-        const FIRST: Key4 =
-            Key4 { address: Ipv4Addr::UNSPECIFIED, length: 0, protocol: Protocol::Host };
-        let (ipv4, ipv6) = match prefix.map(|prefix| Key::new(prefix, Protocol::Host)) {
-            None => (Some(FIRST), Bound::Unbounded),
-            Some(Key::Ipv4(key)) => (Some(key), Bound::Unbounded),
-            Some(Key::Ipv6(key)) => (None, Bound::Included(key)),
-        };
-        let ipv4 = ipv4.map(|first| self.ipv4.range_mut(first..)).into_iter().flatten();
-        let ipv6 = self.ipv6.range_mut((ipv6, Bound::Unbounded));
-        ipv4.map(|(key, entry)| (key.prefix(), key.protocol, entry))
-            .chain(ipv6.map(|((prefix, protocol), entry)| (prefix, protocol, entry)))
     }
 }
 

@@ -9,10 +9,8 @@ use crate::fib::{FibOp, FibSnapshot, RouteKey, RouteTarget};
 use crate::links::Links;
 use crate::neighbors::Neighbors;
 use crate::nexthops::{Lost, Nexthops};
-use crate::object::{Epoch, Path, Rank, SetId};
+use crate::object::{Epoch, Path, SetId};
 use crate::ops::Ops;
-use crate::route::Protocol;
-use crate::spares::Pace;
 
 /// How far the life of the forwarding table has come.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -30,7 +28,6 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Shadow {
     pub(crate) ops: Ops,
-    pub(crate) pace: Pace,
     stage: Stage,
     /// A snapshot has been taken. Before that, our ids would collide with those of a previous run.
     read: bool,
@@ -40,14 +37,12 @@ pub(crate) struct Shadow {
     strays: BTreeMap<RouteKey, Option<RouteTarget>>,
     links: Links,
     installed: usize,
-    spares: usize,
 }
 
 impl Shadow {
     pub(crate) fn new() -> Self {
         Self {
             ops: Ops::default(),
-            pace: Pace::default(),
             stage: Stage::Adopting,
             read: false,
             nexthops: Nexthops::new(),
@@ -55,7 +50,6 @@ impl Shadow {
             strays: BTreeMap::new(),
             links: Links::default(),
             installed: 0,
-            spares: 0,
         }
     }
 
@@ -82,11 +76,6 @@ impl Shadow {
     /// See [`Nexthops::routes`].
     pub(crate) fn routes(&self, set: SetId) -> usize {
         self.nexthops.routes(set)
-    }
-
-    /// The object of the second route that an object's routes want beside them, if the kernel can have it now.
-    pub(crate) fn spare(&self, set: SetId) -> Option<SetId> {
-        self.nexthops.spare(set).filter(|spare| self.nexthops.can_lead(*spare, &self.links))
     }
 
     /// See [`Nexthops::can_turn`].
@@ -130,51 +119,25 @@ impl Shadow {
             }
             _ => set,
         };
-        let epoch = self.put(key, set)?;
-        self.nexthops.bind(set, Rank::First);
-        self.installed += 1;
-        Some((set, epoch))
-    }
-
-    /// Whether the spare at `key` may change now, to lead to `set`. What the kernel was found to have already is not put off.
-    pub(crate) fn may_change_spare(&mut self, key: RouteKey, set: Option<SetId>) -> bool {
-        let target = set.and_then(|set| self.nexthops.target(set));
-        target.is_some() && self.strays.get(&key) == Some(&target) || self.pace.admit()
-    }
-
-    /// Leads `key` to the spare `set`; `None` if that cannot be now.
-    pub(crate) fn put_spare(&mut self, key: RouteKey, set: SetId) -> Option<Epoch> {
-        if !self.is_open() {
-            return None;
-        }
-        let epoch = self.put(key, set)?;
-        self.nexthops.bind(set, Rank::Second);
-        self.spares += 1;
-        Some(epoch)
-    }
-
-    fn put(&mut self, key: RouteKey, set: SetId) -> Option<Epoch> {
         let (target, epoch) = self.nexthops.ensure(set, &self.links, &mut self.ops)?;
         if self.strays.remove(&key) != Some(Some(target)) {
             self.ops.push(FibOp::PutRoute { key, target });
         }
-        Some(epoch)
+        self.nexthops.bind(set);
+        self.installed += 1;
+        Some((set, epoch))
     }
 
     /// Deletes the route at `key`, put in `epoch` and still there.
-    pub(crate) fn del_route(&mut self, key: RouteKey, set: SetId, epoch: Epoch, rank: Rank) {
+    pub(crate) fn del_route(&mut self, key: RouteKey, set: SetId, epoch: Epoch) {
         self.ops.push(FibOp::DelRoute { key });
-        self.forget_route(set, epoch, rank);
+        self.forget_route(set, epoch);
     }
 
     /// The route put in `epoch`, and still there until now, was replaced.
-    pub(crate) fn forget_route(&mut self, set: SetId, epoch: Epoch, rank: Rank) {
-        self.nexthops.unbind(set, epoch, rank);
-        let count = match rank {
-            Rank::First => &mut self.installed,
-            Rank::Second => &mut self.spares,
-        };
-        *count = count.saturating_sub(1);
+    pub(crate) fn forget_route(&mut self, set: SetId, epoch: Epoch) {
+        self.nexthops.unbind(set, epoch);
+        self.installed = self.installed.saturating_sub(1);
     }
 
     /// Asks for a neighbour entry, or for none.
@@ -202,9 +165,8 @@ impl Shadow {
             self.links.set_usable(ifindex, false);
         }
         self.neighbors.link_lost(ifindex, interface_gone);
-        let lost = self.nexthops.link_lost(ifindex)?;
+        let lost = self.nexthops.link_lost(ifindex, &self.links)?;
         self.installed = self.installed.saturating_sub(lost.routes);
-        self.spares = self.spares.saturating_sub(lost.spares);
         let nexthops = &self.nexthops;
         self.strays.retain(|_, target| match target {
             Some(RouteTarget::Nexthop(id)) => nexthops.holds(*id),
@@ -233,18 +195,8 @@ impl Shadow {
     /// installed any more.
     pub(crate) fn reconcile(&mut self, snapshot: FibSnapshot) {
         self.read = true;
-        (self.installed, self.spares) = (0, 0);
-        let is_spare = |key: &RouteKey| {
-            Protocol::ALL.into_iter().any(|protocol| protocol.spare_metric() == key.metric)
-        };
-        let spares = snapshot.routes.iter().filter(|(key, _)| is_spare(key));
-        let by_spares = spares.filter_map(|(_, target)| match target {
-            Some(RouteTarget::Nexthop(id)) => Some(*id),
-            Some(RouteTarget::Blackhole) | None => None,
-        });
-        let by_groups = snapshot.groups.iter().flat_map(|(_, members)| members.iter().copied());
-        let parts = by_spares.chain(by_groups).collect();
-        self.nexthops.reconcile(&snapshot.nexthops, &snapshot.groups, &parts);
+        self.installed = 0;
+        self.nexthops.reconcile(&snapshot);
         self.neighbors.reconcile(&snapshot.neighbors);
         self.strays = snapshot.routes.into_iter().collect();
     }
@@ -278,7 +230,6 @@ impl Shadow {
         let (nexthops, groups) = self.nexthops.count();
         crate::Counters {
             installed: self.installed,
-            spares: self.spares,
             nexthops,
             groups,
             neighbors: self.neighbors.count(),

@@ -3,14 +3,14 @@
 use bugle_types::{Prefix, TableId};
 
 use crate::fib::RouteKey;
-use crate::object::{Epoch, Path, Rank, SetId};
+use crate::object::{Epoch, Path, SetId};
 use crate::route::{Protocol, SelectedRoute};
 use crate::routes::Routes;
 use crate::shadow::Shadow;
 
 /// The routes of one VRF.
 ///
-/// Between calls at most one offer of a prefix is in the kernel: the first, which is the best; and its spare.
+/// Between calls at most one offer of a prefix is in the kernel: the first, which is the best.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     id: Option<TableId>,
@@ -28,17 +28,14 @@ struct Offer {
     metric: u32,
     set: SetId,
     installed: Option<Epoch>,
-    /// What the second route beside it leads to, for the kernel to fall back to, and since when it is there. It can be one of
-    /// former days, until there is time to replace it.
-    spare: Option<(SetId, Epoch)>,
 }
 
-/// An offer's routes in the kernel.
+/// An offer's route in the kernel.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Held {
+struct Held {
     protocol: Protocol,
-    first: Option<(SetId, Epoch)>,
-    second: Option<(SetId, Epoch)>,
+    set: SetId,
+    epoch: Epoch,
 }
 
 impl Table {
@@ -83,9 +80,7 @@ impl Table {
                     return;
                 }
                 Some(offer) => {
-                    let mut new = Offer::new(metric, shadow.acquire(&path));
-                    new.spare = offer.spare.take();
-                    Some(std::mem::replace(offer, new))
+                    Some(std::mem::replace(offer, Offer::new(metric, shadow.acquire(&path))))
                 }
                 None => {
                     let offer = Offer::new(metric, shadow.acquire(&path));
@@ -118,11 +113,12 @@ impl Table {
         });
         let other = routes
             .fold(None, |held, (protocol, offer)| held.or_else(|| offer.take(protocol, shadow)));
-        for mut held in replaced.into_iter().chain(other) {
+        for held in replaced.into_iter().chain(other) {
             if best == Some(held.protocol) {
-                held.forget_first(shadow);
+                shadow.forget_route(held.set, held.epoch);
+            } else {
+                held.delete(table, prefix, shadow);
             }
-            held.delete(table, prefix, shadow);
         }
         count
     }
@@ -151,15 +147,14 @@ impl Table {
             }
             let Some(path) = shadow.path(offer.set).cloned() else { continue };
             let old = offer.set;
-            let first = offer.epoch(shadow);
-            let new = Offer::new(offer.metric, shadow.acquire(&path));
-            *offer = Offer { spare: offer.spare, ..new };
-            if let (Some(epoch), Some(table)) = (first, self.id) {
-                let mut held = Held { protocol, first: Some((old, epoch)), second: None };
+            let held = offer.take(protocol, shadow);
+            *offer = Offer::new(offer.metric, shadow.acquire(&path));
+            if let (Some(held), Some(table)) = (held, self.id) {
                 if offer.install(table, prefix, protocol, shadow) {
-                    held.forget_first(shadow);
+                    shadow.forget_route(held.set, held.epoch);
+                } else {
+                    held.delete(table, prefix, shadow);
                 }
-                held.delete(table, prefix, shadow);
             }
             shadow.release(old);
         }
@@ -176,30 +171,10 @@ impl Table {
         }
     }
 
-    /// Brings spares in line with their routes from a prefix on, and takes off `look` as many as were looked at. Returns where
-    /// to go on, if that is not the end.
-    pub(crate) fn settle_spares(
-        &mut self,
-        shadow: &mut Shadow,
-        from: Option<Prefix>,
-        look: &mut usize,
-    ) -> Option<Prefix> {
-        let table = self.id.filter(|_| self.read)?;
-        for (prefix, protocol, offer) in self.routes.starting_mut(from) {
-            let Some(left) = look.checked_sub(1) else { return Some(prefix) };
-            *look = left;
-            let is_there = offer.epoch(shadow).is_some();
-            if is_there && !offer.settle_spare(table, prefix, protocol, shadow) {
-                return Some(prefix);
-            }
-        }
-        None
-    }
-
     /// Nothing counts as installed any more: a snapshot will tell.
     pub(crate) fn forget_installed(&mut self) {
         for (_, _, offer) in self.routes.iter_mut() {
-            (offer.installed, offer.spare) = (None, None);
+            offer.installed = None;
         }
     }
 
@@ -252,10 +227,10 @@ impl Table {
 
 impl Offer {
     const fn new(metric: u32, set: SetId) -> Self {
-        Self { metric, set, installed: None, spare: None }
+        Self { metric, set, installed: None }
     }
 
-    /// Sees to it that the kernel has the route, and the spare beside it. Returns whether it has the route.
+    /// Sees to it that the kernel has the route. Returns whether it has.
     fn install(
         &mut self,
         table: TableId,
@@ -264,7 +239,7 @@ impl Offer {
         shadow: &mut Shadow,
     ) -> bool {
         if self.epoch(shadow).is_none() {
-            let put = shadow.put_route(key(table, prefix, protocol.kernel_metric()), self.set);
+            let put = shadow.put_route(key(table, prefix, protocol), self.set);
             self.installed = put.map(|(_, epoch)| epoch);
             if let Some((set, _)) = put
                 && set != self.set
@@ -274,57 +249,19 @@ impl Offer {
                 self.set = set;
             }
         }
-        if self.installed.is_some() {
-            self.settle_spare(table, prefix, protocol, shadow);
-        } else {
-            let second = self.take_spare(shadow);
-            Held { protocol, first: None, second }.delete(table, prefix, shadow);
-        }
         self.installed.is_some()
     }
 
-    /// Sees to it that the spare beside the route is the one that it should have. Returns false if that is put off.
-    fn settle_spare(
-        &mut self,
-        table: TableId,
-        prefix: Prefix,
-        protocol: Protocol,
-        shadow: &mut Shadow,
-    ) -> bool {
-        let wanted = shadow.spare(self.set);
-        self.spare = self.take_spare(shadow);
-        if self.spare.map(|(set, _)| set) == wanted {
-            return true;
-        }
-        let key = key(table, prefix, protocol.spare_metric());
-        if !shadow.may_change_spare(key, wanted) {
-            return false;
-        }
-        let new = wanted.and_then(|set| Some((set, shadow.put_spare(key, set)?)));
-        match (std::mem::replace(&mut self.spare, new), new) {
-            (Some((set, epoch)), Some(_)) => shadow.forget_route(set, epoch, Rank::Second),
-            (Some((set, epoch)), None) => shadow.del_route(key, set, epoch, Rank::Second),
-            (None, _) => {}
-        }
-        true
-    }
-
-    /// Takes note that the routes will not be in the kernel; returns them if they still are.
+    /// Takes note that the route will not be in the kernel; returns it if it still is.
     fn take(&mut self, protocol: Protocol, shadow: &Shadow) -> Option<Held> {
-        let first = self.epoch(shadow).map(|epoch| (self.set, epoch));
-        let second = self.take_spare(shadow);
+        let epoch = self.epoch(shadow);
         self.installed = None;
-        (first.is_some() || second.is_some()).then_some(Held { protocol, first, second })
+        epoch.map(|epoch| Held { protocol, set: self.set, epoch })
     }
 
     /// Since when the route has been in the kernel without a break.
     fn epoch(&self, shadow: &Shadow) -> Option<Epoch> {
         self.installed.filter(|epoch| shadow.is_current(self.set, *epoch))
-    }
-
-    /// Takes the spare out, if the kernel still has it.
-    fn take_spare(&mut self, shadow: &Shadow) -> Option<(SetId, Epoch)> {
-        self.spare.take().filter(|(set, epoch)| shadow.is_current(*set, *epoch))
     }
 
     fn view<'a>(
@@ -346,26 +283,11 @@ impl Offer {
 }
 
 impl Held {
-    /// What was put in its place has replaced the first route.
-    fn forget_first(&mut self, shadow: &mut Shadow) {
-        if let Some((set, epoch)) = self.first.take() {
-            shadow.forget_route(set, epoch, Rank::First);
-        }
-    }
-
-    /// The spare goes first: packets do not take it for the time between.
     fn delete(self, table: TableId, prefix: Prefix, shadow: &mut Shadow) {
-        if let Some((set, epoch)) = self.second {
-            let key = key(table, prefix, self.protocol.spare_metric());
-            shadow.del_route(key, set, epoch, Rank::Second);
-        }
-        if let Some((set, epoch)) = self.first {
-            let key = key(table, prefix, self.protocol.kernel_metric());
-            shadow.del_route(key, set, epoch, Rank::First);
-        }
+        shadow.del_route(key(table, prefix, self.protocol), self.set, self.epoch);
     }
 }
 
-const fn key(table: TableId, prefix: Prefix, metric: u32) -> RouteKey {
-    RouteKey { table, prefix, metric }
+const fn key(table: TableId, prefix: Prefix, protocol: Protocol) -> RouteKey {
+    RouteKey { table, prefix, metric: protocol.kernel_metric() }
 }

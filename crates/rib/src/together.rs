@@ -67,8 +67,6 @@ impl Rib {
         for (set, path) in &turns {
             self.shadow.turn(*set, path);
         }
-        // They want other spares now, or none.
-        self.shadow.pace.owe();
     }
 
     /// The objects to turn, and to which path; and for each change, the object that it leaves, if its route is in the kernel.

@@ -8,15 +8,16 @@
 mod sim_fib;
 mod world;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bugle_types::{TableId, Time, VrfId};
+use bugle_types::{Nexthop, TableId, Time, VrfId};
 use proptest::prelude::*;
 
+use self::sim_fib::Object;
 use self::world::{Change, Chaos, LINKS, Step, World, nexthop, prefixes};
-use crate::fib::{FibOp, FibSnapshot, NexthopId};
-use crate::{Input, Output, Protocol, Rib, Route, Timer};
+use crate::fib::{FibOp, FibSnapshot, Group, NexthopId, RouteTarget};
+use crate::{Input, Output, Protocol, Rib, Route};
 
 const MAX_STEPS: usize = 60;
 
@@ -103,8 +104,10 @@ proptest! {
     #[test]
     fn in_lockstep_every_change_is_legal_and_the_kernel_holds_what_is_wanted(
         steps in steps(false),
+        old in any::<bool>(),
     ) {
         let mut world = World::new(true);
+        world.without_standby(old);
         for step in steps {
             world.step(step);
         }
@@ -130,8 +133,12 @@ proptest! {
     }
 
     #[test]
-    fn whatever_happens_behind_its_back_the_kernel_is_repaired(steps in steps(true)) {
+    fn whatever_happens_behind_its_back_the_kernel_is_repaired(
+        steps in steps(true),
+        old in any::<bool>(),
+    ) {
         let mut world = World::new(false);
+        world.without_standby(old);
         for step in steps {
             world.step(step);
         }
@@ -141,9 +148,13 @@ proptest! {
     }
 
     #[test]
-    fn a_restart_that_finds_what_it_wants_changes_nothing(steps in steps_of(true, false)) {
+    fn a_restart_that_finds_what_it_wants_changes_nothing(
+        steps in steps_of(true, false),
+        old in any::<bool>(),
+    ) {
         let mut world = World::new(false);
-        // An earlier restart can leave two objects for a nexthop, and nobody knows which of them a spare leads to.
+        world.without_standby(old);
+        // An earlier restart can leave two objects for a nexthop, and nobody knows which of them is whose.
         for step in steps.into_iter().filter(|step| !matches!(step, Step::Restart)) {
             world.step(step);
         }
@@ -254,6 +265,7 @@ fn the_next_best_protocol_steps_in_before_the_best_goes() {
         .iter()
         .map(|output| match output {
             Output::Fib(FibOp::PutNexthop { .. }) => "put nexthop",
+            Output::Fib(FibOp::PutGroup { .. }) => "put group",
             Output::Fib(FibOp::PutRoute { key, .. }) if key.metric == 110 => "put ospf route",
             Output::Fib(FibOp::DelRoute { key }) if key.metric == 10 => "delete host route",
             Output::Fib(FibOp::DelNexthop { .. }) => "delete nexthop",
@@ -262,7 +274,17 @@ fn the_next_best_protocol_steps_in_before_the_best_goes() {
             }
         })
         .collect();
-    assert_eq!(kinds, ["put nexthop", "put ospf route", "delete host route", "delete nexthop"]);
+    assert_eq!(
+        kinds,
+        [
+            "put nexthop",
+            "put group",
+            "put ospf route",
+            "delete host route",
+            "delete nexthop",
+            "delete nexthop"
+        ]
+    );
 }
 
 #[test]
@@ -295,7 +317,7 @@ fn losing_a_link_asks_for_no_change_and_its_return_for_everything() {
     assert_eq!(read_at, world.now + Duration::from_secs(1), "and then for a look");
     assert_eq!(world.rib.state().counters().installed, 0);
     world.link(1, Change::Up);
-    assert_eq!(world.ops, ops + 5, "one nexthop, four routes");
+    assert_eq!(world.ops, ops + 6, "one nexthop, its group, four routes");
     world.settle();
     world.assert_in_order();
 }
@@ -337,7 +359,7 @@ fn nothing_is_put_before_the_first_snapshot() {
     assert_eq!(world.ops, ops);
     world.slowness = 0;
     world.step(Step::Wait(0));
-    assert_eq!(world.ops, ops + 3, "neighbour, nexthop and route");
+    assert_eq!(world.ops, ops + 4, "neighbour, nexthop, group and route");
 }
 
 #[test]
@@ -410,17 +432,32 @@ fn a_neighbour_is_put_again_when_its_link_returns() {
 
 #[test]
 fn what_was_led_elsewhere_when_the_kernel_had_deleted_it_is_put_again() {
-    let mut world = quiet_world();
-    offer_all(&mut world, 4, &[0], Some(1));
-    world.settle();
-    let [link, other] = [0, 1].map(|hop| nexthop(prefixes()[0], hop).ifindex);
-    assert_ne!(link, other);
+    let mut world = World { lockstep: false, ..quiet_world() };
+    offer_all(&mut world, 4, &[0], None);
+    let link = nexthop(prefixes()[0], 0).ifindex;
     world.fib.carrier_lost(link);
-    // BFD is quicker than the news of the link.
+    assert!(world.fib.routes.is_empty());
+    // The protocol is quicker than the news of the link, and takes what is not there any more to another path.
+    offer_all(&mut world, 4, &[1], None);
+    assert!(world.fib.routes.is_empty());
+    world.tell(Input::Link { ifindex: link, usable: false });
+    assert_eq!(world.fib.routes.len(), 4);
+    world.settle();
+    world.assert_in_order();
+}
+
+#[test]
+fn whoever_is_first_to_know_of_a_lost_link_no_route_is_put_again() {
+    let mut world = World { lockstep: false, ..quiet_world() };
+    offer_all(&mut world, 4, &[0], Some(1));
+    let link = nexthop(prefixes()[0], 0).ifindex;
+    world.fib.carrier_lost(link);
+    let before = world.ops;
     world.step(Step::Reach { hop: 0, reachable: false });
     world.tell(Input::Link { ifindex: link, usable: false });
-    let first = Protocol::Ospf.kernel_metric();
-    assert_eq!(world.fib.routes.keys().filter(|key| key.metric == first).count(), 4);
+    assert_eq!(world.ops, before + 2, "the group, and to tidy up");
+    world.settle();
+    world.assert_in_order();
 }
 
 #[test]
@@ -433,6 +470,12 @@ fn nothing_is_asked_of_an_interface_that_is_gone() {
     world.step(Step::Neighbor { link: 1, host: 1, mac: None });
     offer(&mut world, 0, 0, None);
     assert_eq!(world.ops, ops);
+}
+
+/// Where a target leads, and what stands by.
+fn led(world: &World, target: RouteTarget) -> (Vec<Nexthop>, Option<Nexthop>) {
+    let (hops, standby) = world.fib.resolve(target);
+    (hops.into_iter().collect(), standby)
 }
 
 /// Offers the first prefixes, all of one family, one path in one event; returns what the kernel was asked for.
@@ -452,12 +495,18 @@ fn a_router_out_of_reach_costs_one_change_for_all_its_routes() {
     world.step(Step::Reach { hop: 0, reachable: false });
     let moved = world.log.split_off(ops);
     assert!(
-        matches!(&moved[..], [FibOp::PutNexthop { nexthop: to, .. }] if *to == nexthop(prefixes()[0], 1)),
-        "{moved:?}"
+        matches!(&moved[..], [FibOp::PutGroup { .. }, FibOp::DelNexthop { .. }]),
+        "and one to tidy up: {moved:?}"
     );
+    let to = nexthop(prefixes()[0], 1);
+    assert!(world.fib.routes.values().all(|target| led(&world, *target) == (vec![to], None)));
     world.assert_in_order();
     world.step(Step::Reach { hop: 0, reachable: true });
-    assert_eq!(world.log.len(), ops + 1, "and one to lead them back");
+    let back = world.log.split_off(ops);
+    assert!(
+        matches!(&back[..], [FibOp::PutNexthop { .. }, FibOp::PutGroup { .. }]),
+        "and as much to lead them back: {back:?}"
+    );
     world.assert_in_order();
 }
 
@@ -471,54 +520,30 @@ fn traffic_is_led_round_a_router_before_anything_else_that_a_slow_kernel_was_ask
     world.speed = 1;
     let ops = world.log.len();
     world.step(Step::Reach { hop: 0, reachable: false });
+    assert!(matches!(world.log.get(ops), Some(FibOp::PutGroup { .. })), "{:?}", world.log.get(ops));
     let to = nexthop(prefixes()[0], 1);
-    assert!(
-        matches!(world.log.get(ops), Some(FibOp::PutNexthop { nexthop, .. }) if *nexthop == to)
-    );
+    assert!(world.fib.routes.values().all(|target| led(&world, *target) == (vec![to], None)));
     world.speed = usize::MAX;
     world.settle();
     world.assert_in_order();
 }
 
 #[test]
-fn spares_come_after_the_routes_that_packets_take() {
-    let mut world = quiet_world();
-    let ops = offer_all(&mut world, 4, &[0], Some(1));
-    let metrics: Vec<u32> = ops
-        .iter()
-        .filter_map(|op| if let FibOp::PutRoute { key, .. } = op { Some(key.metric) } else { None })
-        .collect();
-    assert_eq!(metrics.iter().filter(|metric| **metric == 110).count(), 4);
-    assert!(metrics.len() < 8, "not all at once: {metrics:?}");
-    assert_eq!(world.rib.deadline().map(|(_, timer)| timer), Some(Timer::Spares));
-    world.settle();
-    world.assert_in_order();
-}
-
-#[test]
-fn many_routes_that_come_or_go_are_scattered_and_each_takes_its_spare_along_first() {
+fn many_routes_that_come_or_go_are_scattered() {
     let mut world = quiet_world();
     let put: Vec<_> = offer_all(&mut world, 4, &[0], Some(1))
         .iter()
         .filter_map(|op| if let FibOp::PutRoute { key, .. } = op { Some(key.prefix) } else { None })
         .collect();
+    assert_eq!(put.len(), 4);
     assert!(!put.is_sorted() && !put.iter().rev().is_sorted(), "{put:?}");
-    world.settle();
     let before = world.log.len();
     world.tell(Input::Flush);
-    let mut left: BTreeMap<_, usize> = prefixes()[..4].iter().map(|prefix| (*prefix, 2)).collect();
-    let mut order = Vec::new();
-    for op in &world.log[before..] {
-        let FibOp::DelRoute { key } = op else { continue };
-        let left = left.get_mut(&key.prefix).unwrap();
-        *left -= 1;
-        assert_eq!(key.metric, Protocol::Ospf.kernel_metric() + u32::try_from(*left).unwrap());
-        order.push(key.prefix);
-    }
-    assert!(left.values().all(|left| *left == 0));
-    order.dedup();
-    assert_eq!(order.len(), 4, "a prefix's routes go one after the other");
-    assert!(!order.is_sorted() && !order.iter().rev().is_sorted(), "{order:?}");
+    let gone: Vec<_> = world.log[before..]
+        .iter()
+        .filter_map(|op| if let FibOp::DelRoute { key } = op { Some(key.prefix) } else { None })
+        .collect();
+    assert_eq!(gone, put);
 }
 
 #[test]
@@ -529,8 +554,8 @@ fn a_group_does_without_a_router_out_of_reach_in_one_change() {
     world.step(Step::Reach { hop: 0, reachable: false });
     let moved = world.log.split_off(ops);
     assert!(
-        matches!(&moved[..], [FibOp::PutGroup { members, .. }, FibOp::DelNexthop { .. }]
-            if members.len() == 1),
+        matches!(&moved[..], [FibOp::PutGroup { group, .. }, FibOp::DelNexthop { .. }]
+            if group.all().count() == 1),
         "{moved:?}"
     );
     world.assert_in_order();
@@ -546,22 +571,52 @@ fn when_nothing_else_is_left_a_router_out_of_reach_is_tried_all_the_same() {
 }
 
 #[test]
-fn the_kernel_falls_back_by_itself_when_a_link_goes() {
+fn the_kernel_goes_over_to_the_backup_by_itself_when_a_link_goes() {
     let mut world = quiet_world();
     offer_all(&mut world, 4, &[0], Some(1));
-    world.settle();
+    let [hop, backup] = [0, 1].map(|index| nexthop(prefixes()[0], index));
+    assert_eq!(world.fib.routes.len(), 4);
+    assert!(
+        world.fib.routes.values().all(|target| led(&world, *target) == (vec![hop], Some(backup)))
+    );
     let ops = world.log.len();
     world.link(1, Change::CarrierLost);
-    assert_eq!(world.log.len(), ops, "nobody had to say anything");
-    let spare = BTreeSet::from([nexthop(prefixes()[0], 1)]);
     assert_eq!(world.fib.routes.len(), 4);
-    for (key, target) in &world.fib.routes {
-        assert_eq!(key.metric, Protocol::Ospf.spare_metric());
-        assert_eq!(world.fib.resolve(*target), spare);
-    }
-    // The protocol catches up: what was the spare becomes the route.
+    assert!(world.fib.routes.values().all(|target| led(&world, *target) == (vec![backup], None)));
+    // The protocol catches up: what stood by becomes the route.
     offer_all(&mut world, 4, &[1], None);
+    assert_eq!(world.log.len(), ops, "nobody had to say anything");
     world.settle();
+    world.assert_in_order();
+}
+
+#[test]
+fn where_no_member_can_stand_by_routes_are_put_again_on_their_backup() {
+    let mut world = quiet_world();
+    world.without_standby(true);
+    offer_all(&mut world, 4, &[0], Some(1));
+    world.link(1, Change::CarrierLost);
+    let backup = nexthop(prefixes()[0], 1);
+    assert_eq!(world.fib.routes.len(), 4);
+    assert!(world.fib.routes.values().all(|target| led(&world, *target) == (vec![backup], None)));
+    world.settle();
+    world.assert_in_order();
+}
+
+#[test]
+fn a_group_of_another_kind_under_an_id_of_ours_is_left_for_one_of_our_own() {
+    let mut world = quiet_world();
+    offer_all(&mut world, 4, &[0, 1], None);
+    // As a former release left it.
+    for object in world.fib.objects.values_mut() {
+        if let Object::Group(members, None) = object {
+            *object = Object::Other(members.clone());
+        }
+    }
+    world.restart();
+    world.tell(Input::Sweep);
+    world.settle();
+    assert!(!world.fib.objects.values().any(|object| matches!(object, Object::Other(_))));
     world.assert_in_order();
 }
 
@@ -583,24 +638,28 @@ fn who_stays_behind_is_led_to_another_object_before_the_rest_moves() {
     let mut world = quiet_world();
     // One more in another VRF.
     world.step(Step::Route { vrf: 1, protocol: 1, prefix: 0, hops: Some(vec![0]), backup: None });
-    offer_all(&mut world, 4, &[0], None);
+    let first = offer_all(&mut world, 4, &[0], None);
+    let old = world.log.iter().chain(&first).find_map(|op| match op {
+        FibOp::PutGroup { group, .. } => Some(group.clone()),
+        _ => None,
+    });
+    let old: Group = old.unwrap();
     let ops = offer_all(&mut world, 4, &[1], None);
-    let old = nexthop(prefixes()[0], 0);
     let kinds: Vec<_> = ops
         .iter()
         .map(|op| match op {
-            FibOp::PutNexthop { nexthop, .. } if *nexthop == old => "old",
-            FibOp::PutNexthop { .. } => "turn",
+            FibOp::PutGroup { group, .. } if *group == old => "old",
+            FibOp::PutGroup { .. } => "turn",
+            FibOp::PutNexthop { .. } => "where to",
             FibOp::PutRoute { key, .. } if key.table == TableId(101) => "who stays",
-            FibOp::PutGroup { .. }
-            | FibOp::DelNexthop { .. }
+            FibOp::DelNexthop { .. }
             | FibOp::PutRoute { .. }
             | FibOp::DelRoute { .. }
             | FibOp::PutNeighbor { .. }
             | FibOp::DelNeighbor { .. } => "what is not needed",
         })
         .collect();
-    assert_eq!(kinds, ["old", "who stays", "turn"]);
+    assert_eq!(kinds, ["old", "who stays", "where to", "turn"]);
     world.settle();
     world.assert_in_order();
 }

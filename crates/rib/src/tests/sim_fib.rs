@@ -6,13 +6,18 @@ use std::net::IpAddr;
 use bugle_types::{IfIndex, Mac, Nexthop};
 
 use crate::Protocol;
-use crate::fib::{FibOp, FibSnapshot, NexthopId, RouteKey, RouteTarget};
+use crate::fib::{FibOp, FibSnapshot, Group, NexthopId, RouteKey, RouteTarget};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Object {
     Single(Nexthop),
-    Group(BTreeSet<NexthopId>),
+    Group(BTreeSet<NexthopId>, Option<NexthopId>),
+    /// A group of another kind.
+    Other(BTreeSet<NexthopId>),
 }
+
+/// Where packets go, and where the kernel sends them by itself when that is lost.
+pub(crate) type Led = (BTreeSet<Nexthop>, Option<Nexthop>);
 
 /// The part of the kernel's tables that carries our protocol number, and all nexthop objects.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -21,6 +26,8 @@ pub(crate) struct SimFib {
     pub(crate) routes: BTreeMap<RouteKey, RouteTarget>,
     pub(crate) neighbors: BTreeMap<(IfIndex, IpAddr), Mac>,
     pub(crate) up: BTreeSet<IfIndex>,
+    /// As an old kernel, which lets no member stand by.
+    pub(crate) without_standby: bool,
 }
 
 impl SimFib {
@@ -31,21 +38,25 @@ impl SimFib {
         match op {
             FibOp::PutNexthop { id, nexthop } => {
                 check(self.up.contains(&nexthop.ifindex), "carrier is down")?;
-                check(!matches!(self.objects.get(id), Some(Object::Group(_))), "is a group")?;
+                let single = matches!(self.objects.get(id), None | Some(Object::Single(_)));
+                check(single, "is a group")?;
                 self.objects.insert(*id, Object::Single(*nexthop));
             }
-            FibOp::PutGroup { id, members } => {
-                check(!members.is_empty(), "empty group")?;
-                check(!matches!(self.objects.get(id), Some(Object::Single(_))), "is not a group")?;
-                for member in members {
-                    let single = matches!(self.objects.get(member), Some(Object::Single(_)));
+            FibOp::PutGroup { id, group } => {
+                check(!group.members.is_empty(), "empty group")?;
+                check(!(self.without_standby && group.standby.is_some()), "invalid attribute")?;
+                let alike = matches!(self.objects.get(id), None | Some(Object::Group(..)));
+                check(alike, "is no group, or of a different type")?;
+                for member in group.all() {
+                    let single = matches!(self.objects.get(&member), Some(Object::Single(_)));
                     check(single, "a member is no single nexthop")?;
                 }
-                let members: BTreeSet<_> = members.iter().copied().collect();
-                let families =
-                    members.iter().filter_map(|id| self.gateway(*id)).map(|g| g.is_ipv4());
+                let all: BTreeSet<_> = group.all().collect();
+                check(all.len() == group.all().count(), "a member is there twice")?;
+                let families = all.iter().filter_map(|id| self.gateway(*id)).map(|g| g.is_ipv4());
                 check(families.collect::<BTreeSet<_>>().len() < 2, "mixed address families")?;
-                self.objects.insert(*id, Object::Group(members));
+                let members = group.members.iter().copied().collect();
+                self.objects.insert(*id, Object::Group(members, group.standby));
             }
             FibOp::DelNexthop { id } => {
                 let used = self.is_used(*id);
@@ -96,10 +107,22 @@ impl SimFib {
         let existed = self.objects.remove(&id).is_some();
         let mut dead = vec![id];
         for (group, object) in &mut self.objects {
-            if let Object::Group(members) = object
-                && members.remove(&id)
-                && members.is_empty()
-            {
+            let members = match object {
+                Object::Single(_) => continue,
+                Object::Group(members, standby) => {
+                    members.remove(&id);
+                    *standby = standby.filter(|standby| *standby != id);
+                    if members.is_empty() {
+                        members.extend(standby.take());
+                    }
+                    members
+                }
+                Object::Other(members) => {
+                    members.remove(&id);
+                    members
+                }
+            };
+            if members.is_empty() {
                 dead.push(*group);
             }
         }
@@ -112,7 +135,11 @@ impl SimFib {
 
     /// Whether a route or a group leads to an object.
     pub(crate) fn is_used(&self, id: NexthopId) -> bool {
-        let names = |object: &Object| matches!(object, Object::Group(ids) if ids.contains(&id));
+        let names = |object: &Object| match object {
+            Object::Single(_) => false,
+            Object::Group(ids, standby) => ids.contains(&id) || *standby == Some(id),
+            Object::Other(ids) => ids.contains(&id),
+        };
         self.routes.values().any(|target| *target == RouteTarget::Nexthop(id))
             || self.objects.values().any(names)
     }
@@ -129,11 +156,16 @@ impl SimFib {
     }
 
     pub(crate) fn snapshot(&self) -> FibSnapshot {
-        let mut snapshot = FibSnapshot::default();
+        let mut snapshot =
+            FibSnapshot { without_standby: self.without_standby, ..FibSnapshot::default() };
         for (id, object) in self.ours() {
             match object {
                 Object::Single(nexthop) => snapshot.nexthops.push((*id, *nexthop)),
-                Object::Group(ids) => snapshot.groups.push((*id, ids.iter().copied().collect())),
+                Object::Group(ids, standby) => {
+                    let members = ids.iter().copied().collect();
+                    snapshot.groups.push((*id, Group { members, standby: *standby }));
+                }
+                Object::Other(ids) => snapshot.others.push((*id, ids.iter().copied().collect())),
             }
         }
         snapshot.routes = self.routes.iter().map(|(key, target)| (*key, Some(*target))).collect();
@@ -143,20 +175,25 @@ impl SimFib {
     }
 
     /// Where a target leads; the empty set drops packets.
-    pub(crate) fn resolve(&self, target: RouteTarget) -> BTreeSet<Nexthop> {
-        let RouteTarget::Nexthop(id) = target else { return BTreeSet::new() };
+    pub(crate) fn resolve(&self, target: RouteTarget) -> Led {
+        let RouteTarget::Nexthop(id) = target else { return Led::default() };
+        let hop = |id: &NexthopId| match self.objects[id] {
+            Object::Single(nexthop) => Some(nexthop),
+            Object::Group(..) | Object::Other(_) => None,
+        };
         match &self.objects[&id] {
-            Object::Single(nexthop) => BTreeSet::from([*nexthop]),
-            Object::Group(ids) => {
-                ids.iter().flat_map(|id| self.resolve(RouteTarget::Nexthop(*id))).collect()
+            Object::Single(nexthop) => (BTreeSet::from([*nexthop]), None),
+            Object::Group(ids, standby) => {
+                (ids.iter().filter_map(hop).collect(), standby.as_ref().and_then(hop))
             }
+            Object::Other(ids) => (ids.iter().filter_map(hop).collect(), None),
         }
     }
 
     fn gateway(&self, id: NexthopId) -> Option<IpAddr> {
         match self.objects.get(&id)? {
             Object::Single(nexthop) => nexthop.gateway,
-            Object::Group(_) => None,
+            Object::Group(..) | Object::Other(_) => None,
         }
     }
 }
@@ -168,11 +205,10 @@ fn check(rule: bool, broken: &str) -> Result<(), String> {
 /// Another daemon's nexthops and routes cannot be named.
 fn assert_ours(op: &FibOp) {
     let ours = |id: &NexthopId| NexthopId::RANGE.contains(&id.0);
-    let metrics: Vec<u32> =
-        Protocol::ALL.iter().flat_map(|p| [p.kernel_metric(), p.spare_metric()]).collect();
+    let metrics = Protocol::ALL.map(Protocol::kernel_metric);
     match op {
         FibOp::PutNexthop { id, .. } | FibOp::DelNexthop { id } => assert!(ours(id)),
-        FibOp::PutGroup { id, members } => assert!(ours(id) && members.iter().all(ours)),
+        FibOp::PutGroup { id, group } => assert!(ours(id) && group.all().all(|id| ours(&id))),
         FibOp::PutRoute { key, target } => {
             assert!(metrics.contains(&key.metric));
             if let RouteTarget::Nexthop(id) = target {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bugle_types::{IfIndex, Mac, Nexthop, Prefix, TableId, Time, VrfId};
 
-use super::sim_fib::{Object, SimFib};
+use super::sim_fib::{Led, Object, SimFib};
 use crate::fib::{FibOp, FibSnapshot, NexthopId, RouteKey, RouteTarget};
 use crate::{Input, Output, Protocol, Queue, Rib, Route, RouteChange};
 
@@ -127,10 +127,15 @@ impl Way {
         Route { metric: 7, nexthops, backup: self.backup }
     }
 
-    /// What the kernel falls back to when the route goes with its link.
-    fn spare(&self) -> Option<Nexthop> {
+    /// What the kernel goes over to by itself when the link goes.
+    fn standby(&self) -> Option<Nexthop> {
         let links: BTreeSet<_> = self.hops.iter().map(|hop| hop.ifindex).collect();
         self.backup.filter(|backup| links.len() == 1 && !links.contains(&backup.ifindex))
+    }
+
+    fn is_group(&self) -> bool {
+        self.hops.len() > 1
+            || self.hops.iter().any(|hop| hop.gateway.is_some() || self.backup.is_some())
     }
 }
 
@@ -141,6 +146,7 @@ pub(super) struct Oracle {
     pub(super) unreachable: BTreeSet<(IfIndex, IpAddr)>,
     pub(super) tables: BTreeMap<VrfId, TableId>,
     pub(super) neighbors: BTreeMap<(IfIndex, IpAddr), Mac>,
+    pub(super) without_standby: bool,
 }
 
 impl Oracle {
@@ -157,25 +163,31 @@ impl Oracle {
     }
 
     /// What the kernel should hold, and where each route should lead.
-    pub(super) fn wanted(&self, up: &BTreeSet<IfIndex>) -> BTreeMap<RouteKey, BTreeSet<Nexthop>> {
+    pub(super) fn wanted(&self, up: &BTreeSet<IfIndex>) -> BTreeMap<RouteKey, Led> {
         let mut wanted = BTreeMap::new();
         for ((vrf, prefix), (protocol, way)) in self.selected() {
             let Some(&table) = self.tables.get(&vrf) else { continue };
-            let now = self.now(way, up);
-            if now.is_empty() && !way.hops.is_empty() {
+            let led = self.led(way, up);
+            if led.0.is_empty() && !way.hops.is_empty() {
                 continue;
             }
-            wanted.insert(RouteKey { table, prefix, metric: protocol.kernel_metric() }, now);
-            if let Some(spare) = way.spare().filter(|spare| up.contains(&spare.ifindex)) {
-                let metric = protocol.spare_metric();
-                wanted.insert(RouteKey { table, prefix, metric }, BTreeSet::from([spare]));
-            }
+            wanted.insert(RouteKey { table, prefix, metric: protocol.kernel_metric() }, led);
         }
         wanted
     }
 
-    /// Where packets should go now: the best that is left.
-    pub(super) fn now(&self, way: &Way, up: &BTreeSet<IfIndex>) -> BTreeSet<Nexthop> {
+    /// Where packets should go now, and what should stand by.
+    pub(super) fn led(&self, way: &Way, up: &BTreeSet<IfIndex>) -> Led {
+        let now = self.now(way, up);
+        let can = |hop: &Nexthop| {
+            !self.without_standby && up.contains(&hop.ifindex) && !now.contains(hop)
+        };
+        let standby = way.standby().filter(can);
+        (now, standby)
+    }
+
+    /// The best that is left.
+    fn now(&self, way: &Way, up: &BTreeSet<IfIndex>) -> BTreeSet<Nexthop> {
         let usable = |hop: &Nexthop| up.contains(&hop.ifindex);
         let alive = |hop: &Nexthop| {
             let unreachable =
@@ -196,17 +208,16 @@ impl Oracle {
     pub(super) fn objects(&self, up: &BTreeSet<IfIndex>) -> (usize, usize) {
         let mut objects = BTreeSet::new();
         for ((vrf, _), (_, way)) in self.selected() {
-            let now = self.now(way, up);
+            let (now, standby) = self.led(way, up);
             if now.is_empty() || !self.tables.contains_key(&vrf) {
                 continue;
             }
             objects.insert((way.clone(), false));
-            let spare = way.spare().filter(|spare| up.contains(&spare.ifindex));
-            let members = now.into_iter().filter(|_| way.hops.len() > 1);
-            let parts = members.chain(spare).map(|hop| Way::new(BTreeSet::from([hop]), None));
+            let members = now.into_iter().chain(standby).filter(|_| way.is_group());
+            let parts = members.map(|hop| Way::new(BTreeSet::from([hop]), None));
             objects.extend(parts.map(|way| (way, true)));
         }
-        let groups = objects.iter().filter(|(way, _)| way.hops.len() > 1).count();
+        let groups = objects.iter().filter(|(way, is_part)| way.is_group() && !is_part).count();
         (objects.len() - groups, groups)
     }
 }
@@ -343,6 +354,13 @@ impl World {
                 self.tell(Input::LinkGone(ifindex));
             }
         }
+    }
+
+    /// From now on the kernel is an old one, if nothing was put into it yet.
+    pub(super) fn without_standby(&mut self, without: bool) {
+        (self.fib.without_standby, self.oracle.without_standby) = (without, without);
+        self.tell(Input::Disturbed);
+        self.step(Step::Wait(2000));
     }
 
     pub(super) fn vrf(&mut self, vrf: u32, table: Option<u32>) {
@@ -495,7 +513,8 @@ impl World {
                 let members: BTreeSet<_> =
                     self.fib.singles().take(usize::from(choice / 5 % 4)).collect();
                 let object = match choice % 5 {
-                    0 if !members.is_empty() => Object::Group(members),
+                    0 if !members.is_empty() => Object::Group(members, None),
+                    1 if !members.is_empty() => Object::Other(members),
                     _ => Object::Single(hop),
                 };
                 self.fib.objects.insert(id, object);
@@ -543,7 +562,7 @@ impl World {
 
         let (singles, groups) = self.oracle.objects(&self.fib.up);
         let counters = self.rib.state().counters();
-        let is_group = |object: &&Object| matches!(object, Object::Group(_));
+        let is_group = |object: &&Object| !matches!(object, Object::Single(_));
         let ours = self.fib.ours().count();
         let groups_there = self.fib.ours().filter(|(_, object)| is_group(object)).count();
         assert_eq!((counters.nexthops, counters.groups), (ours - groups_there, groups_there));
@@ -555,12 +574,8 @@ impl World {
             assert_eq!((ours - groups_there, groups_there), (singles, groups));
         }
 
-        let is_spare = |key: &&RouteKey| {
-            Protocol::ALL.iter().any(|protocol| protocol.spare_metric() == key.metric)
-        };
-        let spares = wanted.keys().filter(is_spare).count();
         assert_eq!(counters.routes, self.oracle.selected().len());
-        assert_eq!((counters.installed, counters.spares), (wanted.len() - spares, spares));
+        assert_eq!(counters.installed, wanted.len());
         assert_eq!(counters.unclaimed, 0);
 
         for (vrf, prefix) in self.oracle.selected().keys() {
