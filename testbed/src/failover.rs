@@ -43,9 +43,6 @@ const RATE: u32 = 2500;
 /// How long traffic flows before the failure.
 const LEAD: Duration = Duration::from_millis(300);
 
-/// The metrics of the second routes that bugle puts beside OSPF's and those of IS-IS, for the kernel to fall back to.
-const SPARE_METRICS: [u32; 2] = [111, 116];
-
 /// Whose routers they are, and what they speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contender {
@@ -356,15 +353,23 @@ impl FailoverLab {
         })
     }
 
-    /// Waits until nobody has anything left to do, and bugle's second routes are in the kernel.
-    fn wait_for_rest(&self) -> Result<()> {
+    /// Waits until nobody has anything left to do, and the way by right stands by in bugle's kernel.
+    ///
+    /// # Errors
+    /// If that does not come.
+    pub fn wait_for_rest(&self) -> Result<()> {
         const CALM: Duration = Duration::from_secs(2);
         if matches!(self.routers.first(), Some(Router::Bugle(_))) {
-            self.lab.wait_for(CONVERGENCE, "the second routes", || {
-                SPARE_METRICS.iter().any(|metric| {
-                    let routes = self.tested.ip(&format!("-o route show metric {metric}"));
-                    routes.is_ok_and(|routes| routes.lines().count() >= self.prefixes)
+            // As in "id 7 group 5,256/6 type resilient": only what stands by has the least weight, which is not shown.
+            let is_protected = |line: &str| {
+                let members =
+                    line.split_once(" group ").and_then(|(_, rest)| rest.split(' ').next());
+                members.is_some_and(|all| {
+                    all.contains(",256/") && all.split('/').any(|member| !member.contains(','))
                 })
+            };
+            self.lab.wait_for(CONVERGENCE, "a way that stands by", || {
+                self.tested.ip("-o nexthop show").is_ok_and(|all| all.lines().any(is_protected))
             })?;
         }
         thread::sleep(CALM);

@@ -193,14 +193,18 @@ impl Node {
         Ok(gateways)
     }
 
-    /// The gateways of a nexthop object or of a group's members. Routes name only the object where `nexthop_compat_mode` is off.
+    /// The gateways of a nexthop object or of a group's members, but for one that stands by. Routes name only the object where
+    /// `nexthop_compat_mode` is off.
     fn nexthop_gateways(&self, id: u64) -> Result<Vec<IpAddr>> {
         let text = self.ip(&format!("-json nexthop get id {id}"))?;
         let objects: Vec<Value> = tools::json("ip nexthop get", &text)?;
         let mut gateways = Vec::new();
         for object in &objects {
             gateways.extend(gateways_of(object));
-            for member in object["group"].as_array().into_iter().flatten() {
+            let members = || object["group"].as_array().into_iter().flatten();
+            let weight = |member: &Value| member["weight"].as_u64().unwrap_or(1);
+            let most = members().map(weight).max();
+            for member in members().filter(|member| Some(weight(member)) == most) {
                 gateways.extend(self.nexthop_gateways(member["id"].as_u64().unwrap_or(0))?);
             }
         }

@@ -22,12 +22,9 @@ fn every_failure_is_repaired_and_leaves_nothing_behind() -> Result<()> {
         return Ok(());
     }
     let mut lab = FailoverLab::start(Contender::Ospf(Make::Bugle), PREFIXES, 50)?;
-    let mut before = (0, 0);
-    // With a second route beside each.
-    lab.lab().wait_for(SOON, "the routes and their spares", || {
-        before = held(lab.tested()).unwrap_or_default();
-        before.0 >= 2 * PREFIXES as usize
-    })?;
+    lab.wait_for_rest()?;
+    let before = held(lab.tested())?;
+    assert!(before.0 >= PREFIXES as usize);
     for failure in [Failure::Silent, Failure::Carrier, Failure::Remote, Failure::Remote] {
         let repair = lab.fail(failure, Moment::AtRest, Duration::from_secs(2))?;
         assert!(repair.is_some(), "{failure:?}: traffic found no other way");

@@ -3,16 +3,19 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use bugle_rib::fib::{NexthopId, RouteKey, RouteTarget};
+use bugle_rib::fib::{Group, NexthopId, RouteKey, RouteTarget};
 use bugle_types::{Address, IfIndex, Link, Mac, Nexthop, Prefix, TableId};
 
 use crate::PROTOCOL;
+use crate::encode::{BUCKETS, GroupKind, STANDBY_WEIGHT, WEIGHT};
 use crate::netlink::{address, attributes, text, u8_at, u16_at, u32_at};
 use crate::numbers::{
     AF_INET, AF_INET6, AF_UNSPEC, IFA_ADDRESS, IFA_F_DADFAILED, IFA_F_TENTATIVE, IFA_FLAGS,
     IFA_LOCAL, IFF_LOOPBACK, IFF_RUNNING, IFF_UP, IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA,
     IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, IFLA_VRF_TABLE, NDA_DST, NDA_LLADDR,
-    NDA_PROTOCOL, NHA_GATEWAY, NHA_GROUP, NHA_ID, NHA_OIF, NUD_PERMANENT, RTA_DST, RTA_NH_ID,
+    NDA_PROTOCOL, NEXTHOP_GRP_TYPE_MPATH, NEXTHOP_GRP_TYPE_RES, NHA_GATEWAY, NHA_GROUP,
+    NHA_GROUP_TYPE, NHA_ID, NHA_OIF, NHA_RES_GROUP, NHA_RES_GROUP_BUCKETS,
+    NHA_RES_GROUP_IDLE_TIMER, NHA_RES_GROUP_UNBALANCED_TIMER, NUD_PERMANENT, RTA_DST, RTA_NH_ID,
     RTA_PRIORITY, RTA_TABLE, RTM_F_CLONED, RTN_BLACKHOLE, RTN_UNICAST,
 };
 
@@ -20,31 +23,94 @@ use crate::numbers::{
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum NexthopObject {
     Single(NexthopId, Nexthop),
-    Group(NexthopId, Box<[NexthopId]>),
+    Group(NexthopId, Group),
+    /// A group as bugle makes none, with its members.
+    Other(NexthopId, Box<[NexthopId]>),
+}
+
+/// The id of a nexthop object in our range.
+pub(crate) fn nexthop_id(payload: &[u8]) -> Option<NexthopId> {
+    let (_, value) = attributes(payload, 8).find(|(kind, _)| *kind == NHA_ID)?;
+    u32_at(value, 0).map(NexthopId).filter(|id| NexthopId::RANGE.contains(&id.0))
 }
 
 /// A nexthop object in our range. One without an interface (a kind we never make) gets interface 0, so that it equals
 /// nothing and is replaced or deleted.
-pub(crate) fn nexthop_object(payload: &[u8]) -> Option<NexthopObject> {
-    let (mut id, mut group, mut gateway, mut ifindex) = (None, None, None, 0);
+pub(crate) fn nexthop_object(payload: &[u8], groups: GroupKind) -> Option<NexthopObject> {
+    let id = nexthop_id(payload)?;
+    let (mut members, mut gateway, mut ifindex) = (None, None, 0);
+    let (mut group_kind, mut buckets) = (NEXTHOP_GRP_TYPE_MPATH, None);
     for (kind, value) in attributes(payload, 8) {
         match kind {
-            NHA_ID => id = u32_at(value, 0).map(NexthopId),
-            NHA_GROUP => group = Some(group_members(value)),
+            NHA_GROUP => members = Some(group_members(value)),
+            NHA_GROUP_TYPE => group_kind = u16_at(value, 0)?,
+            NHA_RES_GROUP => buckets = steady_buckets(value),
             NHA_OIF => ifindex = u32_at(value, 0)?,
             NHA_GATEWAY => gateway = Some(address(value)?),
             _ => {}
         }
     }
-    let id = id.filter(|id| NexthopId::RANGE.contains(&id.0))?;
-    Some(match group {
-        Some(members) => NexthopObject::Group(id, members),
-        None => NexthopObject::Single(id, Nexthop { ifindex: IfIndex(ifindex), gateway }),
-    })
+    let Some(members) = members else {
+        return Some(NexthopObject::Single(id, Nexthop { ifindex: IfIndex(ifindex), gateway }));
+    };
+    let group = match groups {
+        GroupKind::Resilient if group_kind == NEXTHOP_GRP_TYPE_RES && buckets == Some(BUCKETS) => {
+            resilient(&members)
+        }
+        GroupKind::Plain if group_kind == NEXTHOP_GRP_TYPE_MPATH => plain(&members),
+        GroupKind::Resilient | GroupKind::Plain => None,
+    };
+    let ids = || members.iter().map(|(member, _)| *member).collect();
+    Some(
+        group.map_or_else(
+            || NexthopObject::Other(id, ids()),
+            |group| NexthopObject::Group(id, group),
+        ),
+    )
 }
 
-fn group_members(value: &[u8]) -> Box<[NexthopId]> {
-    value.chunks_exact(8).filter_map(|member| u32_at(member, 0)).map(NexthopId).collect()
+/// The members of a group, with their weights less one.
+fn group_members(value: &[u8]) -> Vec<(NexthopId, u8)> {
+    let member = |entry: &[u8]| Some((NexthopId(u32_at(entry, 0)?), u8_at(entry, 4)?));
+    value.chunks_exact(8).filter_map(member).collect()
+}
+
+/// How many buckets a resilient group has, if no timer keeps them where they are.
+fn steady_buckets(value: &[u8]) -> Option<u16> {
+    let mut buckets = None;
+    for (kind, value) in attributes(value, 0) {
+        match kind {
+            NHA_RES_GROUP_BUCKETS => buckets = u16_at(value, 0),
+            NHA_RES_GROUP_IDLE_TIMER | NHA_RES_GROUP_UNBALANCED_TIMER => {
+                u32_at(value, 0).filter(|timer| *timer == 0)?;
+            }
+            _ => {}
+        }
+    }
+    buckets
+}
+
+/// A resilient group of ours: its members have the greatest weight, the one that stands by the least. Of one that is left alone it
+/// does not matter.
+fn resilient(members: &[(NexthopId, u8)]) -> Option<Group> {
+    if let &[(member, _)] = members {
+        return Some(Group { members: [member].into(), standby: None });
+    }
+    let (active, rest): (Vec<_>, Vec<_>) =
+        members.iter().partition(|(_, weight)| *weight == WEIGHT);
+    let standby = match rest[..] {
+        [] => None,
+        [(member, STANDBY_WEIGHT)] => Some(member),
+        _ => return None,
+    };
+    Some(Group { members: active.into_iter().map(|(member, _)| member).collect(), standby })
+}
+
+/// A plain group of ours: its members have the same weight.
+fn plain(members: &[(NexthopId, u8)]) -> Option<Group> {
+    let alike = members.iter().all(|(_, weight)| *weight == 0);
+    let members = members.iter().map(|(member, _)| *member).collect();
+    alike.then_some(Group { members, standby: None })
 }
 
 /// A route as found: which, and where it leads if it leads where bugle sends routes.
@@ -178,8 +244,12 @@ mod tests {
 
     fn payload(op: &FibOp) -> Vec<u8> {
         let mut buffer = Vec::new();
-        encode(&mut buffer, op, 1, OnLinkFamily::Ipv6);
+        encode(&mut buffer, op, 1, OnLinkFamily::Ipv6, GroupKind::Resilient);
         messages(&buffer).next().unwrap().unwrap().payload.to_vec()
+    }
+
+    fn object(op: &FibOp) -> Option<NexthopObject> {
+        nexthop_object(&payload(op), GroupKind::Resilient)
     }
 
     fn prefix() -> impl Strategy<Value = Prefix> {
@@ -195,15 +265,33 @@ mod tests {
         #[test]
         fn nexthops_read_back_as_they_were_put(id in id(), ifindex in 1_u32.., gateway: Option<IpAddr>) {
             let nexthop = Nexthop { ifindex: IfIndex(ifindex), gateway };
-            let found = nexthop_object(&payload(&FibOp::PutNexthop { id, nexthop }));
+            let found = object(&FibOp::PutNexthop { id, nexthop });
             prop_assert_eq!(found, Some(NexthopObject::Single(id, nexthop)));
         }
 
         #[test]
-        fn groups_read_back_as_they_were_put(id in id(), members in prop::collection::vec(id(), 1..40)) {
+        fn groups_read_back_as_they_were_put(
+            id in id(), members in prop::collection::vec(id(), 1..40), standby in prop::option::of(id())
+        ) {
             let members = members.into_boxed_slice();
-            let found = nexthop_object(&payload(&FibOp::PutGroup { id, members: members.clone() }));
-            prop_assert_eq!(found, Some(NexthopObject::Group(id, members)));
+            for (kind, other) in [
+                (GroupKind::Resilient, GroupKind::Plain),
+                (GroupKind::Plain, GroupKind::Resilient),
+            ] {
+                let group = Group { members: members.clone(), standby };
+                let mut buffer = Vec::new();
+                let op = FibOp::PutGroup { id, group: group.clone() };
+                encode(&mut buffer, &op, 1, OnLinkFamily::Ipv6, kind);
+                let payload = messages(&buffer).next().unwrap().unwrap().payload;
+                let standby = standby.filter(|_| kind == GroupKind::Resilient);
+                let expected = Group { standby, ..group };
+                let ids = expected.all().collect();
+                prop_assert_eq!(
+                    nexthop_object(payload, kind),
+                    Some(NexthopObject::Group(id, expected))
+                );
+                prop_assert_eq!(nexthop_object(payload, other), Some(NexthopObject::Other(id, ids)));
+            }
         }
 
         #[test]
@@ -225,7 +313,10 @@ mod tests {
 
         #[test]
         fn no_payload_makes_a_decoder_panic(payload: Vec<u8>) {
-            let _ = (nexthop_object(&payload), route(&payload), neighbor(&payload));
+            for groups in [GroupKind::Resilient, GroupKind::Plain] {
+                let _ = nexthop_object(&payload, groups);
+            }
+            let _ = (route(&payload), neighbor(&payload));
             let _ = (link(&payload), interface_address(&payload));
         }
     }
@@ -233,10 +324,7 @@ mod tests {
     #[test]
     fn what_another_daemon_made_is_not_ours() {
         let nexthop = Nexthop::on_link(IfIndex(1));
-        assert_eq!(
-            nexthop_object(&payload(&FibOp::PutNexthop { id: NexthopId(7), nexthop })),
-            None
-        );
+        assert_eq!(object(&FibOp::PutNexthop { id: NexthopId(7), nexthop }), None);
 
         let key =
             RouteKey { table: TableId::MAIN, prefix: "10.0.0.0/8".parse().unwrap(), metric: 1 };

@@ -8,7 +8,7 @@ use bugle_rib::Queue;
 use bugle_rib::fib::{FibOp, NexthopId};
 use nix::errno::Errno;
 
-use crate::encode::{MAX_GROUP_MEMBERS, OnLinkFamily, encode};
+use crate::encode::{GroupKind, MAX_GROUP_MEMBERS, OnLinkFamily, encode};
 use crate::error::{FibError, NetlinkError};
 use crate::netlink::{answer, messages, request_ack};
 use crate::numbers::NLMSG_ERROR;
@@ -47,6 +47,7 @@ pub struct Injector {
     unanswered: u32,
     /// How to send a nexthop without gateway, should one be at the queue's front.
     front_family: OnLinkFamily,
+    groups: GroupKind,
 }
 
 /// What became of a batch.
@@ -62,7 +63,7 @@ impl Injector {
     ///
     /// # Errors
     ///
-    /// [`NetlinkError::Open`] if the system gives no netlink socket. Missing privilege shows later, in each change's failure.
+    /// If the system gives no netlink socket that works. Missing privilege shows later, in each change's failure.
     pub fn open() -> Result<Self, NetlinkError> {
         let socket = NetlinkSocket::open(&[]).map_err(NetlinkError::Open)?;
         socket.set_non_blocking().map_err(NetlinkError::Open)?;
@@ -75,6 +76,7 @@ impl Injector {
             limit: BATCH,
             unanswered: 0,
             front_family: OnLinkFamily::Ipv6,
+            groups: GroupKind::of_the_kernel()?,
         })
     }
 
@@ -156,7 +158,7 @@ impl Injector {
                 break;
             }
             last = self.batch.len();
-            encode(&mut self.batch, op, sequence, family);
+            encode(&mut self.batch, op, sequence, family, self.groups);
             length += 1;
             if is_on_link(op) {
                 break;
@@ -275,8 +277,8 @@ fn unacceptable(op: &FibOp) -> Option<FibError> {
         {
             Some(FibError::Foreign(id.0))
         }
-        FibOp::PutGroup { members, .. } if members.len() > MAX_GROUP_MEMBERS => {
-            Some(FibError::GroupTooLarge(members.len()))
+        FibOp::PutGroup { group, .. } if group.all().count() > MAX_GROUP_MEMBERS => {
+            Some(FibError::GroupTooLarge(group.all().count()))
         }
         FibOp::PutNexthop { .. }
         | FibOp::PutGroup { .. }

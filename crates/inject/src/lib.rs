@@ -8,6 +8,7 @@
 //! | [`monitor`] | [`Monitor`]: interfaces and addresses as they change, and changes to what is ours |
 //! | [`compat`] | the setting that decides what it costs to re-point a nexthop object |
 //! | [`forwarding`] | whether the kernel forwards |
+//! | [`standby`] | whether the kernel lets a member of a group stand by |
 //! | [`error`] | what can go wrong: with one change, or with a socket |
 //! | `encode`, `decode` | our objects as rtnetlink messages, and back |
 //! | `netlink`, `numbers` | messages and attributes as such (RFC 3549), and the numbers in the kernel's headers |
@@ -29,6 +30,7 @@ mod netlink;
 mod numbers;
 pub mod snapshot;
 mod socket;
+pub mod standby;
 
 pub use error::{FibError, NetlinkError};
 pub use injector::Injector;

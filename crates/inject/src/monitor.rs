@@ -170,7 +170,7 @@ fn event(message: Received<'_>) -> Option<MonitorEvent> {
         RTM_DELADDR => decode::interface_address(payload)
             .map(|(address, _)| MonitorEvent::AddressGone(address)),
         RTM_DELROUTE => decode::route(payload).map(|_| MonitorEvent::Disturbed),
-        RTM_DELNEXTHOP => decode::nexthop_object(payload).map(|_| MonitorEvent::Disturbed),
+        RTM_DELNEXTHOP => decode::nexthop_id(payload).map(|_| MonitorEvent::Disturbed),
         _ => None,
     }
 }

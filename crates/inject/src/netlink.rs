@@ -18,7 +18,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::numbers::{NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSGERR_ATTR_MSG};
+use crate::numbers::{NLA_F_NESTED, NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSGERR_ATTR_MSG};
 
 /// Octets of a message header.
 pub(crate) const HEADER: usize = 16;
@@ -61,6 +61,17 @@ impl<'a> Message<'a> {
         self.buffer.extend_from_slice(value);
         self.buffer.resize(align(self.buffer.len()), 0);
         self
+    }
+
+    /// Appends an attribute that holds those that `fill` appends.
+    pub(crate) fn nested(self, kind: u16, fill: impl FnOnce(Self) -> Self) -> Self {
+        let start = self.buffer.len();
+        let message = fill(self.attribute(kind | NLA_F_NESTED, &[]));
+        let length = u16::try_from(message.buffer.len() - start).unwrap_or(u16::MAX);
+        if let Some(field) = message.buffer.get_mut(start..start + 2) {
+            field.copy_from_slice(&length.to_ne_bytes());
+        }
+        message
     }
 
     /// Appends a 32-bit attribute.

@@ -12,6 +12,7 @@ pub(crate) const NLM_F_ACK_TLVS: u16 = 0x200;
 pub(crate) const NLM_F_DUMP: u16 = 0x300;
 pub(crate) const NLM_F_CREATE: u16 = 0x400;
 pub(crate) const NLMSGERR_ATTR_MSG: u16 = 1;
+pub(crate) const NLA_F_NESTED: u16 = 0x8000;
 
 // <linux/socket.h>
 pub(crate) const AF_UNSPEC: u8 = 0;
@@ -34,6 +35,7 @@ pub(crate) const RTM_GETNEIGH: u16 = 30;
 pub(crate) const RTM_NEWNEXTHOP: u16 = 104;
 pub(crate) const RTM_DELNEXTHOP: u16 = 105;
 pub(crate) const RTM_GETNEXTHOP: u16 = 106;
+pub(crate) const RTM_GETNEXTHOPBUCKET: u16 = 118;
 
 // <linux/rtnetlink.h>: notification groups
 pub(crate) const RTNLGRP_LINK: u32 = 1;
@@ -60,8 +62,15 @@ pub(crate) const RTA_NH_ID: u16 = 30;
 // <linux/nexthop.h>
 pub(crate) const NHA_ID: u16 = 1;
 pub(crate) const NHA_GROUP: u16 = 2;
+pub(crate) const NHA_GROUP_TYPE: u16 = 3;
 pub(crate) const NHA_OIF: u16 = 5;
 pub(crate) const NHA_GATEWAY: u16 = 6;
+pub(crate) const NHA_RES_GROUP: u16 = 12;
+pub(crate) const NHA_RES_GROUP_BUCKETS: u16 = 1;
+pub(crate) const NHA_RES_GROUP_IDLE_TIMER: u16 = 2;
+pub(crate) const NHA_RES_GROUP_UNBALANCED_TIMER: u16 = 3;
+pub(crate) const NEXTHOP_GRP_TYPE_MPATH: u16 = 0;
+pub(crate) const NEXTHOP_GRP_TYPE_RES: u16 = 1;
 
 // <linux/neighbour.h>
 pub(crate) const NUD_PERMANENT: u16 = 0x80;

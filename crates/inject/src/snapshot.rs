@@ -4,7 +4,7 @@ use bugle_rib::fib::FibSnapshot;
 
 use crate::PROTOCOL;
 use crate::decode::{self, NexthopObject};
-use crate::encode::nhmsg;
+use crate::encode::{GroupKind, nhmsg};
 use crate::error::NetlinkError;
 use crate::numbers::{AF_INET, AF_INET6, AF_UNSPEC, RTM_GETNEIGH, RTM_GETNEXTHOP, RTM_GETROUTE};
 use crate::socket::{DumpRequest, Dumper};
@@ -19,17 +19,20 @@ use crate::socket::{DumpRequest, Dumper};
 /// If the tables cannot be listed, or keep changing while they are; trying again later is sound.
 pub fn snapshot() -> Result<FibSnapshot, NetlinkError> {
     let mut dumper = Dumper::open()?;
-    let mut snapshot = FibSnapshot::default();
+    let groups = GroupKind::of_the_kernel()?;
+    let without_standby = groups == GroupKind::Plain;
+    let mut snapshot = FibSnapshot { without_standby, ..FibSnapshot::default() };
     let nexthops = DumpRequest {
         what: "nexthop objects",
         kind: RTM_GETNEXTHOP,
         fixed: &nhmsg(AF_UNSPEC, 0, 0),
         filter: None,
     };
-    for object in dumper.dump(&nexthops, decode::nexthop_object)? {
+    for object in dumper.dump(&nexthops, |payload| decode::nexthop_object(payload, groups))? {
         match object {
             NexthopObject::Single(id, nexthop) => snapshot.nexthops.push((id, nexthop)),
-            NexthopObject::Group(id, members) => snapshot.groups.push((id, members)),
+            NexthopObject::Group(id, group) => snapshot.groups.push((id, group)),
+            NexthopObject::Other(id, members) => snapshot.others.push((id, members)),
         }
     }
     for family in [AF_INET, AF_INET6] {

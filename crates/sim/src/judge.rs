@@ -350,14 +350,14 @@ fn walk(
         let hop = match kernel.lookup(destination) {
             Way::None | Way::Dropped => None,
             Way::Single(hop) => Some(hop),
-            Way::Group(members) => {
+            Way::Group(group) => {
                 // As a kernel does: one flow takes one leg.
                 let mut hash = Digest::new();
                 hash.write_u32(flow);
                 hash.write_u32(at.0);
-                let legs = u64::try_from(members.len()).unwrap_or(1).max(1);
+                let legs = u64::try_from(group.members.len()).unwrap_or(1).max(1);
                 let leg = usize::try_from(hash.finish() % legs).unwrap_or(0);
-                members.get(leg).and_then(|&id| kernel.nexthop(id))
+                group.members.get(leg).and_then(|&id| kernel.nexthop(id))
             }
         };
         let next = match hop {

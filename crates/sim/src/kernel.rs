@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use bugle_rib::Protocol;
-use bugle_rib::fib::{FibOp, FibSnapshot, NexthopId, RouteKey, RouteTarget};
+use bugle_rib::fib::{FibOp, FibSnapshot, Group, NexthopId, RouteKey, RouteTarget};
 use bugle_types::{IfIndex, Mac, Nexthop, Prefix, TableId};
 
 use crate::digest::Digest;
@@ -36,7 +36,7 @@ impl Prefixes {
     pub(crate) fn place(&self, key: &RouteKey) -> Option<Place> {
         let rank = (0..).zip(METRICS).find(|&(_, metric)| metric == key.metric)?.0;
         let number = self.number(key.prefix).filter(|_| key.table == TableId::MAIN)?;
-        Some(Place(number << 2 | rank))
+        Some(Place(number << 1 | rank))
     }
 
     /// The number of a prefix, if it is known.
@@ -50,24 +50,19 @@ impl Prefixes {
     }
 }
 
-/// The number of a prefix, and in the lowest bits the rank of the route to it among [`METRICS`]: a word, for there are many changes at
+/// The number of a prefix, and in the lowest bit the rank of the route to it among [`METRICS`]: a word, for there are many changes at
 /// once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Place(u32);
 
 impl Place {
     const fn parts(self) -> (usize, usize) {
-        ((self.0 >> 2) as usize, (self.0 & 3) as usize)
+        ((self.0 >> 1) as usize, (self.0 & 1) as usize)
     }
 }
 
-/// The metrics of the routes that protocols may have to a prefix, the second ones included: the kernel takes the lowest there is.
-const METRICS: [u32; 4] = [
-    Protocol::Ospf.kernel_metric(),
-    Protocol::Ospf.spare_metric(),
-    Protocol::Isis.kernel_metric(),
-    Protocol::Isis.spare_metric(),
-];
+/// The metrics of the routes that protocols may have to a prefix: the kernel takes the lowest there is.
+const METRICS: [u32; 2] = [Protocol::Ospf.kernel_metric(), Protocol::Isis.kernel_metric()];
 
 /// What an operation changed, for whoever watches packets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,7 +91,7 @@ struct Object {
 #[derive(Clone, Debug)]
 enum What {
     Single(Nexthop),
-    Group(Box<[NexthopId]>),
+    Group(Group),
 }
 
 impl Object {
@@ -105,7 +100,7 @@ impl Object {
     }
 
     fn has_member(&self, id: NexthopId) -> bool {
-        matches!(&self.what, What::Group(members) if members.contains(&id))
+        matches!(&self.what, What::Group(group) if group.all().any(|member| member == id))
     }
 }
 
@@ -117,7 +112,7 @@ pub(crate) enum Way<'a> {
     /// Dropped on purpose.
     Dropped,
     Single(Nexthop),
-    Group(&'a [NexthopId]),
+    Group(&'a Group),
 }
 
 /// One router's forwarding table. It outlives the router's speaker, as the kernel's does.
@@ -181,7 +176,7 @@ impl Kernel {
     pub(crate) fn carry_out(&mut self, op: &FibOp) -> Result<Changed, &'static str> {
         match op {
             FibOp::PutNexthop { id, nexthop } => self.put_nexthop(*id, *nexthop),
-            FibOp::PutGroup { id, members } => self.put_group(*id, members),
+            FibOp::PutGroup { id, group } => self.put_group(*id, group),
             FibOp::DelNexthop { id } => Ok(self.delete_object(*id)),
             FibOp::PutRoute { key, target } => {
                 self.can_use(*target)?;
@@ -253,7 +248,7 @@ impl Kernel {
         for (&id, object) in &self.objects {
             match &object.what {
                 What::Single(nexthop) => snapshot.nexthops.push((id, *nexthop)),
-                What::Group(members) => snapshot.groups.push((id, members.clone())),
+                What::Group(group) => snapshot.groups.push((id, group.clone())),
             }
         }
         snapshot.routes = self.routes().map(|(key, target)| (key, Some(target))).collect();
@@ -306,7 +301,7 @@ impl Kernel {
         match self.objects.get(&id).map(|object| &object.what) {
             None => Way::None,
             Some(What::Single(nexthop)) => Way::Single(*nexthop),
-            Some(What::Group(members)) => Way::Group(members),
+            Some(What::Group(group)) => Way::Group(group),
         }
     }
 
@@ -349,21 +344,21 @@ impl Kernel {
         }
     }
 
-    fn put_group(&mut self, id: NexthopId, members: &[NexthopId]) -> Result<Changed, &'static str> {
-        if members.is_empty() {
+    fn put_group(&mut self, id: NexthopId, group: &Group) -> Result<Changed, &'static str> {
+        if group.members.is_empty() {
             return Err("Group has no members");
         }
-        if members.iter().any(|&member| self.nexthop(member).is_none()) {
+        if group.all().any(|member| self.nexthop(member).is_none()) {
             return Err("Invalid nexthop id in group");
         }
         match self.objects.get_mut(&id).map(|object| &mut object.what) {
             Some(What::Single(_)) => Err("Can not replace a nexthop with a nexthop group"),
             Some(What::Group(old)) => {
-                *old = members.into();
+                old.clone_from(group);
                 Ok(Changed::Many)
             }
             None => {
-                self.objects.insert(id, Object::new(What::Group(members.into())));
+                self.objects.insert(id, Object::new(What::Group(group.clone())));
                 Ok(Changed::Nothing)
             }
         }
@@ -383,15 +378,22 @@ impl Kernel {
         }
         if matches!(object.what, What::Single(_)) {
             let mut empty = Vec::new();
-            for (&group, object) in &mut self.objects {
-                if let What::Group(members) = &mut object.what
-                    && members.contains(&id)
-                {
-                    changed = Changed::Many;
-                    *members = members.iter().copied().filter(|&member| member != id).collect();
-                    if members.is_empty() {
-                        empty.push(group);
-                    }
+            for (&number, object) in
+                self.objects.iter_mut().filter(|(_, other)| other.has_member(id))
+            {
+                let What::Group(group) = &mut object.what else { continue };
+                changed = Changed::Many;
+                let mut left =
+                    group.members.iter().copied().filter(|&member| member != id).peekable();
+                let standby = group.standby.filter(|&standby| standby != id);
+                // Who stands by bears the traffic when nobody else is left.
+                *group = if left.peek().is_some() {
+                    Group { members: left.collect(), standby }
+                } else {
+                    Group { members: standby.into_iter().collect(), standby: None }
+                };
+                if group.members.is_empty() {
+                    empty.push(number);
                 }
             }
             for group in empty {
@@ -480,7 +482,8 @@ mod tests {
     }
 
     fn group(n: u32, members: &[u32]) -> FibOp {
-        FibOp::PutGroup { id: id(n), members: members.iter().map(|&member| id(member)).collect() }
+        let members = members.iter().map(|&member| id(member)).collect();
+        FibOp::PutGroup { id: id(n), group: Group { members, standby: None } }
     }
 
     fn key(prefix: &str) -> RouteKey {
@@ -532,10 +535,29 @@ mod tests {
         kernel.set_up(UP, false);
         assert_eq!(kernel.route(&key(other)), None);
         let target = kernel.route(&key(known)).unwrap();
-        assert_eq!(kernel.way(target), Way::Group(&[id(1)]));
+        let left = Group { members: [id(1)].into(), standby: None };
+        assert_eq!(kernel.way(target), Way::Group(&left));
         kernel.set_up(OTHER, false);
         assert_eq!(kernel.routes().count(), 0);
         assert_eq!(kernel.snapshot(), FibSnapshot::default());
+    }
+
+    #[test]
+    fn who_stands_by_bears_the_traffic_when_nobody_else_is_left() {
+        let mut kernel = kernel();
+        let standby = Some(id(1));
+        let group = Group { members: [id(0)].into(), standby };
+        for op in [
+            put(0, UP, "10.0.0.2"),
+            put(1, OTHER, "10.0.0.3"),
+            FibOp::PutGroup { id: id(2), group },
+            route("10.100.0.1/32", 2),
+        ] {
+            kernel.carry_out(&op).unwrap();
+        }
+        kernel.set_up(UP, false);
+        let left = Group { members: standby.into_iter().collect(), standby: None };
+        assert_eq!(kernel.lookup("10.100.0.1".parse().unwrap()), Way::Group(&left));
     }
 
     #[test]

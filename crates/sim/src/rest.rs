@@ -247,25 +247,31 @@ fn check_kernel(vrf: &VrfState<'_>, kernel: &Kernel, findings: &mut Vec<String>)
             Way::Dropped if route.nexthops.is_empty() => continue,
             Way::None | Way::Dropped => Vec::new(),
             Way::Single(hop) => vec![hop],
-            Way::Group(members) => members.iter().filter_map(|&id| kernel.nexthop(id)).collect(),
+            Way::Group(group) => {
+                group.members.iter().filter_map(|&id| kernel.nexthop(id)).collect()
+            }
         };
         hops.sort_unstable();
         if hops.is_empty() || hops != route.nexthops {
             wrong.push(format!("the kernel's route to {} is not the daemon's", route.prefix));
         }
-        // A second route, where the loss of one link takes all nexthops and leaves the backup.
-        let spare = route.backup.filter(|backup| {
+        // Where the loss of one link takes all nexthops and leaves the backup, that one stands by.
+        let standby = route.backup.filter(|backup| {
             let first = route.nexthops.first();
             let one_link =
                 route.nexthops.iter().all(|hop| first.is_some_and(|f| f.ifindex == hop.ifindex));
             one_link && first.is_some_and(|first| first.ifindex != backup.ifindex)
         });
-        let key = RouteKey { metric: route.protocol.spare_metric(), ..key };
-        let found = kernel.route(&key).map_or(Way::None, |target| kernel.way(target));
-        if found != spare.map_or(Way::None, Way::Single) {
-            wrong.push(format!("the kernel's second route to {} is not the backup", route.prefix));
+        let found = match found {
+            Way::Group(group) => group.standby.and_then(|id| kernel.nexthop(id)),
+            Way::None | Way::Dropped | Way::Single(_) => None,
+        };
+        if found != standby {
+            wrong.push(format!(
+                "what stands by for {} in the kernel is not the backup",
+                route.prefix
+            ));
         }
-        wanted += usize::from(spare.is_some());
     }
     let found = kernel.routes().count();
     if wrong.is_empty() && found != wanted {

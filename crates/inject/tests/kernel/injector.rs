@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bugle_inject::Injector;
-use bugle_rib::fib::{FibOp, FibSnapshot, NexthopId, RouteKey, RouteTarget};
+use bugle_rib::fib::{FibOp, FibSnapshot, Group, NexthopId, RouteKey, RouteTarget};
 use bugle_types::{IfIndex, Mac, Nexthop, Prefix, TableId};
 use nix::sys::socket::{setsockopt, sockopt};
 
@@ -33,7 +33,8 @@ fn every_change_can_be_repeated() {
         let once = snapshot();
         apply(&mut injector, puts());
         assert_eq!(snapshot(), once);
-        assert_eq!(once.groups, [(id(3), [id(1), id(2)].into())]);
+        let group = Group { members: [id(1), id(2)].into(), standby: None };
+        assert_eq!(once.groups, [(id(3), group)]);
         assert_eq!(
             once.routes,
             [
@@ -89,8 +90,8 @@ fn iproute2_sees_what_was_put() {
         let number = id(4).0;
         let route = ip("route show 10.9.0.1");
         assert!(route.contains(&format!("nhid {number} proto 182 metric 20")), "{route}");
-        assert!(route.contains("nexthop via 10.0.0.2 dev eth0 weight 1"), "{route}");
-        assert!(route.contains("nexthop via 192.0.2.77 dev eth1 weight 1 onlink"), "{route}");
+        assert!(route.contains("nexthop via 10.0.0.2 dev eth0 weight 256"), "{route}");
+        assert!(route.contains("nexthop via 192.0.2.77 dev eth1 weight 256 onlink"), "{route}");
         let default = ip("route show default");
         assert!(default.contains("via 10.0.0.2 dev eth0 proto 182 metric 30"), "{default}");
         let six = ip("-6 route show 2001:db8:9::1");
@@ -210,7 +211,10 @@ fn a_change_that_fails_is_told_with_its_reason_and_the_others_are_made() {
         let missing = |n: u8| put_route(key(&format!("10.8.0.{n}/32"), 20), 7);
         let foreign = FibOp::DelNexthop { id: NexthopId(7) };
         let gone = FibOp::PutNexthop { id: id(5), nexthop: Nexthop::on_link(IfIndex(9999)) };
-        let crowd = FibOp::PutGroup { id: id(6), members: vec![id(1); 10_000].into() };
+        let crowd = FibOp::PutGroup {
+            id: id(6),
+            group: Group { members: vec![id(1); 10_000].into(), standby: None },
+        };
         let failures = try_apply(
             &mut injector,
             [

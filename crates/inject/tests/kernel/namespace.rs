@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use bugle_inject::Injector;
-use bugle_rib::fib::{FibOp, FibSnapshot, NexthopId, RouteKey, RouteTarget};
+use bugle_rib::fib::{FibOp, FibSnapshot, Group, NexthopId, RouteKey, RouteTarget};
 use bugle_types::{IfIndex, Nexthop, TableId};
 use nix::sched::{CloneFlags, unshare};
 
@@ -63,7 +63,14 @@ pub(crate) fn put_on_link(number: u32, dev: &str) -> FibOp {
 }
 
 pub(crate) fn put_group(number: u32, members: &[u32]) -> FibOp {
-    FibOp::PutGroup { id: id(number), members: members.iter().map(|member| id(*member)).collect() }
+    let members = members.iter().map(|member| id(*member)).collect();
+    FibOp::PutGroup { id: id(number), group: Group { members, standby: None } }
+}
+
+/// A group of one member, and another that stands by.
+pub(crate) fn put_protected(number: u32, member: u32, standby: u32) -> FibOp {
+    let group = Group { members: [id(member)].into(), standby: Some(id(standby)) };
+    FibOp::PutGroup { id: id(number), group }
 }
 
 pub(crate) fn put_route(key: RouteKey, nexthop: u32) -> FibOp {
@@ -91,6 +98,7 @@ pub(crate) fn snapshot() -> FibSnapshot {
     let mut snapshot = bugle_inject::snapshot().unwrap();
     snapshot.nexthops.sort();
     snapshot.groups.sort();
+    snapshot.others.sort();
     snapshot.routes.sort();
     snapshot.neighbors.sort();
     snapshot

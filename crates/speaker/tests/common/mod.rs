@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use bugle_rib::fib::{FibOp, FibSnapshot, NexthopId, RouteKey, RouteTarget};
+use bugle_rib::fib::{FibOp, FibSnapshot, Group, NexthopId, RouteKey, RouteTarget};
 use bugle_speaker::record::Recorder;
 use bugle_speaker::{Config, Event, HostChange, HostRefusal, Input, Output, Speaker};
 use bugle_types::{Address, IfIndex, Link, Mac, Nexthop, Time};
@@ -16,7 +16,7 @@ use bugle_types::{Address, IfIndex, Link, Mac, Nexthop, Time};
 #[derive(Clone, Default)]
 pub(crate) struct Kernel {
     pub(crate) nexthops: BTreeMap<NexthopId, Nexthop>,
-    pub(crate) groups: BTreeMap<NexthopId, Box<[NexthopId]>>,
+    pub(crate) groups: BTreeMap<NexthopId, Group>,
     pub(crate) routes: BTreeMap<RouteKey, RouteTarget>,
     pub(crate) neighbors: BTreeMap<(IfIndex, IpAddr), Mac>,
 }
@@ -27,11 +27,11 @@ impl Kernel {
             FibOp::PutNexthop { id, nexthop } => {
                 self.nexthops.insert(id, nexthop);
             }
-            FibOp::PutGroup { id, members } => {
-                if members.iter().any(|member| !self.nexthops.contains_key(member)) {
+            FibOp::PutGroup { id, group } => {
+                if group.all().any(|member| !self.nexthops.contains_key(&member)) {
                     return Err("member does not exist".into());
                 }
-                self.groups.insert(id, members);
+                self.groups.insert(id, group);
             }
             FibOp::DelNexthop { id } => {
                 self.nexthops.remove(&id);
@@ -63,9 +63,10 @@ impl Kernel {
     fn snapshot(&self) -> FibSnapshot {
         FibSnapshot {
             nexthops: self.nexthops.iter().map(|(&id, &nexthop)| (id, nexthop)).collect(),
-            groups: self.groups.iter().map(|(&id, members)| (id, members.clone())).collect(),
+            groups: self.groups.iter().map(|(&id, group)| (id, group.clone())).collect(),
             routes: self.routes.iter().map(|(&key, &target)| (key, Some(target))).collect(),
             neighbors: self.neighbors.iter().map(|(&(i, a), &mac)| (i, a, mac)).collect(),
+            ..FibSnapshot::default()
         }
     }
 
@@ -84,7 +85,7 @@ impl Kernel {
             None => Way::None,
             Some((_, RouteTarget::Blackhole)) => Way::Dropped,
             Some((_, RouteTarget::Nexthop(id))) => Way::Nexthops(match self.groups.get(id) {
-                Some(members) => members.iter().map(|member| self.nexthops[member]).collect(),
+                Some(group) => group.members.iter().map(|id| self.nexthops[id]).collect(),
                 None => vec![self.nexthops[id]],
             }),
         }
