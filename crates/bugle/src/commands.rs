@@ -201,7 +201,8 @@ fn check(file: &Path, json: bool, output: &mut impl Write) -> Result<(), Failure
     // Where the kernel has no such setting, it knows no nexthop objects either, and there is more to say than this.
     let tells_routes = bugle_inject::compat::tells_routes().unwrap_or(false);
     let forwards = [false, true].map(|ipv6| forwarding::is_on("all", ipv6).unwrap_or(true));
-    let kernel = Kernel { tells_routes, forwards };
+    let stands_by = bugle_inject::standby::is_known().unwrap_or(true);
+    let kernel = Kernel { tells_routes, stands_by, forwards };
     let notes = checked.as_ref().map(|config| notes(config, kernel)).unwrap_or_default();
     if json {
         let errors: Vec<_> = errors.into_iter().flat_map(ConfigErrors::iter).collect();
@@ -235,6 +236,8 @@ fn check(file: &Path, json: bool, output: &mut impl Write) -> Result<(), Failure
 struct Kernel {
     /// It tells of every route on a nexthop object that changes.
     tells_routes: bool,
+    /// It lets a member of a group stand by.
+    stands_by: bool,
     /// It forwards IPv4, and IPv6.
     forwards: [bool; 2],
 }
@@ -247,6 +250,13 @@ fn notes(config: &Config, kernel: Kernel) -> Vec<String> {
         notes.push(
             "fib.nexthop-compat: net.ipv4.nexthop_compat_mode is 1 here, so a repair takes half a microsecond for each route, \
              with 0 some microseconds in all: set it to 0, or the key to \"off\", unless BIRD reads bugle's routes"
+                .to_owned(),
+        );
+    }
+    if enabled && !kernel.stands_by {
+        notes.push(
+            "fib: no nexthop can stand by in this kernel (Linux 5.13 and later), so the routes of a link that loses its carrier are put \
+             again one by one on their backup"
                 .to_owned(),
         );
     }
@@ -292,10 +302,20 @@ fn about(file: &Path, error: &dyn std::fmt::Display) -> Failure {
 mod tests {
     use super::*;
 
+    const LATEST: Kernel = Kernel { tells_routes: false, stands_by: true, forwards: [false; 2] };
+
+    #[test]
+    fn a_kernel_in_which_nothing_stands_by_is_noted() {
+        let old = Kernel { stands_by: false, ..LATEST };
+        for (text, expected) in [("", 1), ("[fib]\nenabled = false\n", 0)] {
+            assert_eq!(notes(&Config::parse(text).unwrap(), old).len(), expected);
+        }
+    }
+
     #[test]
     fn what_repairs_cost_is_noted_where_it_can_be_helped() {
         let noted = |text: &str, tells_routes| {
-            let kernel = Kernel { tells_routes, forwards: [false, false] };
+            let kernel = Kernel { tells_routes, ..LATEST };
             notes(&Config::parse(text).unwrap(), kernel).len()
         };
         assert_eq!(noted("", true), 1);
@@ -309,7 +329,7 @@ mod tests {
     fn echo_packets_that_the_kernel_would_not_send_back_are_noted() {
         let config = Config::parse("[bfd.fast]\necho-rx = '10ms'\n[bfd.slow]\n").unwrap();
         for (forwards, expected) in [([true, true], 0), ([true, false], 1), ([false, false], 2)] {
-            let noted = notes(&config, Kernel { tells_routes: false, forwards });
+            let noted = notes(&config, Kernel { forwards, ..LATEST });
             assert_eq!(noted.len(), expected);
             assert!(noted.iter().all(|note| note.contains("bfd.fast.echo-rx")));
         }

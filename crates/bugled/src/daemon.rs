@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bugle_api::{BindError, Server};
 use bugle_host::{Clock, Driver, DriverError, Recorded};
 use bugle_inject::compat::Untold;
+use bugle_inject::standby;
 use bugle_speaker::config::{Config, NexthopCompat, Record};
 use thiserror::Error;
 use tokio::runtime::Builder;
@@ -76,6 +77,11 @@ async fn serve(file: &Path, config: Config) -> Result<(), RunError> {
         }
     };
     let _untold = keep_routes_untold(&config);
+    if config.fib.enabled && matches!(standby::is_known(), Ok(false)) {
+        warn!(
+            "no nexthop can stand by in this kernel (Linux 5.13 and later): routes of a link that loses its carrier are put again on their backup"
+        );
+    }
     let (driver, handle) = Driver::open(speaker, clock, secret()?)?;
     let driver = driver.with_desk(|epoll, tag| desk.open(epoll, tag).map(FrontDesk))?;
     let journal = Arc::new(Journal::new(wall));

@@ -403,7 +403,7 @@ impl Nexthops {
         let path = Path::new(&hops, inside.standby.and_then(hop));
         let is_odd = is_odd || !self.is_sound(group, &inside);
         let members = inside.all().collect();
-        let set = self.adopt(id, Object { is_odd, members, ..Object::new(path, true) });
+        let set = self.adopt(id, Object { members, is_odd, ..Object::new(path, true) });
         self.fill(set, inside);
     }
 

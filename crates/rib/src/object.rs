@@ -64,10 +64,11 @@ impl Path {
     /// Whether the kernel needs a group for it: for all but the way to a host on a link of ours, so that any can
     /// [turn](crate::together) to any other, and do without a nexthop, or have one stand by.
     pub(crate) fn is_group(&self) -> bool {
-        let single = |hop: &Nexthop| hop.gateway.is_none() && self.backup.is_none();
-        !self.is_part
-            && !self.hops.is_empty()
-            && !(self.hops.len() == 1 && self.hops.iter().all(single))
+        match &*self.hops {
+            [] => false,
+            [hop] => !self.is_part && (hop.gateway.is_some() || self.backup.is_some()),
+            _ => true,
+        }
     }
 
     /// All nexthops, the backup last.

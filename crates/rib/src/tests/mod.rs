@@ -639,11 +639,10 @@ fn who_stays_behind_is_led_to_another_object_before_the_rest_moves() {
     // One more in another VRF.
     world.step(Step::Route { vrf: 1, protocol: 1, prefix: 0, hops: Some(vec![0]), backup: None });
     let first = offer_all(&mut world, 4, &[0], None);
-    let old = world.log.iter().chain(&first).find_map(|op| match op {
-        FibOp::PutGroup { group, .. } => Some(group.clone()),
-        _ => None,
-    });
-    let old: Group = old.unwrap();
+    let group = |op: &FibOp| -> Option<Group> {
+        if let FibOp::PutGroup { group, .. } = op { Some(group.clone()) } else { None }
+    };
+    let old = world.log.iter().chain(&first).find_map(group).unwrap();
     let ops = offer_all(&mut world, 4, &[1], None);
     let kinds: Vec<_> = ops
         .iter()
