@@ -3,6 +3,7 @@
 //! These types are the seam between the pure side, which decides, and whoever holds a forwarding table: the Linux kernel
 //! (`bugle-inject`) or a simulated one. They name no netlink constant.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use bugle_types::{IfIndex, Mac, Nexthop, Prefix, TableId};
@@ -16,6 +17,10 @@ impl NexthopId {
     /// The ids that belong to bugle; every other id is another daemon's and is never touched.
     pub const RANGE: std::ops::RangeInclusive<u32> = 0x4275_0000..=0x4275_FFFF;
 }
+
+/// For each router on a link, by its address there, the single nexthop objects that lead to it, where removing them leads no more than a
+/// few routes nowhere: whoever finds out that it does not answer any more can remove them at once.
+pub type Removable = BTreeMap<(IfIndex, IpAddr), Vec<NexthopId>>;
 
 /// Identifies one route in the forwarding table: the kernel keeps one per table, prefix and metric.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use bugle_types::{IfIndex, Mac, Nexthop, Prefix, TableId, VrfId};
 
-use crate::fib::{FibOp, FibSnapshot};
+use crate::fib::{FibOp, FibSnapshot, NexthopId, Removable};
 use crate::route::{Protocol, RouteChange};
 
 /// Something that happened. Any input is legal at any time, in any order.
@@ -62,6 +62,9 @@ pub enum Input {
         /// Whether packets arrive there.
         reachable: bool,
     },
+    /// Whoever found out that a router does not answer any more has removed these objects that lead to it, as
+    /// [`Output::Removable`] told. That it cannot be reached comes next.
+    Removed(Vec<NexthopId>),
     /// An interface was deleted.
     LinkGone(IfIndex),
     /// What the kernel holds of ours, in answer to [`Output::ReadFib`].
@@ -92,6 +95,9 @@ pub enum Output {
     /// Read what all tables hold of ours, and all nexthop objects and neighbours of ours, after every change that was
     /// polled before this was carried out; answer with [`Input::Snapshot`].
     ReadFib,
+    /// From now on these objects may be removed from the forwarding table when a router does not answer any more, without asking; tell
+    /// of it by [`Input::Removed`]. Never mind if nobody does.
+    Removable(Removable),
     /// Something worth telling.
     Event(Event),
 }

@@ -22,7 +22,7 @@ use bugle_types::{IfIndex, Nexthop};
 use slab::Slab;
 use smallvec::SmallVec;
 
-use crate::fib::{FibOp, FibSnapshot, Group, NexthopId, RouteTarget};
+use crate::fib::{FibOp, FibSnapshot, Group, NexthopId, Removable, RouteTarget};
 use crate::links::Links;
 use crate::object::{Epoch, Inside, Kernel, Object, Path, SetId};
 use crate::ops::Ops;
@@ -41,7 +41,14 @@ pub(crate) struct Nexthops {
     epoch: Epoch,
     /// The kernel's groups have no members that stand by.
     without_standby: bool,
+    /// What is [`removable`](Self::removable) may have changed.
+    is_stale: bool,
 }
+
+/// How many routes on one group may go away with a router that is [removed](Nexthops::removable).
+const FEW: usize = if cfg!(test) { 1 } else { 64 };
+/// And on how many groups.
+const FEW_GROUPS: usize = 4;
 
 /// What the kernel deleted with a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -61,6 +68,7 @@ impl Nexthops {
             cursor: *NexthopId::RANGE.start(),
             epoch: Epoch::ALWAYS,
             without_standby: false,
+            is_stale: false,
         }
     }
 
@@ -122,6 +130,7 @@ impl Nexthops {
     pub(crate) fn bind(&mut self, set: SetId) {
         if let Some(object) = self.objects.get_mut(set.index()) {
             object.routes += 1;
+            self.is_stale |= object.is_group && object.routes == FEW + 1;
         }
     }
 
@@ -135,27 +144,61 @@ impl Nexthops {
         }
     }
 
-    /// The kernel has deleted everything on a link. Returns what went, or `None` if nothing was there.
-    pub(crate) fn link_lost(&mut self, ifindex: IfIndex, links: &Links) -> Option<Lost> {
-        let mut lost = None;
-        for set in self.select(|object| {
-            object.kernel != Kernel::Nothing && object.at.is_some_and(|at| at.ifindex == ifindex)
-        }) {
-            self.vanished(set, lost.get_or_insert_default());
-        }
-        for set in self.select(|object| !object.inside.is_empty()) {
-            let Some(object) = self.objects.get(set.index()) else { continue };
-            let mut inside = object.inside.clone();
-            inside.retain(|member| self.is_right(member));
-            if inside.is_empty() {
-                let can_return = !self.members_now(object, links).is_empty();
-                let lost = lost.get_or_insert_default();
-                lost.can_return |= can_return;
-                self.vanished(set, lost);
-            } else if let Some(object) = self.objects.get_mut(set.index()) {
-                object.inside = inside;
+    /// The single objects to remove when a router does not answer any more, by the router: all groups that have one have another
+    /// member too, and go on with that. Nearly all: a few routes may lead there alone, and are lost either way.
+    pub(crate) fn removable(&self) -> Removable {
+        let (mut alone, mut replaced) = (BTreeMap::<SetId, usize>::new(), BTreeSet::new());
+        for (_, object) in &self.objects {
+            let mut members = object.inside.all();
+            match (members.next(), members.next()) {
+                (Some(member), None) => {
+                    let groups = if object.routes > FEW { FEW_GROUPS + 1 } else { 1 };
+                    *alone.entry(member).or_default() += groups;
+                }
+                (Some(first), Some(second)) => {
+                    replaced.extend([first, second].into_iter().chain(members));
+                }
+                _ => {}
             }
         }
+        let mut removable = Removable::new();
+        let mut kept = BTreeSet::new();
+        for (index, object) in &self.objects {
+            let set = SetId(u32::try_from(index).unwrap_or(u32::MAX));
+            let (Some(id), Some(Nexthop { ifindex, gateway: Some(gateway), .. })) =
+                (object.id, object.at)
+            else {
+                continue;
+            };
+            if alone.get(&set).is_some_and(|groups| *groups > FEW_GROUPS) || object.routes > 0 {
+                kept.insert((ifindex, gateway));
+            } else if replaced.contains(&set) {
+                removable.entry((ifindex, gateway)).or_default().push(id);
+            }
+        }
+        removable.retain(|router, _| !kept.contains(router));
+        removable
+    }
+
+    /// Whether that may be another than when this was asked last.
+    pub(crate) fn is_stale(&mut self) -> bool {
+        std::mem::take(&mut self.is_stale)
+    }
+
+    /// Somebody has removed these single objects. Returns what went with them, or `None` if they were not there.
+    pub(crate) fn removed(&mut self, ids: &[NexthopId], links: &Links) -> Option<Lost> {
+        let held = |id: &NexthopId| self.by_id.get(id).copied();
+        let there = |set: &SetId| self.is_there(*set) && !self.is_a_group(*set);
+        let sets = ids.iter().filter_map(held).filter(there).collect();
+        self.singles_lost(sets, links)
+    }
+
+    /// The kernel has deleted everything on a link. Returns what went, or `None` if nothing was there.
+    pub(crate) fn link_lost(&mut self, ifindex: IfIndex, links: &Links) -> Option<Lost> {
+        let on_link = self.select(|object| {
+            object.kernel != Kernel::Nothing && object.at.is_some_and(|at| at.ifindex == ifindex)
+        });
+        let mut lost = self.singles_lost(on_link, links);
         // What was led elsewhere when the kernel had deleted it already was made anew, without its routes. Nobody can tell.
         for set in self.select(|object| object.before.contains(&ifindex)) {
             let epoch = self.next_epoch();
@@ -169,6 +212,29 @@ impl Nexthops {
             lost.can_return = true;
             lost.routes += std::mem::take(&mut object.routes);
             self.idle.insert(set);
+        }
+        lost
+    }
+
+    /// The kernel has single objects no more, and its groups do without.
+    fn singles_lost(&mut self, sets: Vec<SetId>, links: &Links) -> Option<Lost> {
+        let mut lost = None;
+        for set in sets {
+            self.vanished(set, lost.get_or_insert_default());
+        }
+        for set in self.select(|object| !object.inside.is_empty()) {
+            let Some(object) = self.objects.get(set.index()) else { continue };
+            let mut inside = object.inside.clone();
+            inside.retain(|member| self.is_right(member));
+            if inside.is_empty() {
+                let can_return = !self.members_now(object, links).is_empty();
+                let lost = lost.get_or_insert_default();
+                lost.can_return |= can_return;
+                self.vanished(set, lost);
+            } else if let Some(object) = self.objects.get_mut(set.index()) {
+                self.is_stale |= object.inside != inside;
+                object.inside = inside;
+            }
         }
         lost
     }
@@ -630,6 +696,7 @@ impl Nexthops {
         if let Some(object) = self.objects.get_mut(set.index()) {
             object.led_elsewhere(before.unwrap_or_default(), &now);
             object.inside = inside;
+            self.is_stale = true;
         }
     }
 
@@ -655,6 +722,7 @@ impl Nexthops {
 
     fn set_kernel(&mut self, set: SetId, kernel: Kernel) {
         let Some(object) = self.objects.get_mut(set.index()) else { return };
+        self.is_stale |= object.is_group;
         object.kernel = kernel;
         if kernel == Kernel::Nothing {
             object.at = None;

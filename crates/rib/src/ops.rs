@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use bugle_types::Prefix;
 
-use crate::fib::FibOp;
+use crate::fib::{FibOp, Removable};
 use crate::{Event, Output};
 
 /// Of so many routes that change one after the other the order is changed.
@@ -48,7 +48,11 @@ impl Ops {
         }
         let route = |output: &Output| match output {
             Output::Fib(FibOp::PutRoute { key, .. } | FibOp::DelRoute { key }) => Some(key.prefix),
-            Output::Fib(_) | Output::Divert(_) | Output::ReadFib | Output::Event(_) => None,
+            Output::Fib(_)
+            | Output::Divert(_)
+            | Output::ReadFib
+            | Output::Removable(_)
+            | Output::Event(_) => None,
         };
         let alike = |a: &Output, b: &Output| route(a).is_some() && route(b).is_some();
         for run in self.queue.make_contiguous().chunk_by_mut(alike) {
@@ -60,6 +64,10 @@ impl Ops {
 
     pub(crate) fn event(&mut self, event: Event) {
         self.queue.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn removable(&mut self, removable: Removable) {
+        self.queue.push_back(Output::Removable(removable));
     }
 
     pub(crate) fn read(&mut self) {

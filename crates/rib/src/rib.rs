@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bugle_types::{IfIndex, Nexthop, Prefix, TableId, Time, VrfId};
 
-use crate::fib::{FibOp, FibSnapshot};
+use crate::fib::{FibOp, FibSnapshot, NexthopId, Removable};
 use crate::io::{Counters, Event, Input, Output, Timer};
 use crate::object::Path;
 use crate::ops::Ops;
@@ -41,6 +41,8 @@ pub struct Rib {
     failures: u64,
     /// A failure was told of since the last snapshot.
     told: bool,
+    /// What was told to be removable.
+    removable: Removable,
 }
 
 impl Default for Rib {
@@ -60,6 +62,7 @@ impl Rib {
             reading: Reading::new(),
             failures: 0,
             told: false,
+            removable: Removable::new(),
         }
     }
 
@@ -93,6 +96,7 @@ impl Rib {
             Input::Reachable { ifindex, address, reachable } => {
                 self.shadow.set_reachable(ifindex, address, reachable);
             }
+            Input::Removed(ids) => self.removed(now, &ids),
             Input::LinkGone(ifindex) => self.link_lost(now, ifindex, true),
             Input::Snapshot(snapshot) => self.compare(now, snapshot),
             Input::Failed { op, reason } => self.failed(now, op, reason),
@@ -111,6 +115,10 @@ impl Rib {
         }
         self.shadow.collect();
         self.shadow.ops.scatter();
+        if let Some(removable) = self.shadow.removable().filter(|new| *new != self.removable) {
+            self.removable.clone_from(&removable);
+            self.ops().removable(removable);
+        }
         if !self.shadow.is_read() && self.reading.deadline().is_none() {
             self.reading.need(now);
         }
@@ -173,6 +181,12 @@ impl Rib {
         self.reading.doubt(now, AFTER_LOSS);
         if lost.can_return {
             self.settle_all();
+        }
+    }
+
+    fn removed(&mut self, now: Time, ids: &[NexthopId]) {
+        if let Some(lost) = self.shadow.removed(ids) {
+            self.reading.doubt(now, if lost.routes > 0 { SETTLE } else { AFTER_LOSS });
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use bugle_types::{IfIndex, Mac};
 
-use crate::fib::{FibOp, FibSnapshot, RouteKey, RouteTarget};
+use crate::fib::{FibOp, FibSnapshot, NexthopId, Removable, RouteKey, RouteTarget};
 use crate::links::Links;
 use crate::neighbors::Neighbors;
 use crate::nexthops::{Lost, Nexthops};
@@ -167,12 +167,30 @@ impl Shadow {
         self.neighbors.link_lost(ifindex, interface_gone);
         let lost = self.nexthops.link_lost(ifindex, &self.links)?;
         self.installed = self.installed.saturating_sub(lost.routes);
+        self.forget_strays();
+        Some(lost)
+    }
+
+    /// Routes that nobody has claimed went with their objects.
+    fn forget_strays(&mut self) {
         let nexthops = &self.nexthops;
         self.strays.retain(|_, target| match target {
             Some(RouteTarget::Nexthop(id)) => nexthops.holds(*id),
             Some(RouteTarget::Blackhole) | None => true,
         });
+    }
+
+    /// See [`Nexthops::removed`].
+    pub(crate) fn removed(&mut self, ids: &[NexthopId]) -> Option<Lost> {
+        let lost = self.nexthops.removed(ids, &self.links)?;
+        self.installed = self.installed.saturating_sub(lost.routes);
+        self.forget_strays();
         Some(lost)
+    }
+
+    /// What is [removable](Nexthops::removable), if that may have changed since this was asked last.
+    pub(crate) fn removable(&mut self) -> Option<Removable> {
+        self.nexthops.is_stale().then(|| self.nexthops.removable())
     }
 
     /// A router on a link can be reached, or not: what leads there is led elsewhere, or back.

@@ -61,6 +61,7 @@ fn told_step(together: bool) -> impl Strategy<Value = Step> {
         4 => routes,
         3 => (0..9usize, any::<bool>())
             .prop_map(|(hop, reachable)| Step::Reach { hop, reachable }),
+        2 => (0..9usize).prop_map(|hop| Step::Removed { hop, dead: true }),
         1 => (0..2u32, 0..3usize).prop_map(|(vrf, protocol)| Step::Clear { vrf, protocol }),
         2 => (0..2u32, prop::option::weighted(0.8, 100..103u32))
             .prop_map(|(vrf, table)| Step::Vrf { vrf, table }),
@@ -74,7 +75,7 @@ fn told_step(together: bool) -> impl Strategy<Value = Step> {
 }
 
 fn chaos_step() -> impl Strategy<Value = Step> {
-    prop_oneof![
+    let chaos = prop_oneof![
         3 => (1..=LINKS).prop_map(Chaos::SilentFlap),
         3 => (1..=LINKS, any::<bool>()).prop_map(|(link, up)| Chaos::UntoldLink(link, up)),
         4 => any::<usize>().prop_map(Chaos::Vandal),
@@ -82,7 +83,8 @@ fn chaos_step() -> impl Strategy<Value = Step> {
         2 => (1..5usize).prop_map(Chaos::Refuse),
         1 => (0..6usize).prop_map(Chaos::SlowReads),
     ]
-    .prop_map(Step::Chaos)
+    .prop_map(Step::Chaos);
+    prop_oneof![16 => chaos, 1 => (0..9usize).prop_map(|hop| Step::Removed { hop, dead: false })]
 }
 
 fn steps(chaos: bool) -> impl Strategy<Value = Vec<Step>> {
@@ -269,9 +271,11 @@ fn the_next_best_protocol_steps_in_before_the_best_goes() {
             Output::Fib(FibOp::PutRoute { key, .. }) if key.metric == 110 => "put ospf route",
             Output::Fib(FibOp::DelRoute { key }) if key.metric == 10 => "delete host route",
             Output::Fib(FibOp::DelNexthop { .. }) => "delete nexthop",
-            Output::Fib(_) | Output::Divert(_) | Output::ReadFib | Output::Event(_) => {
-                "something else"
-            }
+            Output::Fib(_)
+            | Output::Divert(_)
+            | Output::ReadFib
+            | Output::Removable(_)
+            | Output::Event(_) => "something else",
         })
         .collect();
     assert_eq!(
@@ -586,6 +590,28 @@ fn the_kernel_goes_over_to_the_backup_by_itself_when_a_link_goes() {
     // The protocol catches up: what stood by becomes the route.
     offer_all(&mut world, 4, &[1], None);
     assert_eq!(world.log.len(), ops, "nobody had to say anything");
+    world.settle();
+    world.assert_in_order();
+}
+
+#[test]
+fn whoever_removes_a_router_that_does_not_answer_has_led_all_prefixes_round_it() {
+    let mut world = quiet_world();
+    offer_all(&mut world, 4, &[0], Some(1));
+    let [hop, backup] = [0, 1].map(|index| nexthop(prefixes()[0], index));
+    let routers: Vec<_> = world.removable.keys().copied().collect();
+    let both = [hop, backup].map(|hop| (hop.ifindex, hop.gateway.unwrap()));
+    assert_eq!(routers, both);
+    let ops = world.log.len();
+    world.step(Step::Removed { hop: 0, dead: true });
+    assert_eq!(world.log.len(), ops, "it is done already");
+    assert_eq!(world.fib.routes.len(), 4);
+    assert!(world.fib.routes.values().all(|target| led(&world, *target) == (vec![backup], None)));
+    assert!(world.removable.is_empty(), "now all depends on the backup");
+    world.step(Step::Reach { hop: 0, reachable: true });
+    assert!(
+        world.fib.routes.values().all(|target| led(&world, *target) == (vec![hop], Some(backup)))
+    );
     world.settle();
     world.assert_in_order();
 }

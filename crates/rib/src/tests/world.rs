@@ -8,10 +8,13 @@ use std::time::Duration;
 use bugle_types::{IfIndex, Mac, Nexthop, Prefix, TableId, Time, VrfId};
 
 use super::sim_fib::{Led, Object, SimFib};
-use crate::fib::{FibOp, FibSnapshot, NexthopId, RouteKey, RouteTarget};
+use crate::fib::{FibOp, FibSnapshot, NexthopId, Removable, RouteKey, RouteTarget};
 use crate::{Input, Output, Protocol, Queue, Rib, Route, RouteChange};
 
 pub(super) const LINKS: u32 = 3;
+
+/// Routes that may go with a router: one on each of a few groups that have no other member.
+const MOST_LOST: usize = 4;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -33,6 +36,11 @@ pub(super) enum Step {
     Reach {
         hop: usize,
         reachable: bool,
+    },
+    /// Whoever watches the router removes the objects that lead to it, and then tells of that; and that it is dead, if it is.
+    Removed {
+        hop: usize,
+        dead: bool,
     },
     Clear {
         vrf: u32,
@@ -246,6 +254,8 @@ pub(super) struct World {
     pub(super) turned: bool,
     /// Routes that the engine asked to delete.
     pub(super) deleted: BTreeSet<RouteKey>,
+    /// What may be removed without asking.
+    pub(super) removable: Removable,
 }
 
 impl World {
@@ -265,6 +275,7 @@ impl World {
             log: Vec::new(),
             turned: false,
             deleted: BTreeSet::new(),
+            removable: Removable::new(),
         };
         for link in 1..=LINKS {
             world.link(link, Change::Up);
@@ -289,6 +300,7 @@ impl World {
                     self.work(usize::MAX, &mut failed);
                     self.on_the_way.push((self.slowness, self.fib.snapshot()));
                 }
+                Output::Removable(removable) => self.removable = removable,
                 Output::Event(_) => {}
             }
         }
@@ -408,6 +420,14 @@ impl World {
                     self.tell(Input::Reachable { ifindex, address, reachable });
                 }
             }
+            Step::Removed { hop, dead } => {
+                for prefix in [prefixes()[0], prefixes()[4]] {
+                    self.remove(nexthop(prefix, hop));
+                }
+                if dead {
+                    self.step(Step::Reach { hop, reachable: false });
+                }
+            }
             Step::Clear { vrf, protocol } => {
                 let (vrf, protocol) = (VrfId(vrf), Protocol::ALL[protocol]);
                 self.oracle.offers.retain(|(v, _, p), _| (*v, *p) != (vrf, protocol));
@@ -431,6 +451,24 @@ impl World {
             }
             Step::Chaos(chaos) => self.chaos(&chaos),
         }
+    }
+
+    /// The objects that lead to a router are removed, as the engine told that they may be.
+    fn remove(&mut self, hop: Nexthop) {
+        let router = hop.gateway.map(|gateway| (hop.ifindex, gateway));
+        let Some(ids) = router.and_then(|router| self.removable.get(&router)).cloned() else {
+            return;
+        };
+        if self.lockstep {
+            // What the kernel was asked for before cannot be blamed for it.
+            self.work(usize::MAX, &mut Vec::new());
+        }
+        let before = self.fib.routes.len();
+        for id in &ids {
+            self.fib.remove_object(*id);
+        }
+        assert!(!self.lockstep || before <= self.fib.routes.len() + MOST_LOST, "{ids:?}");
+        self.tell(Input::Removed(ids));
     }
 
     /// Tells the oracle of a route; returns what to tell the engine.
