@@ -152,7 +152,7 @@ fn ipv4(address: IpAddr) -> Option<Ipv4Addr> {
 
 /// The device, its first IPv4 address, and what else is known of that.
 fn look_up(device: &str) -> Result<(Link, Ipv4Addr, Address), AttachError> {
-    let mut monitor = Monitor::open(0)?;
+    let mut monitor = Monitor::open(&[])?;
     let (mut found, mut addresses) = (None, Vec::new());
     loop {
         match monitor.poll_event()? {

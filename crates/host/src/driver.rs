@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bugle_inject::{Monitor, MonitorEvent, NetlinkError};
+use bugle_inject::{Injector, Monitor, MonitorEvent, NetlinkError};
 use bugle_speaker::{Event, HostChange, Input, Output, Repair, RepairStep, What};
 use bugle_types::{IfIndex, Time};
 use nix::sys::epoll::Epoll;
@@ -67,6 +67,8 @@ pub struct Driver<E> {
     resync_at: Option<Time>,
     forwarding: Forwarding,
     bfd: Bfd,
+    /// When BFD itself led traffic round a failure that is being told of.
+    removed_at: Option<Time>,
     ports: BTreeMap<IfIndex, Port>,
     circuits: BTreeMap<IfIndex, isis::Circuit>,
     /// Reused for each packet.
@@ -123,12 +125,14 @@ impl<E: Engine + 'static> Driver<E> {
     pub fn open(engine: E, clock: Clock, seed: u64) -> Result<(Self, Handle<E>), DriverError> {
         let poller = Poller::new().map_err(DriverError::Wait)?;
         let forwarding = Forwarding::open(poller.waker())?;
-        let monitor = Monitor::open(forwarding.port())?;
+        let remover = Injector::open()?;
+        let monitor = Monitor::open(&[forwarding.port(), remover.port()])?;
         poller.add(&monitor, Token::Monitor).map_err(DriverError::Wait)?;
         let (sender, commands) = mpsc::channel(COMMAND_BACKLOG);
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
         let counters = Arc::new(Counters::default());
-        let bfd = Bfd::new(clock, seed, Arc::clone(&counters)).map_err(DriverError::Wait)?;
+        let bfd =
+            Bfd::new(clock, seed, Arc::clone(&counters), remover).map_err(DriverError::Wait)?;
         poller.add(&bfd, Token::Bfd).map_err(DriverError::Wait)?;
         let handle = Handle::new(sender, poller.waker(), events.clone(), Arc::clone(&counters));
         let driver = Self {
@@ -139,6 +143,7 @@ impl<E: Engine + 'static> Driver<E> {
             resync_at: None,
             forwarding,
             bfd,
+            removed_at: None,
             ports: BTreeMap::new(),
             circuits: BTreeMap::new(),
             buffer: vec![0; LARGEST_PACKET].into(),
@@ -302,6 +307,7 @@ impl<E: Engine + 'static> Driver<E> {
                 | Output::Fib(_)
                 | Output::Divert(_)
                 | Output::ReadFib
+                | Output::Removable(_)
                 | Output::RequestBfd { .. }
                 | Output::ReleaseBfd { .. } => self.carry_out(output),
             }
@@ -326,7 +332,7 @@ impl<E: Engine + 'static> Driver<E> {
                 RepairStep::Detected => {}
                 RepairStep::Diverted => {
                     self.run_forwarding();
-                    event.time = self.clock.now();
+                    event.time = self.removed_at.unwrap_or_else(|| self.clock.now());
                 }
                 RepairStep::AdjacencyDown | RepairStep::Flooded | RepairStep::Computed => {
                     event.time = self.clock.now();
@@ -388,6 +394,10 @@ impl<E: Engine + 'static> Driver<E> {
                 self.forwarding.divert(op);
             }
             Output::ReadFib => self.forwarding.read(),
+            Output::Removable(removable) => {
+                let told = self.bfd.set_removable(removable);
+                self.warn_of_bfd(told);
+            }
             Output::RequestBfd { client, path, settings, device } => {
                 self.order_bfd(Order::Request { client, path, settings, device });
             }
@@ -438,7 +448,12 @@ impl<E: Engine + 'static> Driver<E> {
     }
 
     fn order_bfd(&mut self, order: Order) {
-        if let Err(error) = self.bfd.order(order) {
+        let told = self.bfd.order(order);
+        self.warn_of_bfd(told);
+    }
+
+    fn warn_of_bfd(&mut self, told: io::Result<()>) {
+        if let Err(error) = told {
             self.warn(Trouble::Bfd, || format!("there is no thread to be had for BFD: {error}"));
         }
     }
@@ -448,6 +463,10 @@ impl<E: Engine + 'static> Driver<E> {
         while let Some(news) = self.bfd.poll_news() {
             match news {
                 News::Event(at, event) => self.handle(Input::Bfd { at, event }),
+                News::Removed(at, ids) => {
+                    self.handle(Input::FibRemoved(ids));
+                    self.removed_at = Some(at);
+                }
                 News::Trouble(text) => tracing::warn!("{text}"),
                 News::Closed(socket) => drop(socket),
                 News::Realtime(Ok(())) => tracing::info!("BFD runs with real-time priority"),
@@ -457,6 +476,7 @@ impl<E: Engine + 'static> Driver<E> {
                 ),
             }
         }
+        self.removed_at = None;
     }
 
     /// Takes packets from an interface's socket.

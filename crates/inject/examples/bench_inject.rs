@@ -53,7 +53,7 @@ fn main() -> Outcome<()> {
             let took = measure(&mut injector, step.1)?;
             fastest[0] = fastest[0].min(took);
         }
-        let monitor = Monitor::open(injector.port())?;
+        let monitor = Monitor::open(&[injector.port()])?;
         for (step, fastest) in steps.iter().zip(&mut best) {
             let took = measure(&mut injector, step.1)?;
             fastest[1] = fastest[1].min(took);

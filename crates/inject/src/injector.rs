@@ -99,6 +99,13 @@ impl Injector {
         self.unanswered = 0;
     }
 
+    /// Forgets all changes that wait.
+    pub fn forget(&mut self) {
+        self.queue = Queue::default();
+        self.unanswered = 0;
+        self.front_family = OnLinkFamily::Ipv6;
+    }
+
     /// Carries out up to `budget` queued changes. Changes that fail are told by [`poll_failure`](Self::poll_failure) and do
     /// not hold up those behind them.
     ///

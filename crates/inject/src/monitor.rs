@@ -49,13 +49,13 @@ pub struct Monitor {
 
 impl Monitor {
     /// Starts to listen, in the network namespace of the calling thread. The first events are [`MonitorEvent::Resync`], all
-    /// that exists, and [`MonitorEvent::Synced`]. Changes that the socket of port `ours` made ([`crate::Injector::port`]) are
+    /// that exists, and [`MonitorEvent::Synced`]. Changes that the sockets of these ports made ([`crate::Injector::port`]) are
     /// not told.
     ///
     /// # Errors
     ///
     /// If there is no socket to be had, or the kernel will not list its interfaces and addresses.
-    pub fn open(ours: u32) -> Result<Self, NetlinkError> {
+    pub fn open(ours: &[u32]) -> Result<Self, NetlinkError> {
         let groups = [
             RTNLGRP_LINK,
             RTNLGRP_IPV4_IFADDR,
@@ -181,7 +181,7 @@ fn usable_address(payload: &[u8]) -> Option<Address> {
 
 /// A classic BPF program that lets the kernel drop, before they cost us a wake-up, all notifications of routes and nexthop
 /// objects but deletions of ours by others. BPF loads are big-endian; netlink is in host order.
-fn filter(ours: u32) -> [SockFilter; 15] {
+fn filter(ours: &[u32]) -> Vec<SockFilter> {
     const LOAD_U32: u16 = 0x20;
     const LOAD_U16: u16 = 0x28;
     const LOAD_U8: u16 = 0x30;
@@ -197,10 +197,11 @@ fn filter(ours: u32) -> [SockFilter; 15] {
     let skip = |value, if_equal, else_| SockFilter::new(JUMP_IF_EQUAL, if_equal, else_, value);
     let skip_type = |kind: u16, if_equal| skip(u32::from(kind.to_be()), if_equal, 0);
     let protocol = u32::from(PROTOCOL);
-    [
+    let ports = u8::try_from(ours.len()).unwrap_or(u8::MAX);
+    let mut program = vec![
         load(LOAD_U16, TYPE),
-        skip_type(RTM_NEWROUTE, 12),
-        skip_type(RTM_NEWNEXTHOP, 11),
+        skip_type(RTM_NEWROUTE, 11 + ports),
+        skip_type(RTM_NEWNEXTHOP, 10 + ports),
         skip_type(RTM_DELROUTE, 2),
         skip_type(RTM_DELNEXTHOP, 4),
         // Interfaces and addresses.
@@ -209,10 +210,12 @@ fn filter(ours: u32) -> [SockFilter; 15] {
         skip(protocol, 3, 0),
         SockFilter::new(RETURN, 0, 0, 0),
         load(LOAD_U8, NEXTHOP_PROTOCOL),
-        skip(protocol, 0, 3),
+        skip(protocol, 0, 2 + ports),
         load(LOAD_U32, PORT),
-        skip(ours.to_be(), 1, 0),
-        SockFilter::new(RETURN, 0, 0, u32::MAX),
-        SockFilter::new(RETURN, 0, 0, 0),
-    ]
+    ];
+    let to_the_end = (1..=ports).rev();
+    program.extend(to_the_end.zip(ours).map(|(steps, port)| skip(port.to_be(), steps, 0)));
+    program.push(SockFilter::new(RETURN, 0, 0, u32::MAX));
+    program.push(SockFilter::new(RETURN, 0, 0, 0));
+    program
 }

@@ -299,6 +299,7 @@ impl Machine {
             // Everybody on a LAN gets every packet, and the engine tells what is for it.
             // There is no BFD here: protocols go on as with neighbours that have none.
             Output::AllDRouters { .. }
+            | Output::Removable(_)
             | Output::RequestBfd { .. }
             | Output::ReleaseBfd { .. }
             | Output::Reply { result: Ok(()), .. } => return,

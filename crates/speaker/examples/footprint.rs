@@ -212,6 +212,7 @@ impl Lab {
                 | Output::CloseIsis(_)
                 | Output::SendIsis { .. }
                 | Output::AllDRouters { .. }
+                | Output::Removable(_)
                 | Output::RequestBfd { .. }
                 | Output::ReleaseBfd { .. }
                 | Output::Fib(_)

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use bugle_bfd as bfd;
 use bugle_mobility::Refused;
-use bugle_rib::fib::{FibOp, FibSnapshot};
+use bugle_rib::fib::{FibOp, FibSnapshot, NexthopId, Removable};
 use bugle_types::{Address, IfIndex, Link, Mac, Time};
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +64,9 @@ pub enum Input<'a> {
     },
     /// The kernel deleted something of ours that we did not delete, or somebody else did.
     FibDisturbed,
+    /// Nexthop objects were removed because a router does not answer any more, as [`Output::Removable`] allowed. That it does not is
+    /// told next.
+    FibRemoved(Vec<NexthopId>),
     /// Something happened to a BFD session.
     Bfd {
         /// When: BFD runs on its own, and may be ahead.
@@ -175,6 +178,9 @@ pub enum Output {
     /// Read what the kernel holds of ours, after every change submitted so far has been carried out, and
     /// answer with [`Input::Fib`].
     ReadFib,
+    /// From now on, whoever finds out by BFD that a router does not answer any more may remove these objects without asking, which leads
+    /// traffic round it at once; tell of it by [`Input::FibRemoved`]. Can be ignored.
+    Removable(Removable),
     /// A client wants a BFD session, or wants it differently; its events come as [`Input::Bfd`].
     RequestBfd {
         /// Who.

@@ -178,6 +178,7 @@ impl Speaker {
                 self.rib.handle(self.now, rib::Input::Failed { op, reason });
             }
             Input::FibDisturbed => self.rib.handle(self.now, rib::Input::Disturbed),
+            Input::FibRemoved(ids) => self.rib.handle(self.now, rib::Input::Removed(ids)),
             Input::Bfd { at, event } => self.on_bfd(at, event),
             Input::Host { request, change } if self.is_ready() || self.stopping => {
                 self.on_host_change(request, change);
@@ -704,7 +705,10 @@ fn pump_rib(now: Time, enabled: bool, rib: &mut Rib, out: &mut VecDeque<Output>)
         match output {
             rib::Output::Fib(op) if enabled => out.push_back(Output::Fib(op)),
             rib::Output::Divert(op) if enabled => out.push_back(Output::Divert(op)),
-            rib::Output::Fib(_) | rib::Output::Divert(_) => {}
+            rib::Output::Removable(removable) if enabled => {
+                out.push_back(Output::Removable(removable));
+            }
+            rib::Output::Fib(_) | rib::Output::Divert(_) | rib::Output::Removable(_) => {}
             rib::Output::ReadFib if enabled => out.push_back(Output::ReadFib),
             rib::Output::ReadFib => {
                 rib.handle(now, rib::Input::Snapshot(FibSnapshot::default()));

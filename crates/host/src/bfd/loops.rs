@@ -32,7 +32,7 @@ impl Loops {
         let (client, path, settings) = match order {
             Order::Request { client, path, settings, .. } => (*client, *path, Some(settings)),
             Order::Release { client, path } => (*client, *path, None),
-            Order::BeginEcho { .. } | Order::EndEcho(_) | Order::Look(_) => {
+            Order::BeginEcho { .. } | Order::EndEcho(_) | Order::Removable(_) | Order::Look(_) => {
                 return Places::default();
             }
         };

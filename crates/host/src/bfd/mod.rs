@@ -22,11 +22,13 @@ mod wait;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 
 use bugle_bfd as bfd;
+use bugle_inject::Injector;
+use bugle_rib::fib::{NexthopId, Removable};
 use bugle_types::{IfIndex, Rng, Time};
 
 use crate::clock::Clock;
@@ -48,6 +50,9 @@ pub(crate) struct Bfd {
     told: Waker,
     thread: Option<Thread>,
     loops: Loops,
+    /// What is to be removed when a neighbour does not answer.
+    removable: Removable,
+    remover: Arc<Mutex<Injector>>,
 }
 
 /// A thread that runs.
@@ -71,6 +76,8 @@ pub(crate) struct Progress {
 pub(crate) enum News {
     /// Something happened to a session, at this time.
     Event(Time, bfd::Event),
+    /// These nexthop objects were removed at this time: the events that follow say why.
+    Removed(Time, Vec<NexthopId>),
     /// Something is not as it should be.
     Trouble(String),
     /// Whether the thread has real-time priority; if not, why.
@@ -95,6 +102,8 @@ pub(crate) enum Order {
     BeginEcho { place: Place, socket: Socket },
     /// No more echo packets come back there.
     EndEcho(Place),
+    /// What is to be removed from the kernel when a neighbour does not answer.
+    Removable(Removable),
     /// Somebody wants to look.
     Look(Look),
 }
@@ -117,7 +126,13 @@ pub struct View<'a> {
 
 impl Bfd {
     /// Without a thread so far. Discriminators and the like come from the seed.
-    pub(crate) fn new(clock: Clock, seed: u64, counters: Arc<Counters>) -> io::Result<Self> {
+    /// `remover` is for what is to be [removed](Self::set_removable).
+    pub(crate) fn new(
+        clock: Clock,
+        seed: u64,
+        counters: Arc<Counters>,
+        remover: Injector,
+    ) -> io::Result<Self> {
         let rng = Rng::new(seed);
         Ok(Self {
             clock,
@@ -126,6 +141,8 @@ impl Bfd {
             told: Waker::new()?,
             thread: None,
             loops: Loops::default(),
+            removable: Removable::new(),
+            remover: Arc::new(Mutex::new(remover)),
         })
     }
 
@@ -139,12 +156,20 @@ impl Bfd {
         places.ended.map_or(Ok(()), |place| self.pass_on(Order::EndEcho(place)))
     }
 
+    /// From now on these nexthop objects are removed as soon as the session to their router fails, whatever the loop is busy with:
+    /// traffic goes on by the other members of their groups.
+    pub(crate) fn set_removable(&mut self, removable: Removable) -> io::Result<()> {
+        self.removable.clone_from(&removable);
+        self.pass_on(Order::Removable(removable))
+    }
+
     fn pass_on(&mut self, order: Order) -> io::Result<()> {
         if self.thread.is_none() {
             if !matches!(order, Order::Request { .. } | Order::BeginEcho { .. }) {
                 return Ok(());
             }
             self.thread = Some(self.start()?);
+            self.pass_on(Order::Removable(self.removable.clone()))?;
         }
         let Some(thread) = &mut self.thread else { return Ok(()) };
         thread.ordered += 1;
@@ -188,7 +213,8 @@ impl Bfd {
             told: self.told.clone(),
             progress: Arc::clone(&progress),
         };
-        let run = move || wait::run(ends);
+        let remover = Arc::clone(&self.remover);
+        let run = move || wait::run(ends, &remover);
         std::thread::Builder::new().name("bugle-bfd".to_owned()).spawn(run)?;
         Ok(Thread { orders, ordered: 0, news, waker, progress })
     }

@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver as Queue, SyncSender, TryRecvError, TrySendError};
 use std::time::Duration;
 
-use bugle_bfd::{self as bfd, Arrival, Endpoint, Hop, Input, Output, Timer};
+use bugle_bfd::{self as bfd, Arrival, Client, Endpoint, Hop, Input, Output, Timer};
+use bugle_rib::fib::{NexthopId, Removable};
 use bugle_types::{IfIndex, Time, VrfId};
 use bugle_wire::bfd::{Discriminator, State};
 use nix::errno::Errno;
@@ -62,6 +63,12 @@ pub(super) struct Turns {
     coming_up: BTreeSet<Discriminator>,
     realtime: Result<(), String>,
     pub(super) takeovers: u64,
+    /// What is to be removed when a neighbour does not answer.
+    removable: Removable,
+    /// What is to be removed now.
+    removals: Vec<NexthopId>,
+    /// Something is being removed. The loop hears nothing more before that is done.
+    is_removing: bool,
     /// What the loop is to hear at the end of the turn.
     untold: Vec<News>,
     limiter: Limiter<Trouble>,
@@ -106,6 +113,9 @@ impl Turns {
             coming_up: BTreeSet::new(),
             realtime: Ok(()),
             takeovers: 0,
+            removable: Removable::new(),
+            removals: Vec::new(),
+            is_removing: false,
             untold: Vec::new(),
             limiter: Limiter::new(),
             ended: false,
@@ -215,6 +225,7 @@ impl Turns {
                     let ended = self.echoes.extract_if(.., |receiver| receiver.place == place);
                     self.untold.extend(ended.map(|receiver| News::Closed(receiver.into_socket())));
                 }
+                Order::Removable(removable) => self.removable = removable,
                 Order::Look(look) => {
                     let realtime = self.realtime.as_ref().copied().map_err(String::as_str);
                     look(&View {
@@ -250,17 +261,49 @@ impl Turns {
                     self.send(session, |sender| sender.send_echo(&packet));
                 }
                 Output::Event(event) => {
-                    if let bfd::Event::Changed(bfd::Change { session, to, .. }) = event {
-                        if to == State::Init {
-                            self.coming_up.insert(session);
+                    if let bfd::Event::Changed(change) = &event {
+                        if change.to == State::Init {
+                            self.coming_up.insert(change.session);
                         } else {
-                            self.coming_up.remove(&session);
+                            self.coming_up.remove(&change.session);
                         }
+                        self.remove_if_failed(change);
                     }
                     self.untold.push(News::Event(self.ends.clock.now(), event));
                 }
             }
         }
+    }
+
+    /// A neighbour of a protocol does not answer any more: what leads to it is to be removed.
+    fn remove_if_failed(&mut self, change: &bfd::Change) {
+        let Hop::Single(ifindex) = change.path.hop else { return };
+        let session = self.bfd.state().session(change.path);
+        let mut clients = session.into_iter().flat_map(bfd::Session::clients);
+        if clients.any(|client| client != Client::Static && change.is_failure_for(client)) {
+            let ids = self.removable.remove(&(ifindex, change.path.remote));
+            self.removals.extend(ids.into_iter().flatten());
+        }
+    }
+
+    /// What is to be removed from the kernel now; if there is something, say by [`removed`](Self::removed) when that is done.
+    pub(super) fn begin_removal(&mut self) -> Vec<NexthopId> {
+        if self.is_removing {
+            return Vec::new();
+        }
+        let ids = std::mem::take(&mut self.removals);
+        self.is_removing = !ids.is_empty();
+        ids
+    }
+
+    /// These are gone.
+    pub(super) fn removed(&mut self, ids: Vec<NexthopId>) {
+        self.is_removing = false;
+        if !ids.is_empty() {
+            // Why is told after it: the loop would otherwise do the same once more.
+            self.untold.insert(0, News::Removed(self.ends.clock.now(), ids));
+        }
+        self.tell();
     }
 
     fn open(&mut self, endpoint: Endpoint) {
@@ -314,7 +357,7 @@ impl Turns {
 
     /// Passes on what happened.
     fn tell(&mut self) {
-        if self.untold.is_empty() {
+        if self.untold.is_empty() || self.is_removing || !self.removals.is_empty() {
             return;
         }
         let mut untold = std::mem::take(&mut self.untold).into_iter();

@@ -9,6 +9,8 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bugle_inject::Injector;
+use bugle_rib::fib::FibOp;
 use bugle_types::Time;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -35,12 +37,12 @@ const TIMER_SLACK: u64 = 1_000;
 const TOO_LATE: Duration = Duration::from_millis(2);
 
 /// Takes turns until nobody is left to give orders.
-pub(super) fn run(ends: Ends) {
+pub(super) fn run(ends: Ends, remover: &Arc<Mutex<Injector>>) {
     let (clock, wake) = (ends.clock, ends.wake.clone());
     let realtime = become_realtime();
     let turns = Arc::new(Mutex::new(Turns::new(ends)));
     lock(&turns).set_realtime(realtime);
-    let stand_in = StandIn::start(&turns, clock);
+    let stand_in = StandIn::start(&turns, remover, clock);
     let mut rooms = Rooms::new();
     let mut woken = Ok(Woken { by_orders: true, by_packets: true });
     loop {
@@ -56,10 +58,35 @@ pub(super) fn run(ends: Ends) {
             }
             turns.waiting()
         };
+        remove(&turns, remover);
         woken = wait(&waiting, &wake, clock.now());
     }
     if let Some(stand_in) = stand_in {
         stand_in.expect(Some(Time::ZERO), Time::ZERO);
+    }
+}
+
+/// Removes what is to be removed from the kernel, which may let nobody change its routes for a while: nobody waits for that meanwhile.
+fn remove(turns: &Mutex<Turns>, remover: &Mutex<Injector>) {
+    loop {
+        let mut ids = lock(turns).begin_removal();
+        if ids.is_empty() {
+            return;
+        }
+        let mut remover = lock(remover);
+        for &id in &ids {
+            remover.submit(FibOp::DelNexthop { id });
+        }
+        if remover.run(ids.len()).is_err() {
+            // The loop sees to it, as it does without this.
+            remover.forget();
+            ids.clear();
+        }
+        while let Some((FibOp::DelNexthop { id }, _)) = remover.poll_failure() {
+            ids.retain(|removed| *removed != id);
+        }
+        drop(remover);
+        lock(turns).removed(ids);
     }
 }
 
@@ -93,15 +120,20 @@ struct StandIn {
 impl StandIn {
     /// Starts the thread, and leaves half of the processors to it. `None` if there is only one, or something is not permitted: then the
     /// first does without.
-    fn start(turns: &Arc<Mutex<Turns>>, clock: Clock) -> Option<Self> {
+    fn start(
+        turns: &Arc<Mutex<Turns>>,
+        remover: &Arc<Mutex<Injector>>,
+        clock: Clock,
+    ) -> Option<Self> {
         let [ours, its] = halves(&sched_getaffinity(Pid::from_raw(0)).ok()?)?;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC).ok()?;
         let stand_in = Self { timer: Arc::new(timer) };
-        let (timer, turns) = (Arc::clone(&stand_in.timer), Arc::clone(turns));
+        let (timer, turns, remover) =
+            (Arc::clone(&stand_in.timer), Arc::clone(turns), Arc::clone(remover));
         let run = move || {
             // It has the priority of the thread that started it.
             if sched_setaffinity(Pid::from_raw(0), &its).is_ok() {
-                Self { timer }.run(&turns, clock);
+                Self { timer }.run(&turns, &remover, clock);
             }
         };
         std::thread::Builder::new().name("bugle-bfd-2".to_owned()).spawn(run).ok()?;
@@ -125,21 +157,24 @@ impl StandIn {
         };
     }
 
-    fn run(&self, turns: &Mutex<Turns>, clock: Clock) {
+    fn run(&self, turns: &Mutex<Turns>, remover: &Mutex<Injector>, clock: Clock) {
         let mut rooms = Rooms::new();
         while self.timer.wait().is_ok() {
-            let mut turns = lock(turns);
-            if turns.has_ended() {
-                return;
+            {
+                let mut turns = lock(turns);
+                if turns.has_ended() {
+                    return;
+                }
+                if turns.due().is_none_or(|due| due > clock.now()) {
+                    // The first was quicker.
+                    self.expect(turns.due(), clock.now());
+                    continue;
+                }
+                turns.take_over(&mut rooms);
+                let now = clock.now();
+                self.wind(turns.due().map(|due| due.since(now).max(Duration::from_nanos(1))));
             }
-            if turns.due().is_none_or(|due| due > clock.now()) {
-                // The first was quicker.
-                self.expect(turns.due(), clock.now());
-                continue;
-            }
-            turns.take_over(&mut rooms);
-            let now = clock.now();
-            self.wind(turns.due().map(|due| due.since(now).max(Duration::from_nanos(1))));
+            remove(turns, remover);
         }
     }
 }
@@ -157,8 +192,8 @@ fn halves(all: &CpuSet) -> Option<[CpuSet; 2]> {
 }
 
 /// Nobody panics while holding it; if somebody did, what it guards would still be whole.
-fn lock(turns: &Mutex<Turns>) -> MutexGuard<'_, Turns> {
-    turns.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(guarded: &Mutex<T>) -> MutexGuard<'_, T> {
+    guarded.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Has the calling thread run before all others, if that is permitted; else at least be woken at the time that it asks for.
@@ -218,7 +253,8 @@ mod tests {
         let request = Order::Request { client: Client::Static, path, settings, device: None };
         assert!(to_obey.send(request).is_ok());
         let turns = Arc::new(Mutex::new(Turns::new(ends)));
-        let Some(stand_in) = StandIn::start(&turns, clock) else {
+        let remover = Arc::new(Mutex::new(Injector::open().unwrap()));
+        let Some(stand_in) = StandIn::start(&turns, &remover, clock) else {
             eprintln!("skipped: there is one processor only");
             return;
         };

@@ -5,8 +5,9 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use bugle_bfd::{Cause, Change, Client, EchoProfile, Event, Hop, Path, Profile, Settings};
+use bugle_rib::fib::{FibOp, Group, NexthopId, RouteKey, RouteTarget};
 use bugle_speaker::Output;
-use bugle_types::{IfIndex, VrfId};
+use bugle_types::{IfIndex, Nexthop, TableId, VrfId};
 use bugle_wire::bfd::{CONTROL_PORT, Control, Diagnostic, Discriminator, Flags, Interval, State};
 
 use crate::namespace::{Namespace, pair, possible};
@@ -21,8 +22,7 @@ struct End {
 
 impl End {
     fn request(self) -> Output {
-        let interval = Duration::from_millis(20);
-        self.request_with(interval, interval)
+        self.request_for(Client::Static)
     }
 
     fn request_with(self, tx: Duration, rx: Duration) -> Output {
@@ -30,8 +30,17 @@ impl End {
     }
 
     fn request_as(self, profile: Profile) -> Output {
+        self.request_of(Client::Static, profile)
+    }
+
+    fn request_for(self, client: Client) -> Output {
+        let interval = Duration::from_millis(20);
+        self.request_of(client, Profile::new(interval, interval, 5).unwrap())
+    }
+
+    fn request_of(self, client: Client, profile: Profile) -> Output {
         let settings = Settings { local: self.local, point_to_point: false, min_ttl: 0, profile };
-        let (client, settings) = (Client::Static, Box::new(settings));
+        let settings = Box::new(settings);
         Output::RequestBfd { client, path: self.path, settings, device: None }
     }
 
@@ -225,4 +234,65 @@ fn news_are_acted_on_at_once_however_long_a_turn_is_away() {
     wait_for(&actor, |change| change.cause == Cause::DetectionTimeExpired);
     actor.ask([end.release()]);
     actor.stop();
+}
+
+#[test]
+fn traffic_is_led_round_a_neighbor_that_fails_before_the_loop_hears_of_it() {
+    if !possible() {
+        return;
+    }
+    let [ours, theirs] = pair();
+    ours.link("eth1", "10.0.1.1/24", &theirs, "10.0.1.2/24");
+    let [first, second] = ["eth0", "eth1"].map(|name| ours.ifindex(name));
+    let neighbor: IpAddr = "10.0.0.2".parse().unwrap();
+    let [a, b] = [&ours, &theirs].map(Actor::start);
+    let path = |end: &Namespace, remote: &str| Path {
+        vrf: VrfId::DEFAULT,
+        hop: Hop::Single(end.ifindex("eth0")),
+        remote: remote.parse().unwrap(),
+    };
+    let end = End { path: path(&ours, "10.0.0.2"), local: "10.0.0.1".parse().unwrap() };
+    let other = End { path: path(&theirs, "10.0.0.1"), local: neighbor };
+
+    let [leg, standby, group] =
+        [0, 1, 2].map(|number| NexthopId(NexthopId::RANGE.start() + number));
+    let single = |id, ifindex, gateway: &str| {
+        let gateway = Some(gateway.parse().unwrap());
+        Output::Fib(FibOp::PutNexthop { id, nexthop: Nexthop { ifindex, gateway } })
+    };
+    let key =
+        RouteKey { table: TableId::MAIN, prefix: "10.9.0.1/32".parse().unwrap(), metric: 110 };
+    let members = Group { members: [leg].into(), standby: Some(standby) };
+    a.ask([
+        single(leg, first, "10.0.0.2"),
+        single(standby, second, "10.0.1.2"),
+        Output::Fib(FibOp::PutGroup { id: group, group: members }),
+        Output::Fib(FibOp::PutRoute { key, target: RouteTarget::Nexthop(group) }),
+        Output::Removable([((first, neighbor), vec![leg])].into()),
+    ]);
+    let way = || ours.ip("route get 10.9.0.1");
+    b.ask([other.request()]);
+    // A session that no protocol asked for leads no traffic anywhere.
+    for client in [Client::Static, Client::Ospf] {
+        a.ask([end.request_for(client)]);
+        wait_for(&a, |change| change.to == State::Up);
+        assert!(way().contains("dev eth0"), "{}", way());
+        // The carrier stays; what it sends arrives nowhere.
+        theirs.ip("neighbor replace 10.0.0.1 lladdr 02:00:00:00:00:99 dev eth0 nud permanent");
+        let is_down = |told: &Told| matches!(told, Told::Bfd(Event::Changed(change)) if change.to == State::Down);
+        let (_, first) = a.wait_for(|told| is_down(told) || matches!(told, Told::FibRemoved(_)));
+        if client == Client::Static {
+            assert!(is_down(&first), "{first:?}");
+            assert!(way().contains("dev eth0"), "{}", way());
+        } else {
+            assert_eq!(first, Told::FibRemoved(vec![leg]));
+            assert!(way().contains("dev eth1"), "{}", way());
+            a.wait_for(is_down);
+        }
+        theirs.ip("neighbor del 10.0.0.1 dev eth0");
+    }
+    a.ask([Output::ReleaseBfd { client: Client::Ospf, path: end.path }, end.release()]);
+    b.ask([other.release()]);
+    a.stop();
+    b.stop();
 }

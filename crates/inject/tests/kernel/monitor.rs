@@ -16,7 +16,7 @@ use crate::namespace::{
 #[test]
 fn everything_that_exists_is_told_first() {
     in_namespace(|| {
-        let mut monitor = Monitor::open(0).unwrap();
+        let mut monitor = Monitor::open(&[]).unwrap();
         let events = drain(&mut monitor);
         assert_eq!(events.first(), Some(&MonitorEvent::Resync));
         assert_eq!(events.last(), Some(&MonitorEvent::Synced));
@@ -179,7 +179,7 @@ fn lost_notifications_lead_to_a_resynchronisation() {
 
 /// A monitor that has told what exists.
 fn quiet_monitor(ours: u32) -> Monitor {
-    let mut monitor = Monitor::open(ours).unwrap();
+    let mut monitor = Monitor::open(&[ours]).unwrap();
     wait_for(&mut monitor, |event| *event == MonitorEvent::Synced);
     monitor
 }

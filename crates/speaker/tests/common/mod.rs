@@ -362,6 +362,7 @@ impl World {
             Output::OpenOspf(ifindex) => assert!(machine.sockets.insert(ifindex)),
             Output::CloseOspf(ifindex) => assert!(machine.sockets.remove(&ifindex)),
             Output::AllDRouters { .. }
+            | Output::Removable(_)
             | Output::RequestBfd { .. }
             | Output::ReleaseBfd { .. }
             | Output::OpenIsis { .. }

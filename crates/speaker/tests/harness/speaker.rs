@@ -152,6 +152,7 @@ impl Bench<'_> {
                 | Output::SendIsis { .. }
                 | Output::AllDRouters { .. }
                 | Output::SendOspf { .. }
+                | Output::Removable(_)
                 | Output::RequestBfd { .. }
                 | Output::ReleaseBfd { .. }
                 | Output::Reply { .. }
