@@ -15,6 +15,7 @@
 //! | `links` | which links and routers bear packets |
 //! | `neighbors` | permanent neighbour entries |
 //! | `reading` | when to read the kernel again |
+//! | `removable` | what may be removed at once when a router does not answer |
 //! | `ops` | what waits to be polled |
 
 pub mod fib;
@@ -26,6 +27,7 @@ mod object;
 mod ops;
 pub mod queue;
 mod reading;
+mod removable;
 pub mod rib;
 pub mod route;
 mod routes;

@@ -22,18 +22,19 @@ use bugle_types::{IfIndex, Nexthop};
 use slab::Slab;
 use smallvec::SmallVec;
 
-use crate::fib::{FibOp, FibSnapshot, Group, NexthopId, Removable, RouteTarget};
+use crate::fib::{FibOp, FibSnapshot, Group, NexthopId, RouteTarget};
 use crate::links::Links;
 use crate::object::{Epoch, Inside, Kernel, Object, Path, SetId};
 use crate::ops::Ops;
+use crate::removable::FEW;
 
 /// All nexthop objects.
 #[derive(Debug)]
 pub(crate) struct Nexthops {
-    objects: Slab<Object>,
+    pub(crate) objects: Slab<Object>,
     /// The objects of each path, the longest standing first: several, when one came to a path that another stands for.
     by_path: BTreeMap<Path, SmallVec<[SetId; 2]>>,
-    by_id: BTreeMap<NexthopId, SetId>,
+    pub(crate) by_id: BTreeMap<NexthopId, SetId>,
     /// Objects that may have become useless since the last [`collect`](Self::collect).
     idle: BTreeSet<SetId>,
     /// The id to try next: one that was freed rests as long as possible.
@@ -42,13 +43,8 @@ pub(crate) struct Nexthops {
     /// The kernel's groups have no members that stand by.
     without_standby: bool,
     /// What is [`removable`](Self::removable) may have changed.
-    is_stale: bool,
+    pub(crate) is_stale: bool,
 }
-
-/// How many routes on one group may go away with a router that is [removed](Nexthops::removable).
-const FEW: usize = if cfg!(test) { 1 } else { 64 };
-/// And on how many groups.
-const FEW_GROUPS: usize = 4;
 
 /// What the kernel deleted with a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -144,55 +140,6 @@ impl Nexthops {
         }
     }
 
-    /// The single objects to remove when a router does not answer any more, by the router: all groups that have one have another
-    /// member too, and go on with that. Nearly all: a few routes may lead there alone, and are lost either way.
-    pub(crate) fn removable(&self) -> Removable {
-        let (mut alone, mut replaced) = (BTreeMap::<SetId, usize>::new(), BTreeSet::new());
-        for (_, object) in &self.objects {
-            let mut members = object.inside.all();
-            match (members.next(), members.next()) {
-                (Some(member), None) => {
-                    let groups = if object.routes > FEW { FEW_GROUPS + 1 } else { 1 };
-                    *alone.entry(member).or_default() += groups;
-                }
-                (Some(first), Some(second)) => {
-                    replaced.extend([first, second].into_iter().chain(members));
-                }
-                _ => {}
-            }
-        }
-        let mut removable = Removable::new();
-        let mut kept = BTreeSet::new();
-        for (index, object) in &self.objects {
-            let set = SetId(u32::try_from(index).unwrap_or(u32::MAX));
-            let (Some(id), Some(Nexthop { ifindex, gateway: Some(gateway), .. })) =
-                (object.id, object.at)
-            else {
-                continue;
-            };
-            if alone.get(&set).is_some_and(|groups| *groups > FEW_GROUPS) || object.routes > 0 {
-                kept.insert((ifindex, gateway));
-            } else if replaced.contains(&set) {
-                removable.entry((ifindex, gateway)).or_default().push(id);
-            }
-        }
-        removable.retain(|router, _| !kept.contains(router));
-        removable
-    }
-
-    /// Whether that may be another than when this was asked last.
-    pub(crate) fn is_stale(&mut self) -> bool {
-        std::mem::take(&mut self.is_stale)
-    }
-
-    /// Somebody has removed these single objects. Returns what went with them, or `None` if they were not there.
-    pub(crate) fn removed(&mut self, ids: &[NexthopId], links: &Links) -> Option<Lost> {
-        let held = |id: &NexthopId| self.by_id.get(id).copied();
-        let there = |set: &SetId| self.is_there(*set) && !self.is_a_group(*set);
-        let sets = ids.iter().filter_map(held).filter(there).collect();
-        self.singles_lost(sets, links)
-    }
-
     /// The kernel has deleted everything on a link. Returns what went, or `None` if nothing was there.
     pub(crate) fn link_lost(&mut self, ifindex: IfIndex, links: &Links) -> Option<Lost> {
         let on_link = self.select(|object| {
@@ -217,7 +164,7 @@ impl Nexthops {
     }
 
     /// The kernel has single objects no more, and its groups do without.
-    fn singles_lost(&mut self, sets: Vec<SetId>, links: &Links) -> Option<Lost> {
+    pub(crate) fn singles_lost(&mut self, sets: Vec<SetId>, links: &Links) -> Option<Lost> {
         let mut lost = None;
         for set in sets {
             self.vanished(set, lost.get_or_insert_default());
@@ -757,12 +704,12 @@ impl Nexthops {
         self.objects.get(set.index()).is_some_and(|o| matches!(o.kernel, Kernel::This(_)))
     }
 
-    fn is_a_group(&self, set: SetId) -> bool {
+    pub(crate) fn is_a_group(&self, set: SetId) -> bool {
         self.objects.get(set.index()).is_some_and(|object| object.is_group)
     }
 
     /// The kernel holds something under the object's id.
-    fn is_there(&self, set: SetId) -> bool {
+    pub(crate) fn is_there(&self, set: SetId) -> bool {
         self.objects.get(set.index()).is_some_and(|object| object.kernel != Kernel::Nothing)
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bugle_inject::compat::{Untold, tells_routes};
 use bugle_inject::{Injector, snapshot};
-use bugle_rib::fib::{FibOp, Group};
+use bugle_rib::fib::{FibOp, Group, Removable};
 use bugle_rib::{Input, Output, Protocol, Rib, Route};
 use bugle_types::{IfIndex, Nexthop, Prefix, TableId, Time, VrfId};
 
@@ -20,12 +20,17 @@ struct Both {
     rib: Rib,
     injector: Injector,
     now: Time,
+    removable: Removable,
 }
 
 impl Both {
     fn new() -> Self {
-        let mut both =
-            Self { rib: Rib::new(), injector: Injector::open().unwrap(), now: Time::from_secs(1) };
+        let mut both = Self {
+            rib: Rib::new(),
+            injector: Injector::open().unwrap(),
+            now: Time::from_secs(1),
+            removable: Removable::new(),
+        };
         for name in ["eth0", "eth1"] {
             both.tell(Input::Link { ifindex: ifindex(name), usable: true });
         }
@@ -43,6 +48,7 @@ impl Both {
                 Output::Fib(op) => self.injector.submit(op),
                 Output::Divert(op) => self.injector.divert(op),
                 Output::ReadFib => read = true,
+                Output::Removable(removable) => self.removable = removable,
                 Output::Event(_) => {}
             }
         }
@@ -105,6 +111,36 @@ fn a_router_out_of_reach_is_gone_round_and_come_back_to() {
         }
         both.offer(100, &[first], Some(second));
         assert_eq!(device("10.64.0.50"), "eth0");
+    });
+}
+
+#[test]
+fn the_kernel_goes_over_to_the_backup_when_somebody_removes_what_leads_to_a_router() {
+    in_namespace(|| {
+        let mut both = Both::new();
+        let [first, second] = uplinks();
+        both.offer(100, &[first], Some(second));
+        let routes = || ip("-o route show table main proto 182").lines().count();
+        let ids = both.removable[&(first.ifindex, first.gateway.unwrap())].clone();
+        apply(&mut both.injector, ids.iter().map(|id| FibOp::DelNexthop { id: *id }));
+        assert_eq!(
+            (device("10.64.0.50").as_str(), routes()),
+            ("eth1", 100),
+            "before anybody was told"
+        );
+        both.tell(Input::Removed(ids));
+        both.tell(unreachable(first.ifindex, first));
+        both.offer(100, &[second], None);
+        assert_eq!((device("10.64.0.50").as_str(), routes()), ("eth1", 100));
+
+        // And all of it comes back with the router.
+        let (ifindex, address) = (first.ifindex, first.gateway.unwrap());
+        both.tell(Input::Reachable { ifindex, address, reachable: true });
+        both.offer(100, &[first], Some(second));
+        assert_eq!((device("10.64.0.50").as_str(), routes()), ("eth0", 100));
+        both.tell(Input::Flush);
+        assert_eq!(ip("-o route show table main proto 182"), "");
+        assert_eq!(ip("nexthop show proto 182"), "");
     });
 }
 
