@@ -1,5 +1,7 @@
 //! Whether the kernel lets a member of a group stand by.
 
+use std::sync::OnceLock;
+
 use nix::errno::Errno;
 
 use crate::encode::nhmsg;
@@ -15,6 +17,16 @@ use crate::socket::NetlinkSocket;
 ///
 /// If there is no netlink socket to be had, or it does not work.
 pub fn is_known() -> Result<bool, NetlinkError> {
+    // The kernel does not change under us.
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    match KNOWN.get() {
+        Some(known) => Ok(*known),
+        None => ask().map(|known| *KNOWN.get_or_init(|| known)),
+    }
+}
+
+/// Asks the kernel.
+fn ask() -> Result<bool, NetlinkError> {
     let mut socket = NetlinkSocket::open(&[]).map_err(NetlinkError::Open)?;
     // Which bucket is wanted is left out: whoever knows of buckets says so, whoever does not knows no such request.
     let mut request = Vec::new();

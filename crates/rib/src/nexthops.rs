@@ -42,7 +42,7 @@ pub(crate) struct Nexthops {
     epoch: Epoch,
     /// The kernel's groups have no members that stand by.
     without_standby: bool,
-    /// What is [`removable`](Self::removable) may have changed.
+    /// [`removable`](Self::removable) may give another answer than when it was asked last.
     pub(crate) is_stale: bool,
 }
 

@@ -53,7 +53,7 @@ impl Nexthops {
     }
 
     /// Whether that may be another than when this was asked last.
-    pub(crate) fn is_stale(&mut self) -> bool {
+    pub(crate) fn take_stale(&mut self) -> bool {
         std::mem::take(&mut self.is_stale)
     }
 

@@ -190,7 +190,7 @@ impl Shadow {
 
     /// What is [removable](Nexthops::removable), if that may have changed since this was asked last.
     pub(crate) fn removable(&mut self) -> Option<Removable> {
-        self.nexthops.is_stale().then(|| self.nexthops.removable())
+        self.nexthops.take_stale().then(|| self.nexthops.removable())
     }
 
     /// A router on a link can be reached, or not: what leads there is led elsewhere, or back.

@@ -139,6 +139,24 @@ fn multi_topology_is_spoken() -> Result<()> {
     interoperate("isis-mtlan", &lan(bugle(1)), &lan(frr(2)), 2)
 }
 
+/// Starts bugled and two FRRs on a LAN, and waits until all are adjacent.
+fn start_on_lan(
+    lab: &Lab,
+    nodes: &[Node],
+    [ours, theirs @ ..]: &[Isis; 3],
+) -> Result<(Bugled, Vec<Frr>)> {
+    let frrs: Vec<Frr> = nodes[1..]
+        .iter()
+        .zip(theirs)
+        .map(|(node, isis)| Frr::start_isis(lab, node, isis))
+        .collect::<Result<_>>()?;
+    let bugled = Bugled::start_isis(lab, &nodes[0], ours, HOSTS)?;
+    lab.wait_for(SOON, "all adjacencies", || {
+        bugled.up() == 2 && frrs.iter().all(|frr| frr.up() == 2)
+    })?;
+    Ok((bugled, frrs))
+}
+
 #[test]
 fn a_lan_of_three_has_one_designated_system_whoever_it_is() -> Result<()> {
     for (name, priorities) in [("isis-lan-a", [100, 50, 40]), ("isis-lan-b", [40, 100, 50])] {
@@ -151,14 +169,7 @@ fn a_lan_of_three_has_one_designated_system_whoever_it_is() -> Result<()> {
             let circuit = Circuit { priority, ..Circuit::new("eth0", Network::Broadcast) };
             Isis { redistribute_kernel: true, ..Isis::new(number, vec![circuit]) }
         };
-        let frrs = [
-            Frr::start_isis(&lab, &nodes[1], &isis(2))?,
-            Frr::start_isis(&lab, &nodes[2], &isis(3))?,
-        ];
-        let bugled = Bugled::start_isis(&lab, &nodes[0], &isis(1), HOSTS)?;
-        lab.wait_for(SOON, "all adjacencies", || {
-            bugled.up() == 2 && frrs.iter().all(|frr| frr.up() == 2)
-        })?;
+        let (bugled, frrs) = start_on_lan(&lab, &nodes, &[isis(1), isis(2), isis(3)])?;
         bugled.add_host(VM.address, TAP, VM.mac)?;
         for node in &nodes[1..] {
             wait_for_gateways(&lab, node, VM.address, &[lan.ports[0].address])?;
@@ -330,14 +341,8 @@ fn nobody_on_a_lan_of_frr_notices_a_restart() -> Result<()> {
             let circuit = Circuit { priority, ..Circuit::new("eth0", Network::Broadcast) };
             Isis { redistribute_kernel: true, ..Isis::new(number, vec![circuit]) }
         };
-        let frrs = [
-            Frr::start_isis(&lab, &nodes[1], &isis(2, 64))?,
-            Frr::start_isis(&lab, &nodes[2], &isis(3, 64))?,
-        ];
-        let mut bugled = Bugled::start_isis(&lab, &nodes[0], &isis(1, priority), HOSTS)?;
-        lab.wait_for(SOON, "all adjacencies", || {
-            bugled.up() == 2 && frrs.iter().all(|frr| frr.up() == 2)
-        })?;
+        let all = [isis(1, priority), isis(2, 64), isis(3, 64)];
+        let (mut bugled, frrs) = start_on_lan(&lab, &nodes, &all)?;
         bugled.add_host(VM.address, TAP, VM.mac)?;
         for node in &nodes[1..] {
             wait_for_gateways(&lab, node, VM.address, &[lan.ports[0].address])?;
