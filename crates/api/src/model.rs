@@ -363,7 +363,7 @@ pub struct Host {
     pub rivals: u64,
     /// The one of them with the lowest metric.
     pub rival: Option<RouterName>,
-    /// The metric of that one.
+    /// The metric of that one; `null` if the address is its own.
     pub rival_metric: Option<u32>,
     /// Moves that count towards freezing.
     pub moves: u64,

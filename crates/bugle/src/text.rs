@@ -276,8 +276,10 @@ const HOST: [&str; 9] =
     ["VRF", "ADDRESS", "STATE", "SINCE", "CLASS", "PORT", "MAC", "METRIC", "NOTE"];
 
 fn host(host: &Host) -> [String; 9] {
-    let rival =
-        host.rival.map(|rival| format!("also at {rival} with {}", or_none(host.rival_metric)));
+    let rival = host.rival.map(|rival| match host.rival_metric {
+        Some(metric) => format!("also at {rival} with {metric}"),
+        None => format!("{rival}'s own address"),
+    });
     let frozen = host.frozen_seconds.map(|seconds| format!("for {}", ago(seconds)));
     [
         host.vrf.clone(),

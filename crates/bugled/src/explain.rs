@@ -118,12 +118,12 @@ fn reasons(
     let rival = vrf.rival(address);
     reasons.extend(rival.map(elsewhere));
     if let (Some(ours), Some(theirs)) = (view.and_then(|view| view.metric), rival) {
-        reasons.push(if ours < theirs.metric {
-            format!(
+        reasons.push(match theirs.metric {
+            Some(theirs) if ours < theirs => format!(
                 "our metric {ours} is the lower one, as of the newer claim: every router prefers it"
-            )
-        } else {
-            format!("their metric {} is not higher than ours, {ours}", theirs.metric)
+            ),
+            Some(theirs) => format!("their metric {theirs} is not higher than ours, {ours}"),
+            None => "no host can have the address of a router: it yields".to_owned(),
         });
     }
     reasons.push(match route {
@@ -195,7 +195,12 @@ fn elsewhere(rival: Others) -> String {
         0 | 1 => String::new(),
         count => format!(", and {} more routers advertise it", count - 1),
     };
-    format!("router {} advertises it with metric {}{others}", rival.router, rival.metric)
+    match rival.metric {
+        Some(metric) => {
+            format!("router {} advertises it with metric {metric}{others}", rival.router)
+        }
+        None => format!("it is an address of router {}'s own", rival.router),
+    }
 }
 
 /// The steps of the last move in the order of time.

@@ -229,7 +229,7 @@ pub(crate) fn host(vrf: &VrfState<'_>, view: &HostView<'_>, now: Time) -> Host {
         metric: view.metric,
         rivals: view.others.map_or(0, |others| count(others.count)),
         rival: view.others.map(|others| others.router),
-        rival_metric: view.others.map(|others| others.metric),
+        rival_metric: view.others.and_then(|others| others.metric),
         moves: count(view.moves),
         frozen_seconds: view.frozen_until.map(|until| until.since(now).as_secs()),
     }

@@ -179,14 +179,14 @@ impl fmt::Display for PathType {
     }
 }
 
-/// The best that other reachable systems advertise for a watched prefix.
+/// What other reachable systems advertise for a watched prefix, and which of them counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rival {
-    /// The system with the lowest metric, the highest system ID among equals.
+    /// The neighbour whose own address it is, or the system with the lowest metric, the highest system ID among equals.
     pub system: SystemId,
-    /// The metric it advertises, without that of the path; see [`claim_of`].
-    pub metric: u32,
-    /// How many other systems advertise the prefix.
+    /// The metric it advertises, without that of the path; see [`claim_of`]. `None` if it is an address of the neighbour's own.
+    pub metric: Option<u32>,
+    /// How many other systems advertise the prefix; 1 if it is a neighbour's own.
     pub count: usize,
 }
 

@@ -180,7 +180,8 @@ impl Host {
         self.rivals_since = cx.now;
         if let Some(other) = others
             && self.phase == Phase::Active
-            && self.metric == Some(other.metric)
+            && other.metric.is_some()
+            && self.metric == other.metric
         {
             let kept = !self.is_beaten(cx);
             cx.event(Event::Tie { address: self.address, with: other.router, kept });
@@ -202,7 +203,7 @@ impl Host {
         }
         while self.turn(cx) {}
         self.show(cx);
-        if self.rivals != Rivals::Unknown || self.phase != Phase::Waiting(Why::Others) {
+        if self.rivals != Rivals::Unknown || self.binding.is_none() {
             let unclaimed = self.binding.is_none().then_some(Refused::Unknown(self.address));
             let refused = self.refused.take().or(unclaimed);
             for request in self.requests.drain(..) {
@@ -271,6 +272,10 @@ impl Host {
     fn turn_waiting(&mut self, cx: &mut Context<'_>) -> bool {
         if self.binding.is_none() {
             return self.enter(Phase::Gone, cx);
+        }
+        if self.is_inadmissible() {
+            self.release();
+            return self.give_up(Refused::Infrastructure(self.address), cx);
         }
         match (self.obstacle(cx), self.others()) {
             (Some(why), _) if self.phase == Phase::Waiting(why.clone()) => false,
@@ -344,13 +349,17 @@ impl Host {
         let metric = match rival {
             None => self.metric.unwrap_or(cx.config.metric),
             Some(other) => {
-                let lower = other.metric.checked_sub(cx.config.step.max(1)).filter(|m| *m > 0);
+                let address = self.address;
+                let Some(theirs) = other.metric else {
+                    return self.give_up(Refused::Infrastructure(address), cx);
+                };
+                let lower = theirs.checked_sub(cx.config.step.max(1)).filter(|m| *m > 0);
                 let Some(metric) = lower else {
-                    let (address, metric) = (self.address, other.metric);
+                    let metric = theirs;
                     return self.give_up(Refused::NoLowerMetric { address, metric }, cx);
                 };
                 if self.count_move(cx) {
-                    let (address, until) = (self.address, self.freeze(cx));
+                    let until = self.freeze(cx);
                     return self.give_up(Refused::Frozen { address, until }, cx);
                 }
                 metric.min(cx.config.metric)
@@ -466,6 +475,14 @@ impl Host {
         (self.rivals == Rivals::Unknown).then_some(Why::Others)
     }
 
+    /// Whether the claim, which nothing came of yet, is to a router's own address. What the configuration declares stands, and is
+    /// acted upon when the router is gone.
+    fn is_inadmissible(&self) -> bool {
+        let declared = self.binding.as_ref().is_some_and(|binding| binding.class == Class::Pinned);
+        let of_router = self.others().is_some_and(|others| others.metric.is_none());
+        of_router && !declared && self.timeline.live.is_none()
+    }
+
     fn can_be_active(&self, cx: &Context<'_>) -> bool {
         self.binding.is_some() && self.obstacle(cx).is_none() && self.frozen_until.is_none()
     }
@@ -477,7 +494,8 @@ impl Host {
             RouterName::Ospf(_) => RouterName::Ospf(cx.config.router_id),
             RouterName::Isis(_) => RouterName::Isis(cx.config.system_id),
         };
-        other.metric < metric || (other.metric == metric && other.router > ours)
+        // A router's own address has no metric, which is less than any.
+        other.metric < Some(metric) || (other.metric == Some(metric) && other.router > ours)
     }
 
     // Deadlines: each says when its transition is due, if the state stays as it is.

@@ -55,7 +55,8 @@ pub enum Input {
         /// The others; `None` if this router is the only one, or nobody is.
         others: Option<Others>,
     },
-    /// All addresses that no host may have: this machine's own, its router id, those of whole networks. Replaces what was told before.
+    /// All addresses that no host may have: this machine's own, its router id, those of whole networks. Those of
+    /// other routers come as [`Others`]. Replaces what was told before.
     Infrastructure(BTreeSet<IpAddr>),
 }
 
@@ -108,8 +109,8 @@ impl fmt::Display for Class {
 pub struct Others {
     /// The router with the lowest metric; among equals the one with the highest id.
     pub router: RouterName,
-    /// Its metric.
-    pub metric: u32,
+    /// Its metric; `None` if the address is the router's own, which no metric beats.
+    pub metric: Option<u32>,
     /// How many there are.
     pub count: usize,
 }
@@ -118,7 +119,7 @@ pub struct Others {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Output {
     /// Tell what others advertise for a prefix, now and whenever it changes; or stop. No host goes live before the
-    /// first answer, so wait with that until the database is in step with the neighbours', but not for more than 2 s.
+    /// first answer, so wait with that until it is known what others advertise, but not for ever.
     Watch {
         /// The prefix.
         prefix: Prefix,

@@ -139,14 +139,14 @@ impl fmt::Display for PathType {
     }
 }
 
-/// The best that other reachable routers advertise for a watched host.
+/// What other reachable routers advertise for a watched host, and which of them counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rival {
-    /// The router with the lowest metric, the highest router id among equals.
+    /// The router whose own address it is, or the one with the lowest metric, the highest router id among equals.
     pub router: RouterId,
-    /// Its type 2 metric; 0 for a type 1 metric, which every router prefers.
-    pub metric: u32,
-    /// How many other routers advertise it.
+    /// Its type 2 metric; 0 for a type 1 metric, which every router prefers; `None` if it is an address of the router's own.
+    pub metric: Option<u32>,
+    /// How many other routers advertise it; 1 if it is a router's own.
     pub count: usize,
 }
 

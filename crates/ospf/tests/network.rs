@@ -111,7 +111,7 @@ fn the_lowest_metric_wins_and_rivals_are_reported() {
     world.run_for(secs(1));
     world.input(2, Input::Host(HOST, Some(host_route(9_999))));
     world.run_for(secs(1));
-    let rival = Rival { router: router_id(2), metric: 9_999, count: 1 };
+    let rival = Rival { router: router_id(2), metric: Some(9_999), count: 1 };
     assert_eq!(world.rivals[0].get(&HOST), Some(&Some(rival)));
     assert_eq!(host_metric(&world, 1), Some(9_999));
     world.input(2, Input::Host(HOST, None));

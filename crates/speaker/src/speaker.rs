@@ -210,7 +210,7 @@ impl Speaker {
                 isis.map(|(time, timer)| (time, Timer::Isis(vrf.id, timer))),
                 ospf.map(|(time, timer)| (time, Timer::Ospf(vrf.id, timer))),
                 vrf.mobility.deadline().map(|(time, _)| (time, Timer::Host(vrf.id))),
-                vrf.settle.map(|time| (time, Timer::Settled(vrf.id))),
+                vrf.settle_at().map(|time| (time, Timer::Settled(vrf.id))),
                 vrf.bfd_deadline().map(|time| (time, Timer::Bfd(vrf.id))),
             ]
         });
@@ -248,7 +248,7 @@ impl Speaker {
             if vrf.mobility.deadline().is_some_and(|(time, _)| time <= now) {
                 vrf.mobility.handle(now, mobility::Input::Tick);
             }
-            if vrf.settle.is_some_and(|time| time <= now) {
+            if vrf.settle_at().is_some_and(|time| time <= now) {
                 vrf.settled(now, machine);
             }
         }
@@ -548,7 +548,7 @@ impl Speaker {
         self.config.router_id.or_else(|| self.machine.loopback_address().map(RouterId::from))
     }
 
-    /// Addresses that no host may have, whatever is known of the network: the machine's own, and those of whole networks.
+    /// Addresses that no host may have, whatever others say: the machine's own, and those of whole networks.
     fn infrastructure(&self) -> BTreeSet<IpAddr> {
         let id = self.config.router_id.map(|id| IpAddr::from(std::net::Ipv4Addr::from(id.0)));
         self.machine.addresses().chain(self.machine.ends_of_networks()).chain(id).collect()
@@ -592,15 +592,6 @@ impl Speaker {
         if found && unknown && matches!(change, HostChange::Remove { .. }) {
             // The kernel alone knew it. It is not taken up, so its route goes with what else nobody wants.
             self.out.push_back(Output::Reply { request, result: Ok(()) });
-            return;
-        }
-        if matches!(change, HostChange::Add { .. }) && vrf.is_of_router(*address) {
-            let (address, reason) = (*address, mobility::Refused::Infrastructure(*address));
-            let result = Err(reason.clone().into());
-            self.out.push_back(Output::Reply { request, result });
-            let what = What::Host(mobility::Event::Refused { address, reason });
-            let vrf = Some(name.clone());
-            self.out.push_back(Output::Event(Event { time: self.now, vrf, interface: None, what }));
             return;
         }
         let request = Some(request);

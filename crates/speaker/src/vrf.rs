@@ -2,11 +2,11 @@
 
 mod isis;
 mod repair;
+mod settle;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bugle_bfd::Client;
 use bugle_isis::{self, CircuitConfig, Isis};
@@ -25,9 +25,6 @@ use crate::peers::Peers;
 use crate::ports::Machine;
 
 pub(crate) use isis::circuit;
-
-/// How long hosts wait at the start for the databases to be in step.
-const SETTLE: Duration = Duration::from_secs(2);
 
 /// What is around a VRF while it handles something.
 pub(crate) struct Context<'a> {
@@ -75,8 +72,8 @@ pub(crate) struct Vrf {
     restarted: bool,
     /// These hosts, until it is known who else advertises them: address, port, MAC address.
     found: Vec<(IpAddr, IfIndex, Option<Mac>)>,
-    /// Until then, questions about what others advertise are not answered, unless the databases are in step earlier.
-    pub(crate) settle: Option<Time>,
+    /// Since when it is being found out what others advertise; until that is known, questions are not answered.
+    settling: Option<Time>,
     /// Hosts that the protocols are still to be told of, with their metrics.
     untold: Vec<(Prefix, Option<u32>)>,
     /// Questions that wait.
@@ -119,7 +116,7 @@ impl Vrf {
             adopted: false,
             restarted: false,
             found: Vec::new(),
-            settle: Some(now + SETTLE),
+            settling: Some(now),
             untold: Vec::new(),
             unanswered: BTreeSet::new(),
             routed: Routed::default(),
@@ -217,7 +214,7 @@ impl Vrf {
             }
         }
         self.ospf = Some(instance);
-        self.settle = Some(cx.now + SETTLE);
+        self.settling = Some(cx.now);
     }
 
     /// OSPF runs here no more: what it said is taken back, as far as one packet does it, and its routes, interfaces and sockets
@@ -328,7 +325,7 @@ impl Vrf {
             let mac = macs.get(&(nexthop.ifindex, address)).copied();
             self.found.push((address, nexthop.ifindex, mac));
         }
-        if self.settle.is_none() {
+        if self.settling.is_none() {
             self.settled(now, machine);
         }
     }
@@ -342,7 +339,7 @@ impl Vrf {
 
     /// Questions about what others advertise are answered from now on.
     pub(crate) fn settled(&mut self, now: Time, machine: &Machine) {
-        self.settle = None;
+        self.settling = None;
         for (address, ifindex, mac) in std::mem::take(&mut self.found) {
             let Some(link) = machine.links.get(&ifindex) else { continue };
             if self.rival(address).is_some() {
@@ -363,7 +360,7 @@ impl Vrf {
         }
     }
 
-    /// The best that others advertise for an address, as the databases have it now; OSPF's word counts where both say the same.
+    /// What others advertise for an address, as the databases have it now; OSPF's word counts where both say the same.
     pub(crate) fn rival(&self, address: IpAddr) -> Option<mobility::Others> {
         let ospf = match (&self.ospf, address) {
             (Some(ospf), IpAddr::V4(v4)) => ospf.state().routing().rival(v4).map(others),
@@ -374,26 +371,6 @@ impl Vrf {
         let count = ospf.into_iter().chain(isis).map(|others| others.count).max()?;
         let best = ospf.into_iter().chain(isis).min_by_key(|others| others.metric)?;
         Some(mobility::Others { count, ..best })
-    }
-
-    /// Whether an address is known to be a router's: a neighbour's, or one that a router of the area says is its own.
-    pub(crate) fn is_of_router(&self, address: IpAddr) -> bool {
-        let ospf = || match (&self.ospf, address) {
-            (Some(ospf), IpAddr::V4(v4)) => {
-                let state = ospf.state();
-                state.neighbors().any(|neighbor| neighbor.address == v4)
-                    || state.routing().is_of_router(v4)
-            }
-            _ => false,
-        };
-        let isis = || {
-            let mut adjacencies = self.isis.iter().flat_map(|isis| isis.state().adjacencies());
-            adjacencies.any(|adjacency| match address {
-                IpAddr::V4(v4) => adjacency.ipv4.contains(&v4),
-                IpAddr::V6(v6) => adjacency.ipv6.contains(&v6),
-            })
-        };
-        ospf() || isis()
     }
 
     /// Tells mobility what others advertise for a prefix, as the databases have it now.
@@ -415,7 +392,7 @@ impl Vrf {
     /// Carries the outputs of the protocols to where they belong. Whether there were any.
     pub(crate) fn pump_protocols(&mut self, cx: &mut Context<'_>) -> bool {
         let any = self.pump_ospf(cx) | self.pump_isis(cx);
-        if self.settle.is_some() && self.hosts_config.is_some() && self.in_step() {
+        if self.settling.is_some() && self.hosts_config.is_some() && self.in_step() {
             self.settled(cx.now, cx.machine);
         }
         any
@@ -454,18 +431,6 @@ impl Vrf {
         }
     }
 
-    /// Whether in each protocol some neighbour's database has been copied, and none is being copied: then it is known who else
-    /// advertises what.
-    fn in_step(&self) -> bool {
-        use bugle_ospf::neighbor::NeighborState as S;
-        if self.isis.as_ref().is_some_and(|isis| !isis.state().in_step()) {
-            return false;
-        }
-        let Some(ospf) = &self.ospf else { return true };
-        let mut states = ospf.state().neighbors().map(|neighbor| neighbor.state).peekable();
-        states.peek().is_some() && states.all(|state| matches!(state, S::TwoWay | S::Full))
-    }
-
     /// Offers a protocol's routes to the table; what one event changed stays together.
     fn offer<R>(
         &self,
@@ -496,7 +461,7 @@ impl Vrf {
                 });
             }
             ospf::Output::Rival(address, _) => {
-                if self.settle.is_none() {
+                if self.settling.is_none() {
                     self.answer(cx.now, Prefix::host(address.into()));
                 }
             }
@@ -528,7 +493,7 @@ impl Vrf {
                 }
                 if !on {
                     self.unanswered.remove(&prefix);
-                } else if self.settle.is_some() {
+                } else if self.settling.is_some() {
                     self.unanswered.insert(prefix);
                 } else {
                     self.answer(cx.now, prefix);

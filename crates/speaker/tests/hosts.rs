@@ -248,8 +248,47 @@ fn addresses_of_routers_and_of_networks_are_refused_though_they_are_within_prefi
     world.host(1, add(Ipv4Addr::new(10, 0, 2, 3))).unwrap();
     // What routers had before.
     world.kill(2);
-    world.run_for(secs(4000));
+    world.run_for(secs(50));
     world.host(1, add(Ipv4Addr::new(192, 0, 2, 2))).unwrap();
+}
+
+#[test]
+fn however_a_host_comes_it_gets_no_address_of_a_router() {
+    let anywhere = hypervisor_config("192.0.2.1").replace("10.100.0.0/16", "0.0.0.0/0");
+    let [declared, asked] = [Ipv4Addr::new(192, 0, 2, 2), Ipv4Addr::new(10, 0, 2, 2)];
+    let statics =
+        format!("[[vrf.default.hosts.static]]\naddress = \"{declared}\"\nport = \"tap0\"\n");
+    let mut world = settled(2);
+    world.configure(1, &(anywhere + &statics));
+    world.kill(1);
+    world.run_for(secs(50));
+    world.restart_with(1, |world| world.tell(1, add(asked)));
+    world.run_for(secs(20));
+    let answers = world.answers(1);
+    let error = answers.first().unwrap().as_ref().unwrap_err().to_string();
+    assert!(error.contains("an address of this machine, a router"), "{error}");
+    for address in [declared, asked] {
+        assert_ne!(world.machines[1].kernel.lookup(address), local());
+        assert_eq!(world.advertised(0, address), metrics(&[]));
+    }
+    // The router is gone, and what the configuration declares is taken.
+    world.kill(2);
+    world.run_for(secs(50));
+    assert_eq!(world.machines[0].kernel.lookup(declared), towards(1));
+}
+
+#[test]
+fn a_host_asked_for_while_the_daemon_starts_moves_here_from_whoever_has_it() {
+    let mut world = settled(2);
+    world.host(2, add(HOST)).unwrap();
+    world.run_for(secs(20));
+    world.kill(1);
+    world.run_for(secs(50));
+    world.restart_with(1, |world| world.tell(1, add(HOST)));
+    world.run_for(secs(20));
+    assert_eq!(world.answers(1), [Ok(())]);
+    assert_eq!(world.machines[0].kernel.lookup(HOST), towards(1));
+    assert_eq!(world.machines[2].kernel.lookup(HOST), to_spine(2));
 }
 
 #[test]

@@ -157,10 +157,11 @@ impl Graph {
         self.nodes.get(node.index()).filter(|node| node.present).map(|node| node.key)
     }
 
-    /// Whether some node advertises an edge with this tag, live or not. Looks at every edge there is.
-    #[must_use]
-    pub fn has_tag(&self, tag: u64) -> bool {
-        self.advertised.iter().flatten().any(|edge| edge.tag == tag)
+    /// The nodes that advertise an edge with this tag, live or not. Looks at every edge there is.
+    pub fn nodes_with_tag(&self, tag: u64) -> impl Iterator<Item = NodeKey> {
+        let nodes = self.nodes.iter().zip(&self.advertised);
+        let tagged = nodes.filter(move |(_, edges)| edges.iter().any(|edge| edge.tag == tag));
+        tagged.map(|(node, _)| node.key)
     }
 
     /// How many nodes there are.

@@ -2,11 +2,13 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use bugle_types::{Prefix, SystemId};
 use bugle_wire::isis::{Level, PrefixFlags};
 
 use super::content::Says;
+use crate::adjacency::Adjacency;
 use crate::config::Config;
 use crate::instance::Isis;
 use crate::io::{Output, Rival};
@@ -29,8 +31,11 @@ impl Isis {
         }
     }
 
-    /// The best that reachable others advertise for a prefix.
+    /// What reachable others advertise for a prefix: that it is an address of a neighbour's own, or else the best claim.
     pub(crate) fn rival(&self, prefix: Prefix) -> Option<Rival> {
+        if let Some(system) = self.neighbor_with(prefix) {
+            return Some(Rival { system, metric: None, count: 1 });
+        }
         let topology = self.topology_of(prefix);
         let levels = Level::ALL.into_iter();
         let others: Vec<(u32, SystemId)> = levels
@@ -41,7 +46,17 @@ impl Isis {
         let &(metric, system) =
             others.iter().min_by_key(|&&(metric, system)| (metric, Reverse(system)))?;
         let systems: BTreeSet<SystemId> = others.iter().map(|&(_, system)| system).collect();
-        Some(Rival { system, metric, count: systems.len() })
+        Some(Rival { system, metric: Some(metric), count: systems.len() })
+    }
+
+    /// The neighbour with this address on the link to us.
+    fn neighbor_with(&self, prefix: Prefix) -> Option<SystemId> {
+        let address = prefix.is_host().then(|| prefix.address())?;
+        let with = |adjacency: &&Adjacency| match address {
+            IpAddr::V4(v4) => adjacency.ipv4.contains(&v4),
+            IpAddr::V6(v6) => adjacency.ipv6.contains(&v6),
+        };
+        self.adjacencies.values().find(with).map(|adjacency| adjacency.system)
     }
 
     /// Whether an advertisement is our own, brought back from another level (RFC 7794 section 2).

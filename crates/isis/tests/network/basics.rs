@@ -177,7 +177,7 @@ fn of_two_claims_that_are_equal_the_higher_system_id_is_named() {
         assert_eq!(rival.system, system_id(2));
     }
     let rival = world.rivals[1][&prefix(HOST)].unwrap();
-    assert_eq!((rival.metric, rival.count), (claim_metric(10_000), 2));
+    assert_eq!((rival.metric, rival.count), (Some(claim_metric(10_000)), 2));
     // Both are reached, side by side.
     assert_eq!(world.routes[1][&prefix(HOST)].nexthops.len(), 2);
 }
@@ -205,7 +205,7 @@ fn the_lowest_claim_wins_wherever_it_is_and_rivals_are_reported() {
     world.run_for(secs(1));
     world.input(2, Input::Host(prefix(HOST), Some(host(claim_metric(9_999)))));
     world.run_for(secs(1));
-    let rival = Rival { system: system_id(2), metric: claim_metric(9_999), count: 1 };
+    let rival = Rival { system: system_id(2), metric: Some(claim_metric(9_999)), count: 1 };
     assert_eq!(world.rivals[0].get(&prefix(HOST)), Some(&Some(rival)));
     assert_eq!(metric(&world, 1, HOST).map(claim_of), Some(9_999));
     world.input(2, Input::Host(prefix(HOST), None));

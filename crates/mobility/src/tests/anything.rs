@@ -63,7 +63,7 @@ fn settings() -> impl Strategy<Value = HostsConfig> {
 }
 
 fn others() -> impl Strategy<Value = Option<Others>> {
-    let metric = prop_oneof![0..4u32, 9_990..10_005u32];
+    let metric = prop::option::weighted(0.9, prop_oneof![0..4u32, 9_990..10_005u32]);
     let others = (metric, 1..9u32).prop_filter_map("that is us", |(metric, router)| {
         let router = RouterId(router);
         (router != ME).then_some(Others { router: router.into(), metric, count: 1 })

@@ -30,7 +30,12 @@ pub(super) fn config() -> HostsConfig {
 
 /// One other router.
 pub(super) fn other(metric: u32, router: u32) -> Others {
-    Others { router: RouterId(router).into(), metric, count: 1 }
+    Others { router: RouterId(router).into(), metric: Some(metric), count: 1 }
+}
+
+/// A router whose own address it is.
+pub(super) fn router(id: u32) -> Others {
+    Others { router: RouterId(id).into(), metric: None, count: 1 }
 }
 
 /// A registration of [`HOST`] behind tap0.

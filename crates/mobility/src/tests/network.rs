@@ -118,7 +118,7 @@ impl Network {
         let best = heard().min_by_key(|(metric, from)| (*metric, std::cmp::Reverse(*from)));
         let others = best.map(|(metric, from)| Others {
             router: RouterId(u32::try_from(from).unwrap() + 1).into(),
-            metric,
+            metric: Some(metric),
             count: heard().count(),
         });
         self.tell(to, Input::Others { prefix: Prefix::host(HOST), others });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bugle_types::{IfIndex, Mac, Prefix};
 
-use super::desk::{Answer, Desk, HOST, claim, config, mac, other, seen};
+use super::desk::{Answer, Desk, HOST, claim, config, mac, other, router, seen};
 use crate::host::{HOLD, QUIET, RESUME};
 use crate::{
     Claim, Class, Event, Families, HostState, HostsConfig, Input, LocalTarget, Mode, Output,
@@ -346,6 +346,48 @@ fn below_the_lowest_metric_there_is_no_claim() {
         desk.hear(10_000, 9);
         assert_eq!(ask(&mut desk, claim()), Ok(()));
     }
+}
+
+#[test]
+fn the_address_of_a_router_is_refused_and_nothing_of_the_claim_stays() {
+    let candidate = Claim { candidate: true, ..claim() };
+    let behind_no_port = Claim { port: Some("tap9".into()), ..claim() };
+    for claim in [claim(), candidate, behind_no_port] {
+        let mut desk = Desk::new(HostsConfig { mode: Mode::Learned, ..config() });
+        desk.answer = Answer::Other(router(9));
+        assert_eq!(ask(&mut desk, claim), Err(Refused::Infrastructure(HOST)));
+        desk.tell(Input::Claim(seen()));
+        assert_eq!((desk.state(), desk.metric()), (None, None));
+        assert!(desk.watched.is_empty());
+    }
+}
+
+#[test]
+fn a_declared_host_with_the_address_of_a_router_waits_until_the_router_is_gone() {
+    let mut desk = desk();
+    desk.answer = Answer::Other(router(9));
+    let place = StaticHost { port: Some("tap0".into()), mac: Some(mac(1)) };
+    let statics = BTreeMap::from([(HOST, place)]);
+    desk.tell(Input::Config(Box::new(HostsConfig { statics, ..config() })));
+    let reason = Refused::Infrastructure(HOST);
+    assert!(desk.events.contains(&Event::Refused { address: HOST, reason }), "{:?}", desk.events);
+    assert_eq!((desk.state(), desk.metric()), (Some(HostState::Yielded), None));
+    desk.hear_nobody();
+    desk.wait(RESUME);
+    assert_eq!((desk.state(), desk.metric()), (Some(HostState::Steady), Some(10_000)));
+}
+
+#[test]
+fn a_live_host_yields_to_a_router_with_its_address_and_comes_back_after_it() {
+    let mut desk = rested();
+    desk.tell(Input::Others { prefix: Prefix::host(HOST), others: Some(router(1)) });
+    assert_eq!((desk.state(), desk.local.len()), (Some(HostState::Yielding), 0));
+    desk.wait(HOLD);
+    assert_eq!((desk.state(), desk.metric()), (Some(HostState::Yielded), None));
+    assert_eq!(ask(&mut desk, claim()), Err(Refused::Infrastructure(HOST)));
+    desk.hear_nobody();
+    desk.wait(RESUME);
+    assert_eq!(desk.state(), Some(HostState::Steady));
 }
 
 #[test]

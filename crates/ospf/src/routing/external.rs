@@ -1,6 +1,5 @@
-//! AS external routes (RFC 2328 section 16.4), and what others advertise for watched hosts.
+//! AS external routes (RFC 2328 section 16.4).
 
-use std::cmp::Reverse;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use smallvec::SmallVec;
 use super::Routing;
 use super::advertised::Advertiser;
 use crate::instance::Ospf;
-use crate::io::{Output, PathType, Rival, Route};
+use crate::io::{PathType, Route};
 
 /// What an AS-external-LSA of another router says of its prefix.
 #[derive(Debug, Clone, Copy)]
@@ -67,13 +66,6 @@ impl External {
     }
 }
 
-/// What is known of a watched host by whoever watches it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Watch {
-    Untold,
-    Told(Option<Rival>),
-}
-
 impl Routing {
     /// An AS-external-LSA of another router changed; `None`: it is gone.
     pub(super) fn on_external_lsa(&mut self, key: LsaKey, body: Option<&LsaBody<'_>>) {
@@ -113,29 +105,6 @@ impl Routing {
     pub(super) fn forwarded(&self) -> impl Iterator<Item = Prefix4> {
         let forwarded = self.details.iter().filter(|(_, details)| details.forwarding.is_some());
         forwarded.map(|(&(prefix, _), _)| prefix)
-    }
-
-    /// Starts or ends watching what others advertise for a host.
-    pub(crate) fn watch(&mut self, address: Ipv4Addr, on: bool) {
-        if on {
-            self.watches.entry(address).or_insert(Watch::Untold);
-            self.dirty.push(Prefix4::host(address));
-        } else {
-            self.watches.remove(&address);
-        }
-    }
-
-    /// The best that reachable others advertise for a host.
-    #[must_use]
-    pub fn rival(&self, address: Ipv4Addr) -> Option<Rival> {
-        let externals = self.externals_at(Prefix4::host(address));
-        let reachable: SmallVec<[(u32, RouterId); 4]> = externals
-            .filter(|(by, _)| self.boundary_path(by.router).is_some())
-            .map(|(by, external)| (external.type2_metric(), by.router))
-            .collect();
-        let &(metric, router) =
-            reachable.iter().min_by_key(|&&(metric, router)| (metric, Reverse(router)))?;
-        Some(Rival { router, metric, count: reachable.len() })
     }
 
     /// The route to the most specific network of the AS that holds an address.
@@ -200,31 +169,5 @@ impl Ospf {
             route.nexthops = Arc::new([Nexthop::via(ifindex, address)]);
         }
         Some(route)
-    }
-
-    /// Reports what others advertise for watched hosts, where it changed.
-    pub(super) fn update_rivals(&mut self, dirty: &[Prefix4]) {
-        let watches = &self.routing.watches;
-        let addresses: Vec<Ipv4Addr> = if std::mem::take(&mut self.routing.watches_dirty) {
-            watches.keys().copied().collect()
-        } else if watches.is_empty() {
-            return;
-        } else {
-            dirty
-                .iter()
-                .filter(|prefix| prefix.is_host())
-                .map(|prefix| prefix.address())
-                .filter(|address| watches.contains_key(address))
-                .collect()
-        };
-        for address in addresses {
-            let rival = self.routing.rival(address);
-            if let Some(known) = self.routing.watches.get_mut(&address)
-                && *known != Watch::Told(rival)
-            {
-                *known = Watch::Told(rival);
-                self.out.push_back(Output::Rival(address, rival));
-            }
-        }
     }
 }

@@ -9,7 +9,8 @@
 //! | `topology` | the graph, SPF, intra-area paths | 16.1 |
 //! | `nexthop` | interfaces and gateways | 16.1.1 |
 //! | `inter_area` | paths through border routers | 16.2 |
-//! | `external` | external paths, rivals | 16.4 |
+//! | `external` | external paths | 16.4 |
+//! | `rival` | what others say of watched hosts | |
 //! | `backup` | loop-free alternates, RFC 5286 | |
 //! | `advertised` | what LSAs say about prefixes, by prefix and by router | appendix E |
 
@@ -18,6 +19,7 @@ mod backup;
 mod external;
 mod inter_area;
 mod nexthop;
+mod rival;
 mod topology;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,8 +38,9 @@ use crate::instance::Ospf;
 use crate::io::{Event, Output, PathType, Route};
 use advertised::{Advertised, Advertiser};
 use backup::Backups;
-use external::{Details, Watch};
+use external::Details;
 use nexthop::Paths;
+use rival::Watch;
 pub(crate) use topology::RootLink;
 use topology::{Topology, router_node, router_of};
 
@@ -75,6 +78,8 @@ pub struct Routing {
     /// Each route that some prefix has, once.
     distinct: BTreeSet<Arc<Route>>,
     watches: BTreeMap<Ipv4Addr, Watch>,
+    /// Of watched addresses: the routers that say it is their own.
+    owners: BTreeMap<Ipv4Addr, Vec<RouterId>>,
     /// Prefixes to look at again, in any order and perhaps more than once.
     dirty: Vec<Prefix4>,
     everything_dirty: bool,
@@ -119,13 +124,6 @@ impl Routing {
     #[must_use]
     pub fn spf_counts(&self) -> SpfCounts {
         self.topology.spf.counts()
-    }
-
-    /// Whether an address belongs to a router of the area, as its router-LSA or a network-LSA has it: no host can have it. Takes
-    /// the longer the larger the area is.
-    #[must_use]
-    pub fn is_of_router(&self, address: Ipv4Addr) -> bool {
-        self.topology.is_of_router(address)
     }
 
     /// The cost of the shortest path to a router of the area, as of the last run of SPF.
@@ -175,7 +173,12 @@ impl Routing {
         match key.ls_type {
             LsaType::ROUTER => {
                 let content = stored.map(StoredLsa::content);
+                let mut watched = self.watched_of(router);
                 let another = self.topology.on_router_lsa(own_id, key, content, &mut self.dirty);
+                watched.extend(self.watched_of(router));
+                for address in watched {
+                    self.seek_owners(address);
+                }
                 if another {
                     self.mark_advertised_by(router);
                 }

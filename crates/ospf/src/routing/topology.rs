@@ -300,14 +300,28 @@ impl Topology {
         best
     }
 
-    /// Whether an address is a router's: its id, the address of one of its links, that of a designated router, or one that is
-    /// advertised as a stub network of its own.
-    pub(super) fn is_of_router(&self, address: Ipv4Addr) -> bool {
-        let number = u32::from(address);
-        self.routers.contains_key(&RouterId(number))
-            || self.graph.node(network_node(address)).is_some()
-            || self.graph.has_tag(number.into())
-            || self.attachments(Prefix4::host(address)).next().is_some()
+    /// The other routers whose own an address is: the id, the address of a link, or a stub network by itself.
+    pub(super) fn routers_with(&self, address: Ipv4Addr) -> impl Iterator<Item = RouterId> {
+        let prefix = Prefix4::host(address);
+        let id = Some(RouterId::from(address)).filter(|id| self.routers.contains_key(id));
+        let stubs = self.intra.range((prefix, NodeKey(0))..=(prefix, NodeKey(u64::MAX)));
+        let stubs = stubs.filter_map(|((_, key), _)| router_of(key));
+        let links = self.graph.nodes_with_tag(u32::from(address).into()).filter_map(router_of);
+        let root = self.root.and_then(router_of);
+        id.into_iter().chain(stubs).chain(links).filter(move |&router| Some(router) != root)
+    }
+
+    /// The addresses that a router says are its own.
+    pub(super) fn addresses_of(&self, router: RouterId) -> impl Iterator<Item = Ipv4Addr> {
+        let lsa = self.routers.get(&router).and_then(|router| router.content.router());
+        let links = lsa.into_iter().flat_map(|lsa| lsa.links).filter_map(|link| match link.kind {
+            RouterLinkKind::PointToPoint | RouterLinkKind::Transit => Some(link.data),
+            RouterLinkKind::Stub => stub(link)
+                .filter(|(prefix, _)| prefix.is_host())
+                .map(|(prefix, _)| prefix.address()),
+            RouterLinkKind::Virtual | RouterLinkKind::Unknown(_) => None,
+        });
+        links.chain([Ipv4Addr::from(router.0)])
     }
 
     /// Where a prefix of the area is attached, whatever the distance.

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use bugle_ospf::neighbor::NeighborState;
-use bugle_ospf::{Config, Event, Input, InterfaceConfig, NetworkType, Ospf, Output, Route};
+use bugle_ospf::{Config, Event, Input, InterfaceConfig, NetworkType, Ospf, Output, Rival, Route};
 use bugle_types::{AreaId, IfIndex, Prefix, RouterId, Time};
 use bugle_wire::ospf::{
     ALL_SPF_ROUTERS, Auth, Body, DdFlags, ExternalLsa, Header, HelloFields, Lsa, LsaHeader, LsaKey,
@@ -181,6 +181,8 @@ pub(crate) struct Bench {
     /// Every batch of changes, and what they add up to.
     pub(crate) changes: Vec<Vec<(Prefix, Option<Route>)>>,
     pub(crate) routes: BTreeMap<Prefix, Route>,
+    /// What others were last said to advertise for watched hosts.
+    pub(crate) rivals: BTreeMap<Ipv4Addr, Option<Rival>>,
     /// Who sends a Hello every second and, unless `mute`, acknowledges updates as time passes.
     pub(crate) alive: Vec<Peer>,
     pub(crate) mute: bool,
@@ -205,6 +207,7 @@ impl Bench {
             events: Vec::new(),
             changes: Vec::new(),
             routes: BTreeMap::new(),
+            rivals: BTreeMap::new(),
             alive: Vec::new(),
             mute: false,
             next_hello: now + secs(1),
@@ -250,7 +253,10 @@ impl Bench {
                     self.changes.push(changes);
                 }
                 Output::Event(event) => self.events.push(event),
-                Output::AllDRouters { .. } | Output::Rival(..) => {}
+                Output::Rival(address, rival) => {
+                    self.rivals.insert(address, rival);
+                }
+                Output::AllDRouters { .. } => {}
             }
         }
     }

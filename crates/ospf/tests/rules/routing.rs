@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use bugle_ospf::{Config, Input, InterfaceConfig, NetworkType, PathType};
+use bugle_ospf::{Config, Input, InterfaceConfig, NetworkType, PathType, Rival};
 use bugle_types::{AreaId, IfIndex};
 use bugle_wire::ospf::{
     Body, LS_INFINITY, LsaType, RouterFlags, RouterLink, RouterLinkKind, summary_body,
@@ -69,13 +69,39 @@ fn routers_are_known_by_their_ids_their_links_and_their_loopbacks_and_hosts_are_
         external_lsa(first.id, "10.100.0.9/32", E2),
     ];
     let bench = Bench::beside(first, &lsas);
-    let of_router = |text| bench.ospf.state().routing().is_of_router(ip(text));
-    for routers in ["10.5.0.1", "10.5.0.2", "192.0.2.77"].map(of_router) {
-        assert!(routers);
+    let rival = |address| bench.ospf.state().routing().rival(address);
+    let own = |router| Some(Rival { router, metric: None, count: 1 });
+    assert_eq!(["10.5.0.1", "192.0.2.77"].map(|text| rival(ip(text))), [own(first.id); 2]);
+    assert_eq!([ip("10.5.0.2"), Ipv4Addr::from(far.0)].map(rival), [own(far); 2]);
+    assert_eq!(rival(ip("10.100.0.9")).map(|rival| rival.metric), Some(Some(20)));
+    assert_eq!(["10.8.0.1", "10.8.0.0", "0.0.0.0"].map(|text| rival(ip(text))), [None; 3]);
+}
+
+#[test]
+fn whose_own_a_watched_address_is_follows_the_router_lsas_and_whether_their_routers_are_reached() {
+    let (first, far) = (peer(1, 2), peer_id(9));
+    let there = to_router(far, ip("10.5.0.1"), 10);
+    let back = to_router(first.id, ip("10.5.0.2"), 10);
+    let far_lsa =
+        |nth, stubs: &[RouterLink]| router_lsa_nth(far, nth, PLAIN, &[&[back], stubs].concat());
+    let lsas = [neighbor_lsa(first, PLAIN, &[there]), far_lsa(1, &[stub("192.0.2.78/32", 0)])];
+    let mut bench = Bench::beside(first, &lsas);
+    let [link, loopback] = ["10.5.0.2", "192.0.2.77"].map(ip);
+    for address in [link, loopback] {
+        bench.input(Input::Watch(address, true));
     }
-    assert!(bench.ospf.state().routing().is_of_router(Ipv4Addr::from(far.0)));
-    for hosts in ["10.100.0.9", "10.8.0.1", "10.8.0.0", "0.0.0.0"].map(of_router) {
-        assert!(!hosts);
+    let own = Some(Rival { router: far, metric: None, count: 1 });
+    assert_eq!([link, loopback].map(|address| bench.rivals[&address]), [own, None]);
+    for (lsa, expected) in [
+        (far_lsa(2, &[stub("192.0.2.77/32", 0)]), [own, own]),
+        (far_lsa(3, &[]), [own, None]),
+        // Nobody can reach the router any more, though its LSA is there.
+        (router_lsa_nth(first.id, 2, PLAIN, &[to_router(OWN, first.address, 10)]), [None, None]),
+    ] {
+        bench.run_for(secs(2));
+        bench.flood(first, &[lsa]);
+        bench.run_for(secs(1));
+        assert_eq!([link, loopback].map(|address| bench.rivals[&address]), expected);
     }
 }
 

@@ -11,7 +11,7 @@ use bugle_mobility as mobility;
 use bugle_rib::{self as rib, Protocol};
 use bugle_types::{IfIndex, Prefix, Rng, RouterId};
 
-use super::{Context, SETTLE, Vrf};
+use super::{Context, Vrf};
 use crate::config::{self, HelloPadding, KeyFile};
 use crate::event::What;
 use crate::io::Output;
@@ -83,7 +83,7 @@ impl Vrf {
             }
         }
         self.isis = Some(instance);
-        self.settle = Some(cx.now + SETTLE);
+        self.settling = Some(cx.now);
     }
 
     /// IS-IS runs here no more: what it said is taken back, as far as one packet does it, and its routes, circuits and sockets
@@ -163,7 +163,7 @@ impl Vrf {
                 });
             }
             isis::Output::Rival(prefix, _) => {
-                if self.settle.is_none() {
+                if self.settling.is_none() {
                     self.answer(cx.now, prefix);
                 }
             }
@@ -197,7 +197,7 @@ pub(super) fn host_route(metric: u32) -> HostRoute {
 pub(super) fn others(rival: isis::Rival) -> mobility::Others {
     mobility::Others {
         router: rival.system.into(),
-        metric: isis::claim_of(rival.metric),
+        metric: rival.metric.map(isis::claim_of),
         count: rival.count,
     }
 }
