@@ -25,7 +25,7 @@ use crate::routing::node_key;
 
 /// After the first adjacency, how long LSPs of a previous run are left in peace, so that a restart does not take this system's hosts
 /// off the network for a moment.
-const RECLAIM: Duration = Duration::from_secs(5);
+const RECLAIM: Duration = Duration::from_secs(10);
 
 /// What hosts of ours are advertised with. Only between levels may a host come back to where it is advertised: then it is known by
 /// its source (RFC 7794 section 2.2).

@@ -27,7 +27,7 @@ use crate::routing::RootLink;
 pub(crate) const MAX_LINK_METRIC: u16 = 0xffff;
 /// How long after the first adjacency LSAs of a previous run are left alone: they are flushed if nobody has wanted them again
 /// by then, so that a restart of the daemon does not take its hosts off the network for a moment.
-const RECLAIM: std::time::Duration = std::time::Duration::from_secs(5);
+const RECLAIM: std::time::Duration = std::time::Duration::from_secs(10);
 /// How long the sequence number of a flushed LSA is remembered: as long as an old instance may live elsewhere.
 const MEMORY: std::time::Duration = std::time::Duration::from_secs(MAX_AGE as u64);
 

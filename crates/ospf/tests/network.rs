@@ -164,7 +164,7 @@ fn a_restarted_router_takes_up_its_sequence_numbers_and_flushes_what_it_no_longe
         host_metric(&world, 2).is_some(),
         "what a previous run advertised is left alone at first"
     );
-    world.run_for(secs(6));
+    world.run_for(secs(11));
     assert_eq!(world.database(0), world.database(2));
     assert_eq!(host_metric(&world, 2), None, "the host that is gone was flushed");
     let kept_route = &world.routes[2][&Prefix::host(kept.into())];

@@ -379,8 +379,13 @@ impl Vrf {
         self.mobility.handle(now, mobility::Input::Others { prefix, others });
     }
 
-    /// Whether every protocol that runs has had routes to offer, or has learnt from its neighbours that there are none.
+    /// Whether hosts have been decided, and every protocol that runs has had routes to offer, or has learnt from its neighbours
+    /// that there are none.
     pub(crate) fn has_routes(&self) -> bool {
+        self.settling.is_none() && self.has_heard()
+    }
+
+    fn has_heard(&self) -> bool {
         self.in_step()
             || (self.ospf.is_none() || self.routed.ospf)
                 && self

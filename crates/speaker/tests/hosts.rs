@@ -348,8 +348,50 @@ fn a_host_that_moved_away_while_the_speaker_was_dead_is_not_taken_back() {
     world.host(2, add(HOST)).unwrap();
     world.run_for(secs(1));
     world.start(1);
-    world.run_for(secs(20));
+    world.run_for(secs(30));
     assert_eq!(world.machines[0].kernel.lookup(HOST), towards(2));
+    assert_eq!(world.machines[1].kernel.lookup(HOST), to_spine(1));
+    assert_eq!(world.advertised(0, HOST), metrics(&[("192.0.2.2", 10_000)]));
+}
+
+/// A star whose spine keeps to RFC 2328's MinLSInterval, as routers do at their defaults: it takes 5 s to say that a neighbour is back.
+fn settled_around_a_slow_spine() -> World {
+    let mut world = settled(2);
+    let slow = "[vrf.default.ospf]\nlsa-min-interval = \"5s\"";
+    world.configure(0, &spine_config("192.0.2.100").replace("[vrf.default.ospf]", slow));
+    world.run_for(secs(10));
+    world
+}
+
+#[test]
+fn a_killed_speaker_keeps_its_hosts_while_a_slow_spine_takes_it_in() {
+    let mut world = settled_around_a_slow_spine();
+    world.host(1, add(HOST)).unwrap();
+    world.run_for(secs(10));
+    world.kill(1);
+    world.run_for(Duration::from_millis(4_500));
+    world.start(1);
+    for _ in 0..20_000 {
+        world.run_for(MS);
+        assert_eq!(world.machines[1].kernel.lookup(HOST), local(), "{}", world.now);
+        assert_eq!(world.advertised(0, HOST), metrics(&[("192.0.2.1", 10_000)]));
+    }
+    assert_eq!(world.machines[0].kernel.lookup(HOST), towards(1));
+}
+
+#[test]
+fn a_host_that_moved_away_is_not_taken_back_while_a_slow_spine_takes_the_speaker_in() {
+    let mut world = settled_around_a_slow_spine();
+    world.host(1, add(HOST)).unwrap();
+    world.run_for(secs(10));
+    world.kill(1);
+    world.host(2, add(HOST)).unwrap();
+    world.run_for(Duration::from_millis(4_500));
+    world.start(1);
+    for _ in 0..30_000 {
+        world.run_for(MS);
+        assert_eq!(world.machines[0].kernel.lookup(HOST), towards(2));
+    }
     assert_eq!(world.machines[1].kernel.lookup(HOST), to_spine(1));
     assert_eq!(world.advertised(0, HOST), metrics(&[("192.0.2.2", 10_000)]));
 }

@@ -165,6 +165,7 @@ fn a_stub_router_advertises_links_at_the_largest_metric_and_networks_as_they_are
 #[test]
 fn what_we_no_longer_say_is_flushed_whatever_it_is() {
     let (mut bench, peers) = amid(2);
+    bench.run_for(secs(10));
     let any = Ipv4Addr::UNSPECIFIED;
     let left_behind = [
         lsa(key(LsaType::NETWORK, ip("10.77.0.1"), OWN), 9, &network_body(any, &[OWN])),
@@ -431,7 +432,7 @@ fn what_a_previous_run_said_holds_until_there_was_time_to_say_it_again() {
     assert!(bench.database().values().all(|lsa| !lsa.is_max_age()));
     bench.receive(first, &first.update(&[missing]));
     assert_eq!(bench.state(first), NeighborState::Full);
-    bench.run_for(secs(4));
+    bench.run_for(secs(9));
     advertise(&mut bench, 10);
     assert_eq!(nth(bench.database()[&host_key()]), 5);
     assert!(bench.database().contains_key(&header(&gone).key));
