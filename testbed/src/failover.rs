@@ -20,11 +20,12 @@ use bugle_types::Prefix;
 
 use crate::area::Area;
 use crate::bugled::Bugled;
+use crate::carrier::CarrierWatch;
 use crate::contender::Make;
 use crate::error::{LabError, Result};
 use crate::frr::Frr;
 use crate::isis::{Circuit, Isis};
-use crate::lab::{Lab, Lan};
+use crate::lab::{Lab, Lan, Port};
 use crate::node::Node;
 use crate::ospf::{Interface, Network, Ospf};
 use crate::probe::Probe;
@@ -75,8 +76,10 @@ impl fmt::Display for Contender {
 pub enum Failure {
     /// The link to `left`, with carrier up on both sides: only BFD can tell.
     Silent,
-    /// The link to `left`, whose carrier the router under test loses.
+    /// The link to `left`, whose carrier the router under test loses, with no packet lost before it.
     Carrier,
+    /// The link to `left`, which the switch between shuts: its kernel drops packets for some time before it takes the carrier.
+    Shut,
     /// The link between `left` and `far`, silently: only a neighbour can tell.
     Remote,
 }
@@ -121,8 +124,11 @@ pub struct Repair {
     pub lost: usize,
     /// From the detection by BFD until traffic was diverted as far as prepared, as bugle's events tell of it.
     pub diverted: Option<Duration>,
-    /// From the detection by BFD, of which bugle's events tell on whatever router it was, until the last prefix had another way.
-    pub reaction: Option<Duration>,
+    /// Until the kernel told everybody that the carrier was lost.
+    pub told: Option<Duration>,
+    /// From the detection by BFD, of which bugle's events tell on whatever router it was, until the last prefix had another way: when the
+    /// last packet lost was sent, and the first that was not. It was between the two.
+    pub reaction: Option<(Duration, Duration)>,
 }
 
 impl FailoverLab {
@@ -139,7 +145,8 @@ impl FailoverLab {
         let (tested, left, right, far, source) = (tested?, left?, right?, far?, source?);
         let access = lab.link(&client, &tested)?;
         client.ip(&format!("route add default via {}", access.b.address))?;
-        let near = lab.lan(&[&tested, &left])?;
+        let mut near = lab.lan(&[&tested, &left])?;
+        near.ports.iter_mut().take(1).try_for_each(Port::stack)?;
         let detour = lab.lan(&[&tested, &right])?;
         let remote = lab.lan(&[&left, &far])?;
         let behind = lab.lan(&[&right, &far])?;
@@ -248,23 +255,31 @@ impl FailoverLab {
         if moment == Moment::AtRest {
             self.wait_for_rest()?;
         }
+        let near = self.near.ports.first().ok_or_else(|| LabError::Unexpected {
+            what: "the link to left".to_owned(),
+            found: "no port".to_owned(),
+        })?;
+        let carrier = CarrierWatch::start(&self.tested, &near.interface)?;
         let probe = Probe::fan(&self.client, &self.targets, RATE, &self.source)?;
         thread::sleep(LEAD);
         match failure {
             Failure::Silent => self.near.cut(0)?,
-            Failure::Carrier => self.near.unplug(0)?,
+            Failure::Carrier => near.lose_carrier()?,
+            Failure::Shut => self.near.unplug(0)?,
             Failure::Remote => self.remote.cut(0)?,
         }
         thread::sleep(patience);
         let report = probe.stop();
+        let carrier = carrier.stop();
         let account = match failure {
             Failure::Silent => self.account(0),
             Failure::Remote => self.account(1),
-            Failure::Carrier => None,
+            Failure::Carrier | Failure::Shut => None,
         };
         match failure {
             Failure::Silent => self.near.mend(0)?,
-            Failure::Carrier => self.near.plug(0)?,
+            Failure::Carrier => near.regain_carrier()?,
+            Failure::Shut => self.near.plug(0)?,
             Failure::Remote => self.remote.mend(0)?,
         }
         let interruptions = report.interruptions(self.targets.len());
@@ -275,6 +290,7 @@ impl FailoverLab {
                 first: none,
                 last: none,
                 lost: packets,
+                told: None,
                 diverted: None,
                 reaction: None,
             }));
@@ -291,15 +307,19 @@ impl FailoverLab {
             ended.map_or(Duration::ZERO, |ended| ended.saturating_duration_since(began))
         };
         let last = after(ended.iter().max());
+        let until = interruptions.iter().filter_map(|i| i.last).max().unwrap_or(began);
         let detected = account.map(|(detected, _)| SystemTime::UNIX_EPOCH + detected);
+        let since = |at: Instant| {
+            let at = SystemTime::now() - at.elapsed();
+            detected.map(|detected| at.duration_since(detected).unwrap_or_default())
+        };
         Ok(Some(Repair {
             first: after(ended.iter().min()),
             last,
             lost: packets,
+            told: carrier.map(|told| told.saturating_duration_since(began)),
             diverted: account.map(|(_, took)| took).filter(|_| failure == Failure::Silent),
-            reaction: detected.and_then(|detected| {
-                (SystemTime::now() - (began + last).elapsed()).duration_since(detected).ok()
-            }),
+            reaction: since(until).zip(since(began + last)),
         }))
     }
 

@@ -68,17 +68,7 @@ impl FibWatch {
     /// # Errors
     /// If the kernel refuses the socket.
     pub fn start(node: &Node, wanted: impl Fn(Prefix) -> bool + Send + 'static) -> Result<Self> {
-        let socket = node
-            .enter(|| {
-                let mut socket = Socket::new(NETLINK_ROUTE)?;
-                socket.bind_auto()?;
-                socket.set_non_blocking(true)?;
-                setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)?;
-                socket.add_membership(RTNLGRP_IPV4_ROUTE)?;
-                socket.add_membership(RTNLGRP_IPV6_ROUTE)?;
-                Ok::<_, std::io::Error>(socket)
-            })?
-            .map_err(LabError::io(format!("watching the routes of {}", node.name())))?;
+        let socket = listen(node, &[RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE])?;
         let (sender, changes) = mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
         let thread = {
@@ -235,7 +225,21 @@ fn watch(
     }
 }
 
-fn readable(socket: BorrowedFd<'_>) -> bool {
+/// A socket for the notifications of these groups.
+pub(crate) fn listen(node: &Node, groups: &[u32]) -> Result<Socket> {
+    node.enter(|| {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.bind_auto()?;
+        socket.set_non_blocking(true)?;
+        setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)?;
+        groups.iter().try_for_each(|group| socket.add_membership(*group))?;
+        Ok::<_, std::io::Error>(socket)
+    })?
+    .map_err(LabError::io(format!("watching the kernel of {}", node.name())))
+}
+
+/// Waits for a notification, or until it is time to look whether the watch has ended.
+pub(crate) fn readable(socket: BorrowedFd<'_>) -> bool {
     let mut sockets = [PollFd::new(socket, PollFlags::POLLIN)];
     poll(&mut sockets, PollTimeout::from(STOP_POLL)).is_ok_and(|ready| ready > 0)
 }

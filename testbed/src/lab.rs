@@ -261,6 +261,36 @@ impl Port {
         self.up()
     }
 
+    /// Moves the address to an interface on top of this one (a macvlan), which has a carrier of its own.
+    ///
+    /// # Errors
+    /// If the kernel refuses it.
+    pub fn stack(&mut self) -> Result<()> {
+        let upper = self.node.next_interface();
+        self.node.ip(&format!("addr del {}/24 dev {}", self.address, self.interface))?;
+        self.node
+            .ip(&format!("link add {upper} link {} type macvlan mode passthru", self.interface))?;
+        self.interface = upper;
+        self.configure()
+    }
+
+    /// Takes the carrier away, of an interface made by [`stack`](Self::stack). Up to that moment every packet passes: what is lost
+    /// after it is this node's own doing.
+    ///
+    /// # Errors
+    /// If the interface is of another kind, or gone.
+    pub fn lose_carrier(&self) -> Result<()> {
+        self.node.ip(&format!("link set {} protodown on", self.interface)).map(drop)
+    }
+
+    /// Gives it back.
+    ///
+    /// # Errors
+    /// As of [`lose_carrier`](Self::lose_carrier).
+    pub fn regain_carrier(&self) -> Result<()> {
+        self.node.ip(&format!("link set {} protodown off", self.interface)).map(drop)
+    }
+
     /// Takes the interface up.
     ///
     /// # Errors

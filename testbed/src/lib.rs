@@ -9,6 +9,7 @@
 //! | [`isis`] | [`Isis`], the same for IS-IS |
 //! | [`router`] | [`Router`], a daemon of any make: [`Frr`], [`Bird`] or [`Bugled`] |
 //! | [`fib`] | [`FibWatch`], which dates every change of a kernel's routes, and [`RouteEditor`] |
+//! | [`carrier`] | [`CarrierWatch`](carrier::CarrierWatch), which dates the loss of a carrier |
 //! | [`probe`] | [`Probe`], numbered UDP packets at a fixed rate, and what became of them |
 //! | [`vm`] | [`Vm`], a virtual machine that may be at several hypervisors |
 //! | [`contender`] | [`Make`](contender::Make), who takes part in a comparison |
@@ -27,6 +28,7 @@
 pub mod area;
 pub mod bird;
 pub mod bugled;
+pub mod carrier;
 pub mod chain;
 pub mod contender;
 pub mod error;

@@ -51,6 +51,8 @@ pub struct Arrival {
 pub struct Interruption {
     /// When the first packet lost was sent.
     pub began: Option<Instant>,
+    /// When the last packet lost was sent.
+    pub last: Option<Instant>,
     /// When the first packet was sent from which on none was lost.
     pub ended: Option<Instant>,
     /// How many were lost.
@@ -168,7 +170,7 @@ impl ProbeReport {
                     if !arrived {
                         interruption.lost += 1;
                         interruption.began = interruption.began.or(Some(sent));
-                        interruption.ended = None;
+                        (interruption.last, interruption.ended) = (Some(sent), None);
                     } else if interruption.began.is_some() && interruption.ended.is_none() {
                         interruption.ended = Some(sent);
                     }
@@ -311,8 +313,8 @@ mod tests {
         let (start, report) = report(&[&[0], &[], &[0], &[], &[0], &[0], &[], &[0]]);
         let at = |number| Some(start + Duration::from_millis(number));
         let [even, odd] = report.interruptions(2)[..] else { panic!("two targets") };
-        assert_eq!(even, Interruption { began: at(6), ended: None, lost: 1 });
-        assert_eq!(odd, Interruption { began: at(1), ended: at(5), lost: 2 });
+        assert_eq!(even, Interruption { began: at(6), last: at(6), ended: None, lost: 1 });
+        assert_eq!(odd, Interruption { began: at(1), last: at(3), ended: at(5), lost: 2 });
     }
 
     #[test]

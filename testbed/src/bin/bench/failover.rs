@@ -9,9 +9,15 @@ use bugle_testbed::summary::{Summary, millis, ratio, table};
 use bugle_testbed::tools::say;
 
 /// What is measured: what fails and when, and how often BFD looks.
-const CASES: [(Failure, Moment, &str, u32); 6] = [
+const CASES: [(Failure, Moment, &str, u32); 7] = [
     (Failure::Silent, Moment::AtRest, "silent failure, BFD 3 x 50 ms", 50),
     (Failure::Carrier, Moment::AtRest, "carrier loss, BFD 3 x 50 ms", 50),
+    (
+        Failure::Shut,
+        Moment::AtRest,
+        "carrier loss as the other end's kernel is shut, BFD 3 x 50 ms",
+        50,
+    ),
     (Failure::Silent, Moment::AtRest, "silent failure, BFD 3 x 10 ms", 10),
     (Failure::Silent, Moment::JustBack, "silent failure of a link just back, BFD 3 x 10 ms", 10),
     (Failure::Carrier, Moment::AtRest, "carrier loss, BFD 3 x 10 ms", 10),
@@ -62,17 +68,21 @@ pub(crate) fn run(makes: &[Make], loads: &[u32], count: u32) {
                 .flatten()
                 .flatten()
                 .collect();
-            account("its own change to the kernel made", all.iter().map(|r| r.diverted));
-            account("the last prefix repaired", all.iter().map(|r| r.reaction));
+            let from = "bugle, from the detection";
+            account(from, "its own change to the kernel made", all.iter().map(|r| r.diverted));
+            account(from, "the last packet lost sent", all.iter().map(|r| Some(r.reaction?.0)));
+            account(from, "the last prefix repaired", all.iter().map(|r| Some(r.reaction?.1)));
+            let from = "All, from the first packet lost";
+            account(from, "the kernel tells of the carrier", all.iter().map(|r| r.told));
         }
     }
 }
 
-/// Says when bugle had done something, if it did.
-fn account(what: &str, after: impl Iterator<Item = Option<Duration>>) {
+/// Says when something was done, if it was.
+fn account(from: &str, what: &str, after: impl Iterator<Item = Option<Duration>>) {
     if let Some(after) = Summary::of(after.flatten().map(Some)) {
         say(&format!(
-            "\nbugle, from the detection: {what} after {} ms (median; {} at best, {} at worst).",
+            "\n{from}: {what} after {} ms (median; {} at best, {} at worst).",
             millis(after.median),
             millis(after.best),
             millis(after.worst),
