@@ -384,6 +384,8 @@ pub struct BfdSession {
     pub local: IpAddr,
     /// The state of RFC 5880 section 6.2: `AdminDown`, `Down`, `Init` or `Up`.
     pub state: String,
+    /// Why there is no session, though the configuration asks for one; `null` if there is one.
+    pub absent: Option<String>,
     /// The neighbour's state as it said last.
     pub remote_state: String,
     /// Why our state changed last, in the words of RFC 5880 section 4.1.

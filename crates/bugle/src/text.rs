@@ -309,7 +309,7 @@ const BFD: [&str; 9] = [
 fn bfd(sessions: &[BfdSession], output: &mut impl Write) -> io::Result<()> {
     rows(output, &BFD, sessions.iter().map(bfd_session))?;
     let Some(session) = sessions.first() else { return Ok(()) };
-    if !session.realtime {
+    if !session.realtime && sessions.iter().any(|session| session.absent.is_none()) {
         writeln!(output, "BFD runs without real-time priority")?;
     }
     if session.stalls > 0 {
@@ -332,7 +332,7 @@ fn bfd_session(session: &BfdSession) -> [String; 9] {
         or_none(session.interface.as_ref()),
         session.address.to_string(),
         session.state.clone(),
-        format!("{}{remote}", session.diagnostic),
+        session.absent.clone().unwrap_or_else(|| format!("{}{remote}", session.diagnostic)),
         duration(session.tx_us),
         duration(session.detection_us),
         duration(session.last_packet_us),

@@ -76,8 +76,8 @@ impl Backend for Daemon {
             let unknown = || Refusal::UnknownVrf(vrf.clone().unwrap_or_default());
             let names = look.await?.ok_or_else(unknown)?;
             let seen = self.sessions().await?;
-            let described = seen.map(|seen| sessions::describe(&seen, &names, vrf.as_deref()));
-            return Ok(Reply::Bfd(described.unwrap_or_default()));
+            let seen = seen.unwrap_or_default();
+            return Ok(Reply::Bfd(sessions::describe(&seen, &names, vrf.as_deref())));
         }
         let seen = self.look(move |speaker, now| look::at(speaker, now, topic, vrf)).await??;
         Ok(seen.describe())

@@ -1,20 +1,23 @@
 //! What is copied out of BFD on its thread, and turned into answers elsewhere.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bugle_api::model::{BfdSession, Metric};
 use bugle_bfd::config::Authentication;
 use bugle_bfd::io::TTL;
-use bugle_bfd::{Discard, Hop, Session, Stats};
+use bugle_bfd::{Client, Discard, Hop, Session, Stats};
 use bugle_host::BfdView;
-use bugle_speaker::Speaker;
+use bugle_speaker::config::{BfdPeer, PeerStart};
+use bugle_speaker::{Absence, Speaker};
 use bugle_types::{IfIndex, Time, VrfId};
-use bugle_wire::bfd::{Interval, State};
+use bugle_wire::bfd::{Diagnostic, Interval, State};
 
 use crate::look::micros;
 use crate::metrics::{Sample, counter, gauge, single};
 
-/// All there was to see of BFD.
+/// All there was to see of BFD; by default what there is without sessions.
+#[derive(Default)]
 pub(crate) struct Seen {
     sessions: Vec<Session>,
     stats: Stats,
@@ -36,8 +39,10 @@ impl Seen {
     }
 }
 
-/// What BFD knows by number only.
+/// What BFD knows by number only, or not at all.
 pub(crate) struct Names {
+    /// Peers without a session, and why, by the VRF's name.
+    absent: Vec<(String, BfdPeer, Absence)>,
     vrfs: BTreeMap<VrfId, String>,
     interfaces: BTreeMap<IfIndex, String>,
 }
@@ -48,7 +53,14 @@ impl Names {
         let state = speaker.state();
         let vrfs = state.vrfs().map(|vrf| (vrf.id(), vrf.name().to_string())).collect();
         let named = |(ifindex, name): (IfIndex, &str)| (ifindex, name.to_owned());
-        Self { interfaces: state.interface_names().map(named).collect(), vrfs }
+        let absent = state.vrfs().flat_map(|vrf| {
+            let name = vrf.name().to_string();
+            let mut peers = vrf.absent_bfd_peers();
+            std::iter::from_fn(move || peers.next())
+                .map(move |(peer, why)| (name.clone(), peer.clone(), why))
+        });
+        let absent = absent.collect();
+        Self { interfaces: state.interface_names().map(named).collect(), vrfs, absent }
     }
 
     fn vrf(&self, id: VrfId) -> String {
@@ -64,7 +76,52 @@ impl Names {
 /// The sessions of a VRF, or of all.
 pub(crate) fn describe(seen: &Seen, names: &Names, vrf: Option<&str>) -> Vec<BfdSession> {
     let described = seen.sessions.iter().map(|session| describe_one(session, seen, names));
-    described.filter(|session| vrf.is_none_or(|vrf| session.vrf == vrf)).collect()
+    let absent = names.absent.iter();
+    let absent = absent.map(|(vrf, peer, why)| describe_absent(vrf, peer, *why, seen));
+    described.chain(absent).filter(|session| vrf.is_none_or(|vrf| session.vrf == vrf)).collect()
+}
+
+/// A peer without a session, as the session that has not begun.
+fn describe_absent(vrf: &str, peer: &BfdPeer, why: Absence, seen: &Seen) -> BfdSession {
+    let (interface, local, min_ttl) = match &peer.start {
+        PeerStart::Interface { name, local } => (Some(name.clone()), *local, TTL),
+        PeerStart::Multihop { local, min_ttl } => (None, Some(*local), *min_ttl),
+    };
+    let unspecified = match peer.address {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    BfdSession {
+        vrf: vrf.to_owned(),
+        interface,
+        address: peer.address,
+        local: local.unwrap_or(unspecified),
+        state: State::Down.to_string(),
+        absent: Some(why.to_string()),
+        remote_state: State::Down.to_string(),
+        diagnostic: Diagnostic::NONE.to_string(),
+        remote_diagnostic: Diagnostic::NONE.to_string(),
+        clients: vec![Client::Static.to_string()],
+        discriminator: String::new(),
+        remote_discriminator: None,
+        tx_us: None,
+        detection_us: None,
+        multiplier: 0,
+        remote_multiplier: 0,
+        min_ttl,
+        last_packet_us: None,
+        echo_us: None,
+        echo_round_trip_us: None,
+        auth: None,
+        received: 0,
+        sent: 0,
+        discarded: 0,
+        ups: 0,
+        downs: 0,
+        realtime: seen.realtime,
+        stalls: seen.stats.stalls,
+        longest_stall_us: micros(seen.stats.longest_stall),
+    }
 }
 
 fn describe_one(session: &Session, seen: &Seen, names: &Names) -> BfdSession {
@@ -81,6 +138,7 @@ fn describe_one(session: &Session, seen: &Seen, names: &Names) -> BfdSession {
         address: path.remote,
         local: session.settings().local,
         state: session.state().to_string(),
+        absent: None,
         remote_state: remote.state.to_string(),
         diagnostic: session.diagnostic().to_string(),
         remote_diagnostic: remote.diagnostic.to_string(),

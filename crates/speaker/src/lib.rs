@@ -28,5 +28,6 @@ mod vrf;
 pub use config::Config;
 pub use event::{Event, Failure, Repair, RepairStep, What};
 pub use io::{HostChange, HostRefusal, Input, Output};
+pub use peers::Absence;
 pub use speaker::{Speaker, Timer};
 pub use state::{State, VrfState};

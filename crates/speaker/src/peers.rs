@@ -2,6 +2,7 @@
 //! shown, told and counted.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use bugle_bfd::io::TTL;
 use bugle_bfd::{Client, Hop, Path, Settings};
@@ -10,6 +11,23 @@ use bugle_types::{IfIndex, VrfId};
 use crate::config::{BfdPeer, BfdProfile, PeerStart, Vrf, VrfName};
 use crate::io::Output;
 use crate::ports::Machine;
+
+/// Why a peer that the configuration names has no session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Absence {
+    /// The interface is not there.
+    #[error("there is no such interface")]
+    NoInterface,
+    /// The interface belongs to the device of another VRF.
+    #[error("the interface belongs to another VRF")]
+    OtherVrf,
+    /// None of our addresses on the interface shares a network with the peer, and none is given.
+    #[error("the interface has no address in the peer's network")]
+    NoNetwork,
+    /// The address to send from is not there.
+    #[error("we do not have the local address")]
+    NotOurs,
+}
 
 /// The sessions of a VRF that are asked for.
 #[derive(Debug, Default)]
@@ -47,19 +65,7 @@ pub(crate) fn wanted(
     profiles: &BTreeMap<String, BfdProfile>,
 ) -> BTreeMap<Path, Settings> {
     let session = |peer: &BfdPeer| {
-        let (hop, local, min_ttl) = match &peer.start {
-            PeerStart::Interface { name: interface, local } => {
-                let link = machine.by_name(interface)?;
-                let ours = machine.belongs(link, name) && !config.hosts.is_port(interface);
-                let ifindex = ours.then_some(link.ifindex)?;
-                let local = machine.local_address(ifindex, peer.address, *local)?;
-                (Hop::Single(ifindex), local, TTL)
-            }
-            PeerStart::Multihop { local, min_ttl } => {
-                let ours = machine.addresses().any(|address| address == *local);
-                (Hop::Multi(ours.then_some(*local)?), *local, *min_ttl)
-            }
-        };
+        let (hop, local, min_ttl) = start(machine, name, peer).ok()?;
         let profile = match &peer.profile {
             Some(name) => profiles.get(name)?.profile()?,
             None => BfdProfile::default().profile()?,
@@ -70,13 +76,42 @@ pub(crate) fn wanted(
     config.bfd_peers.iter().filter_map(session).collect()
 }
 
+/// The peers that have no session, and why.
+pub(crate) fn absent<'a>(
+    machine: &'a Machine,
+    (name, config): (&'a VrfName, &'a Vrf),
+) -> impl Iterator<Item = (&'a BfdPeer, Absence)> + use<'a> {
+    config.bfd_peers.iter().filter_map(move |peer| {
+        let absence = start(machine, name, peer).err()?;
+        Some((peer, absence))
+    })
+}
+
+/// How the path to a peer begins on this machine: with our address, and the least TTL that packets arrive with.
+fn start(machine: &Machine, name: &VrfName, peer: &BfdPeer) -> Result<(Hop, IpAddr, u8), Absence> {
+    match &peer.start {
+        PeerStart::Interface { name: interface, local } => {
+            let link = machine.by_name(interface).ok_or(Absence::NoInterface)?;
+            if !machine.belongs(link, name) {
+                return Err(Absence::OtherVrf);
+            }
+            let found = machine.local_address(link.ifindex, peer.address, *local);
+            let nothing = if local.is_some() { Absence::NotOurs } else { Absence::NoNetwork };
+            Ok((Hop::Single(link.ifindex), found.ok_or(nothing)?, TTL))
+        }
+        PeerStart::Multihop { local, min_ttl } => {
+            let ours = machine.addresses().any(|address| address == *local);
+            if ours { Ok((Hop::Multi(*local), *local, *min_ttl)) } else { Err(Absence::NotOurs) }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use bugle_types::{Address, Link, Time};
     use bugle_wire::bfd::Interval;
 
+    use super::Absence::{NoInterface, NoNetwork, NotOurs};
     use super::*;
     use crate::{Config, Input, Speaker};
 
@@ -151,6 +186,28 @@ mod tests {
         assert_eq!(gone, [(*single, None), (*multi, None)]);
         let gone = orders(speaker, config("[fib]\nenabled = false\n"));
         assert!(matches!(&gone[..], [(path, None)] if path.remote.is_ipv6()), "{gone:?}");
+    }
+
+    #[test]
+    fn a_peer_without_a_session_says_why() {
+        let text = "[fib]\nenabled = false\n\
+             [[vrf.default.bfd.peer]]\naddress = '192.0.2.2'\ninterface = 'eth0'\n\
+             [[vrf.default.bfd.peer]]\naddress = '192.0.2.2'\ninterface = 'eth9'\n\
+             [[vrf.default.bfd.peer]]\naddress = '203.0.113.1'\ninterface = 'eth0'\n\
+             [[vrf.default.bfd.peer]]\naddress = '192.0.2.3'\nlocal = '192.0.2.9'\ninterface = 'eth0'\n\
+             [[vrf.default.bfd.peer]]\naddress = '198.51.100.7'\nlocal = '192.0.2.9'\nmultihop = true\n";
+        let speaker = &mut Speaker::new(1, Time::ZERO);
+        for input in [config(text), Input::Synced, link(3, "eth0")] {
+            orders(speaker, input);
+        }
+        let reasons = |speaker: &Speaker| -> Vec<Absence> {
+            let state = speaker.state();
+            state.vrf("default").unwrap().absent_bfd_peers().map(|(_, reason)| reason).collect()
+        };
+        let none = [NoNetwork, NoInterface, NoNetwork, NotOurs, NotOurs];
+        assert_eq!(reasons(speaker), none);
+        orders(speaker, Input::Address(address(3, "192.0.2.1", 24)));
+        assert_eq!(reasons(speaker), none[1..]);
     }
 
     #[test]

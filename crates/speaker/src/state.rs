@@ -9,8 +9,9 @@ use bugle_ospf as ospf;
 use bugle_rib::{Counters, SelectedRoute};
 use bugle_types::{IfIndex, RouterId, TableId, Time, VrfId};
 
-use crate::config::{Config, VrfName};
+use crate::config::{BfdPeer, Config, VrfName};
 use crate::event::Failure;
+use crate::peers::{self, Absence};
 use crate::speaker::Speaker;
 use crate::vrf::Vrf;
 
@@ -112,6 +113,13 @@ impl<'a> VrfState<'a> {
     #[must_use]
     pub fn isis(&self) -> Option<isis::State<'a>> {
         self.vrf.isis.as_ref().map(isis::Isis::state)
+    }
+
+    /// The peers of `[[vrf.NAME.bfd.peer]]` that have no session, and why.
+    pub fn absent_bfd_peers(&self) -> impl Iterator<Item = (&'a BfdPeer, Absence)> + use<'a> {
+        let (speaker, name) = (self.speaker, self.name);
+        let config = speaker.config.vrfs.get(name);
+        config.into_iter().flat_map(|config| peers::absent(&speaker.machine, (name, config)))
     }
 
     /// The state of the BFD session that watches the path to a neighbour of OSPF; `None` if none does.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver as Queue, SyncSender, TryRecvError, TrySendError};
@@ -57,6 +58,8 @@ pub(super) struct Turns {
     devices: BTreeMap<VrfId, IfIndex>,
     /// Which VRF an interface with sessions is in.
     vrfs: BTreeMap<IfIndex, VrfId>,
+    /// Which VRF a session over several hops is in that has no device, by our address and the other end's: they share a socket.
+    distant: BTreeMap<(IpAddr, IpAddr), VrfId>,
     /// When to try again what could not be opened.
     retry_at: Option<Time>,
     /// Sessions in state Init, which any packet may bring up: for them, none can wait.
@@ -109,6 +112,7 @@ impl Turns {
             senders: BTreeMap::new(),
             devices: BTreeMap::new(),
             vrfs: BTreeMap::new(),
+            distant: BTreeMap::new(),
             retry_at: None,
             coming_up: BTreeSet::new(),
             realtime: Ok(()),
@@ -157,7 +161,8 @@ impl Turns {
 
     /// Hands in every packet there is. Everything that came before the time returned has been.
     fn receive(&mut self, how: Drain, rooms: &mut Rooms) -> Time {
-        let Self { ends, bfd, receivers, echoes, vrfs, devices, limiter, untold, .. } = self;
+        let Self { ends, bfd, receivers, echoes, vrfs, distant, devices, limiter, untold, .. } =
+            self;
         let mut drained = ends.clock.now();
         let mut failed = |trouble, error: &io::Error| {
             ends.counters.bfd_receive_errors.add_one();
@@ -170,9 +175,12 @@ impl Turns {
             let result = receiver.drain(how, rooms, &ends.clock, |incoming| {
                 let vrf = match port {
                     Port::SingleHop => vrfs.get(&incoming.ifindex).copied(),
-                    Port::Multihop => {
+                    Port::Multihop if device.is_some() => {
                         let found = devices.iter().find(|(_, of_vrf)| Some(**of_vrf) == device);
                         found.map(|(vrf, _)| *vrf)
+                    }
+                    Port::Multihop => {
+                        distant.get(&(incoming.destination, incoming.source)).copied()
                     }
                 };
                 let arrival = arrival(port, vrf.unwrap_or_default(), &incoming);
@@ -324,11 +332,18 @@ impl Turns {
     fn fit_receivers(&mut self) {
         let (now, devices) = (self.ends.clock.now(), &self.devices);
         let paths = || self.senders.values().map(|sender| sender.endpoint.path);
+        let device_of = |path: bfd::Path| devices.get(&path.vrf).copied();
         let single = |path: bfd::Path| match path.hop {
             Hop::Single(ifindex) => Some((ifindex, path.vrf)),
             Hop::Multi(_) => None,
         };
+        let distant = |path: bfd::Path| match path.hop {
+            Hop::Single(_) => None,
+            Hop::Multi(_) if device_of(path).is_some() => None,
+            Hop::Multi(local) => Some(((local, path.remote), path.vrf)),
+        };
         self.vrfs = paths().filter_map(single).collect();
+        self.distant = paths().filter_map(distant).collect();
         let wanted: BTreeSet<Purpose> = paths()
             .map(|path| Purpose {
                 port: match path.hop {
@@ -336,7 +351,7 @@ impl Turns {
                     Hop::Multi(_) => Port::Multihop,
                 },
                 ipv6: path.remote.is_ipv6(),
-                device: devices.get(&path.vrf).copied(),
+                device: device_of(path),
             })
             .collect();
         self.receivers.retain(|receiver| wanted.contains(&receiver.purpose));

@@ -54,12 +54,17 @@ fn wait_for(actor: &Actor, is_it: impl Fn(&Change) -> bool) {
 }
 
 /// Has a session between the two come up, and end when one of them has no use for it any more.
-fn check(namespaces: &[Namespace; 2], addresses: [&str; 2], hop: impl Fn(IfIndex, IpAddr) -> Hop) {
+fn check(
+    namespaces: &[Namespace; 2],
+    vrf: VrfId,
+    addresses: [&str; 2],
+    hop: impl Fn(IfIndex, IpAddr) -> Hop,
+) {
     let addresses = addresses.map(|address| address.parse::<IpAddr>().unwrap());
     let ends = [0, 1].map(|end: usize| {
         let local = addresses[end];
         let hop = hop(namespaces[end].ifindex("eth0"), local);
-        End { path: Path { vrf: VrfId::DEFAULT, hop, remote: addresses[1 - end] }, local }
+        End { path: Path { vrf, hop, remote: addresses[1 - end] }, local }
     });
     let actors = [0, 1].map(|end: usize| {
         let actor = Actor::start(&namespaces[end]);
@@ -90,10 +95,13 @@ fn sessions_come_up_over_one_hop_and_several_by_both_versions_of_ip() {
     for (namespace, address) in namespaces.iter().zip(["2001:db8::1/64", "2001:db8::2/64"]) {
         namespace.ip(&format!("address add {address} dev eth0 nodad"));
     }
-    check(&namespaces, ["10.0.0.1", "10.0.0.2"], |ifindex, _| Hop::Single(ifindex));
-    check(&namespaces, ["10.0.0.1", "10.0.0.2"], |_, local| Hop::Multi(local));
-    check(&namespaces, ["2001:db8::1", "2001:db8::2"], |ifindex, _| Hop::Single(ifindex));
-    check(&namespaces, ["2001:db8::1", "2001:db8::2"], |_, local| Hop::Multi(local));
+    // A VRF other than the default may have no device: it shares the default's sockets.
+    for vrf in [VrfId::DEFAULT, VrfId(7)] {
+        for addresses in [["10.0.0.1", "10.0.0.2"], ["2001:db8::1", "2001:db8::2"]] {
+            check(&namespaces, vrf, addresses, |ifindex, _| Hop::Single(ifindex));
+            check(&namespaces, vrf, addresses, |_, local| Hop::Multi(local));
+        }
+    }
 }
 
 #[test]
