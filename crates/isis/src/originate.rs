@@ -499,7 +499,7 @@ impl Isis {
             }
             for (topology, to) in self.links_on(ifindex, level) {
                 items.insert(ItemKey::Link(topology, to, ifindex), Item::Link { metric });
-                let edge = Edge { to: node_key(to), cost: metric, tag: ifindex.0.into() };
+                let edge = Edge { to: node_key(to), cost: metric, tag: ifindex.0 };
                 root.push((topology, edge));
             }
         }

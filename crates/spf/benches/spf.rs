@@ -163,7 +163,7 @@ fn two_lans(routers: u64) -> Graph {
     let mut graph = Graph::new();
     for router in 0..routers {
         let on = if router == 0 { &lans[..1] } else { &lans };
-        let edges: Vec<_> = on.iter().map(|&to| Edge { to, cost: 10, tag: to.0 }).collect();
+        let edges: Vec<_> = (0..).zip(on).map(|(tag, &to)| Edge { to, cost: 10, tag }).collect();
         let (key, kind) = (NodeKey(router), NodeKind::Router);
         graph.apply(NodeUpdate { key, kind, no_transit: false, edges: &edges });
     }

@@ -40,14 +40,15 @@ pub(crate) struct Adjacency {
 
 #[derive(Clone, Copy, Default)]
 struct Span {
-    start: usize,
+    start: u32,
     len: u32,
     capacity: u32,
 }
 
 impl Span {
     fn range(self) -> Range<usize> {
-        self.start..self.start + self.len as usize
+        let start = self.start as usize;
+        start..start + self.len as usize
     }
 }
 
@@ -81,6 +82,8 @@ impl Adjacency {
         }
         self.arcs.extend_from_within(old.range());
         self.arcs.resize(end, Arc::default());
+        // So many arcs as a word cannot count do not fit in memory.
+        let start = u32::try_from(start).unwrap_or(u32::MAX);
         self.spans[node.index()] = Span { start, len: old.len, capacity };
     }
 

@@ -126,7 +126,7 @@ struct Hop {
 /// A link of the root.
 #[derive(Clone, Copy)]
 struct Link {
-    tag: u64,
+    tag: u32,
     /// What is at its far end; its place among the trees.
     node: NodeIdx,
     tree: usize,

@@ -54,7 +54,7 @@ pub struct Edge {
     pub cost: u32,
     /// The protocol's name for the link. Parallel links are separate edges, told apart by their tags; of edges that agree in
     /// `to` and `tag` the cheapest counts.
-    pub tag: u64,
+    pub tag: u32,
 }
 
 /// All that one node advertises.
@@ -78,7 +78,7 @@ pub struct EdgeChange {
     /// The node it enters.
     pub to: NodeKey,
     /// The name of the link.
-    pub tag: u64,
+    pub tag: u32,
     /// Its cost before; `None` if it was not live.
     pub old: Option<u32>,
     /// Its cost now; `None` if it is not live. Equal to `old` if only `no_transit` of the node it leaves has changed.
@@ -158,7 +158,7 @@ impl Graph {
     }
 
     /// The nodes that advertise an edge with this tag, live or not. Looks at every edge there is.
-    pub fn nodes_with_tag(&self, tag: u64) -> impl Iterator<Item = NodeKey> {
+    pub fn nodes_with_tag(&self, tag: u32) -> impl Iterator<Item = NodeKey> {
         let nodes = self.nodes.iter().zip(&self.advertised);
         let tagged = nodes.filter(move |(_, edges)| edges.iter().any(|edge| edge.tag == tag));
         tagged.map(|(node, _)| node.key)
@@ -205,7 +205,7 @@ impl Graph {
     }
 
     /// The live edges out of one node, with their tags.
-    pub(crate) fn links(&self, node: NodeIdx) -> impl Iterator<Item = (Arc, u64)> {
+    pub(crate) fn links(&self, node: NodeIdx) -> impl Iterator<Item = (Arc, u32)> {
         let key = self.nodes[node.index()].key;
         let edges = self.advertised[node.index()].chunk_by(|a, b| a.to == b.to);
         edges
@@ -355,7 +355,7 @@ impl Graph {
             return;
         }
         let known = changes.len();
-        let live: Vec<(Arc, u64)> = self.links(node).collect();
+        let live: Vec<(Arc, u32)> = self.links(node).collect();
         for (arc, tag) in live {
             self.note(arc.peer());
             let Some(to) = self.key(arc.peer()) else {

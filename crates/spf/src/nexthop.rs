@@ -9,7 +9,7 @@ use crate::graph::NodeKey;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FirstHop {
     /// The tag of the edge by which the path leaves the root.
-    pub link: u64,
+    pub link: u32,
     /// The first router after the root: the neighbour at the far end of a point-to-point link, or the one reached across
     /// a network that the root is attached to. `None` if the path ends at that network: its addresses are on the link.
     pub router: Option<NodeKey>,
@@ -147,7 +147,7 @@ impl NexthopSets {
 mod tests {
     use super::*;
 
-    fn via(link: u64, router: u64) -> FirstHop {
+    fn via(link: u32, router: u64) -> FirstHop {
         FirstHop { link, router: Some(NodeKey(router)) }
     }
 
@@ -198,7 +198,7 @@ mod tests {
         let mut sets = NexthopSets::new();
         let mut used = vec![NexthopSetId::EMPTY];
         for link in 0..5000 {
-            let set = sets.single(via(link, link));
+            let set = sets.single(via(link, link.into()));
             if link % 100 == 99 {
                 used.push(set);
             }
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(sets.sets.len(), 51);
         assert_eq!(used[0], NexthopSetId::EMPTY);
         for (link, &set) in (99..).step_by(100).zip(&used[1..]) {
-            assert_eq!(sets.members(set), [via(link, link)]);
+            assert_eq!(sets.members(set), [via(link, link.into())]);
         }
     }
 }

@@ -336,7 +336,7 @@ impl Spf {
     }
 
     /// The nexthops of a neighbour of the root over the edge `tag`: RFC 2328 section 16.1.1.
-    fn first_hop(&mut self, graph: &Graph, tag: u64, node: NodeIdx) -> NexthopSetId {
+    fn first_hop(&mut self, graph: &Graph, tag: u32, node: NodeIdx) -> NexthopSetId {
         let router = graph.key(node).filter(|_| graph.kind(node) == NodeKind::Router);
         self.sets.single(FirstHop { link: tag, router })
     }

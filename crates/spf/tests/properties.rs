@@ -11,7 +11,7 @@ use proptest::prelude::*;
 #[derive(Clone, Debug)]
 enum Step {
     /// A link, of the cost it has in each direction.
-    Connect { a: NodeKey, b: NodeKey, tag: u64, costs: (u32, u32) },
+    Connect { a: NodeKey, b: NodeKey, tag: u32, costs: (u32, u32) },
     /// One node no longer advertises its links to another.
     Forget { from: NodeKey, to: NodeKey },
     /// A node replaces all its edges.
@@ -41,12 +41,12 @@ fn cost() -> impl Strategy<Value = u32> {
 }
 
 fn edge() -> impl Strategy<Value = Edge> {
-    (key(), cost(), 0..3_u64).prop_map(|(to, cost, tag)| Edge { to, cost, tag })
+    (key(), cost(), 0..3_u32).prop_map(|(to, cost, tag)| Edge { to, cost, tag })
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        16 => (key(), key(), 0..3_u64, (cost(), cost()))
+        16 => (key(), key(), 0..3_u32, (cost(), cost()))
             .prop_map(|(a, b, tag, costs)| Step::Connect { a, b, tag, costs }),
         3 => (key(), key()).prop_map(|(from, to)| Step::Forget { from, to }),
         1 => (key(), prop::collection::vec(edge(), 0..8))

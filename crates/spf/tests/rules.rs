@@ -14,7 +14,7 @@ const R4: NodeKey = NodeKey(4);
 const LAN: NodeKey = NodeKey(100);
 const LAN2: NodeKey = NodeKey(101);
 
-fn edge(to: NodeKey, cost: u32, tag: u64) -> Edge {
+fn edge(to: NodeKey, cost: u32, tag: u32) -> Edge {
     Edge { to, cost, tag }
 }
 
@@ -27,11 +27,11 @@ fn network(graph: &mut Graph, key: NodeKey, members: &[NodeKey]) {
     graph.apply(NodeUpdate { key, kind: NodeKind::Network, no_transit: false, edges: &edges });
 }
 
-fn via(link: u64, router: NodeKey) -> FirstHop {
+fn via(link: u32, router: NodeKey) -> FirstHop {
     FirstHop { link, router: Some(router) }
 }
 
-fn on(link: u64) -> FirstHop {
+fn on(link: u32) -> FirstHop {
     FirstHop { link, router: None }
 }
 
@@ -130,8 +130,8 @@ fn parallel_links_of_equal_cost_are_all_first_hops() {
 #[test]
 fn an_attached_network_has_no_router_and_its_routers_are_their_own_first_hops() {
     let mut graph = Graph::new();
-    for key in [R1, R2, R3] {
-        graph.apply(router(key, &[edge(LAN, 10, key.0)]));
+    for (at, key) in (1..).zip([R1, R2, R3]) {
+        graph.apply(router(key, &[edge(LAN, 10, at)]));
     }
     network(&mut graph, LAN, &[R1, R2, R3]);
     let found = routes(&graph, R1);
@@ -460,7 +460,7 @@ fn a_first_hop_lost_upstream_is_lost_all_the_way_down() {
     let middle = [24, 26, 2, 3].map(|key| edge(NodeKey(key), 1, 1));
     graph.apply(router(NodeKey(25), &middle));
     // Enough other routers for an update to be worth while.
-    let spokes: Vec<_> = (100..200).map(|key| edge(NodeKey(key), 1, key)).collect();
+    let spokes: Vec<_> = (100..200).map(|key| edge(NodeKey(key.into()), 1, key)).collect();
     for spoke in &spokes {
         graph.apply(router(spoke.to, &[edge(R1, 1, 1)]));
     }

@@ -95,7 +95,7 @@ impl Walk {
     }
 
     fn connect(&mut self, a: NodeKey, b: NodeKey) {
-        let tag = self.rng.below(20) / 19;
+        let tag = u32::from(self.rng.below(20) == 19);
         for (from, to) in [(a, b), (b, a)] {
             let kind = if from.0 < self.routers { NodeKind::Router } else { NodeKind::Network };
             let free = kind == NodeKind::Network || self.rng.below(50) == 0;

@@ -12,6 +12,7 @@
 //! | [`nexthop`] | [`Nexthop`], where a packet goes next |
 //! | [`packed`] | [`PackedMap`], an ordered map that wastes little memory |
 //! | [`rng`] | [`Rng`], small, seeded, reproducible |
+//! | [`shared`] | [`SharedMap`], an ordered map of many keys to few values |
 
 pub mod id;
 pub mod link;
@@ -22,6 +23,7 @@ pub mod pattern;
 pub mod prefix;
 pub mod prefix4;
 pub mod rng;
+pub mod shared;
 pub mod time;
 
 pub use id::{AreaId, IfIndex, RouterId, RouterName, SystemId, TableId, VrfId};
@@ -33,6 +35,7 @@ pub use pattern::NamePattern;
 pub use prefix::Prefix;
 pub use prefix4::Prefix4;
 pub use rng::Rng;
+pub use shared::SharedMap;
 pub use time::Time;
 
 /// A text that is not the value it should be: what was expected, and what was found.

@@ -22,12 +22,11 @@ mod topology;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bugle_lsdb::BackoffState;
 use bugle_spf::{Coverage, FirstHop, NexthopSetId, NodeKey};
-use bugle_types::{PackedMap, Prefix, SystemId, Time};
+use bugle_types::{Prefix, SharedMap, SystemId, Time};
 use bugle_wire::isis::{Level, Lsp, LspId, NodeId};
 use smallvec::SmallVec;
 
@@ -82,10 +81,7 @@ impl Candidate {
 /// The routing table.
 #[derive(Default)]
 pub(crate) struct Routing {
-    /// Prefixes share their routes: there are far fewer.
-    routes: PackedMap<Prefix, Arc<Route>>,
-    /// Each route that some prefix has, once.
-    distinct: BTreeSet<Arc<Route>>,
+    routes: SharedMap<Prefix, Route>,
     watches: BTreeMap<Prefix, Watch>,
     /// Prefixes to look at again, in any order and perhaps more than once.
     dirty: Vec<Prefix>,
@@ -94,7 +90,7 @@ pub(crate) struct Routing {
     /// First hops whose neighbour is not what it was.
     stale_hops: BTreeSet<FirstHop>,
     /// Links of LANs of which that holds for all first hops, by the numbers that these have.
-    stale_links: BTreeSet<u64>,
+    stale_links: BTreeSet<u32>,
     /// What sets of next hops mean.
     resolved: PerLevel<Resolved>,
     backups: Backups,
@@ -144,20 +140,9 @@ impl Routing {
         if let Some(new) = &route {
             self.coverage[new.path.level()].add(&new.nexthops, new.backup);
         }
-        let old = match route {
-            Some(route) => {
-                let shared = self.distinct.get(&route).cloned().unwrap_or_else(|| {
-                    let new = Arc::new(route);
-                    self.distinct.insert(Arc::clone(&new));
-                    new
-                });
-                self.routes.insert(prefix, shared)
-            }
+        match route {
+            Some(route) => self.routes.insert(prefix, route),
             None => self.routes.remove(&prefix),
-        };
-        // The last prefix that had it: only `distinct` does now.
-        if let Some(old) = old.filter(|old| Arc::strong_count(old) == 2) {
-            self.distinct.remove(&old);
         }
         true
     }

@@ -53,7 +53,7 @@ impl Isis {
     /// Somebody else is designated on a LAN, or cannot be reached as before: next hops to who is not heard here are to be looked up
     /// again.
     pub(crate) fn resolve_lan_again(&mut self, ifindex: IfIndex) {
-        self.routing.stale_links.insert(ifindex.0.into());
+        self.routing.stale_links.insert(ifindex.0);
     }
 
     /// Every next hop is to be looked up again.
@@ -112,7 +112,7 @@ impl Isis {
         ipv4: bool,
         hop: FirstHop,
     ) -> Option<Nexthop> {
-        let ifindex = IfIndex(u32::try_from(hop.link).ok()?);
+        let ifindex = IfIndex(hop.link);
         let topology = if ipv4 { TopologyId::STANDARD } else { self.config.ipv6_topology.id() };
         // On a LAN its pseudonode joins all in every topology: that BFD has lost one of them in this one is known here only.
         let adjacency = self.adjacencies_on(ifindex).find(|adjacency| {
@@ -136,7 +136,7 @@ impl Isis {
     /// The way to a system that a LAN's pseudonode names and that this system does not hear is through the designated system, which
     /// does (RFC 1195 annex C.1.4, step 0, 8 and 9).
     fn designated_nexthop(&self, level: Level, ipv4: bool, hop: FirstHop) -> Option<Nexthop> {
-        let ifindex = IfIndex(u32::try_from(hop.link).ok()?);
+        let ifindex = IfIndex(hop.link);
         let lan_id = self.circuits.get(&ifindex)?.lan_id[level]?;
         let designated = node_key(NodeId::of_system(lan_id.system));
         self.first_hop_nexthop(level, ipv4, FirstHop { router: Some(designated), ..hop })
@@ -146,7 +146,7 @@ impl Isis {
 /// What the paths through a neighbour start with.
 fn first_hop(adjacency: &Adjacency) -> FirstHop {
     FirstHop {
-        link: adjacency.id.ifindex.0.into(),
+        link: adjacency.id.ifindex.0,
         router: Some(node_key(NodeId::of_system(adjacency.system))),
     }
 }

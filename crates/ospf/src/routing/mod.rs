@@ -24,12 +24,11 @@ mod topology;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bugle_lsdb::BackoffState;
 use bugle_spf::{Coverage, FirstHop, LocalDelay, NexthopSetId, NodeKey, SpfCounts, SpfRun};
-use bugle_types::{PackedMap, Prefix, Prefix4, RouterId, Time};
+use bugle_types::{Prefix, Prefix4, RouterId, SharedMap, Time};
 use bugle_wire::ospf::{LsaBody, LsaKey, LsaType, NetworkLsa};
 use smallvec::SmallVec;
 
@@ -73,10 +72,7 @@ pub struct Routing {
     externals: Advertised,
     /// What else those say that say more than most.
     details: BTreeMap<(Prefix4, Advertiser), Details>,
-    /// Prefixes share their routes: there are far fewer.
-    routes: PackedMap<Prefix4, Arc<Route>>,
-    /// Each route that some prefix has, once.
-    distinct: BTreeSet<Arc<Route>>,
+    routes: SharedMap<Prefix4, Route>,
     watches: BTreeMap<Ipv4Addr, Watch>,
     /// Of watched addresses: the routers that say it is their own.
     owners: BTreeMap<Ipv4Addr, Vec<RouterId>>,
@@ -258,20 +254,9 @@ impl Routing {
         if was_visible || now_visible.is_some() {
             changes.push((prefix.into(), now_visible));
         }
-        let old = match route {
-            Some(route) => {
-                let shared = self.distinct.get(&route).cloned().unwrap_or_else(|| {
-                    let new = Arc::new(route);
-                    self.distinct.insert(Arc::clone(&new));
-                    new
-                });
-                self.routes.insert(prefix, shared)
-            }
+        match route {
+            Some(route) => self.routes.insert(prefix, route),
             None => self.routes.remove(&prefix),
-        };
-        // The last prefix that had it: only `distinct` does now.
-        if let Some(old) = old.filter(|old| Arc::strong_count(old) == 2) {
-            self.distinct.remove(&old);
         }
         true
     }

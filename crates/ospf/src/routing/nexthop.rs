@@ -25,7 +25,7 @@ pub(super) enum Paths {
 impl Neighbor {
     /// What the paths through a neighbour start with.
     pub(crate) fn first_hop(&self) -> FirstHop {
-        FirstHop { link: self.id.ifindex.0.into(), router: Some(router_node(self.router_id)) }
+        FirstHop { link: self.id.ifindex.0, router: Some(router_node(self.router_id)) }
     }
 }
 
@@ -103,7 +103,7 @@ impl Ospf {
 
     /// The gateway is the neighbour's address on that link, as its Hellos come from it.
     pub(super) fn first_hop_nexthop(&self, hop: FirstHop) -> Option<Nexthop> {
-        let ifindex = IfIndex(u32::try_from(hop.link).ok()?);
+        let ifindex = IfIndex(hop.link);
         let neighbor = self.neighbors_on(ifindex).find(|neighbor| {
             neighbor.first_hop() == hop && neighbor.state >= NeighborState::TwoWay
         })?;

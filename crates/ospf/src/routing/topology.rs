@@ -30,7 +30,7 @@ impl RootLink {
     }
 
     fn to(ifindex: IfIndex, to: NodeKey, cost: u16) -> Self {
-        Self(Edge { to, cost: cost.into(), tag: ifindex.0.into() })
+        Self(Edge { to, cost: cost.into(), tag: ifindex.0 })
     }
 }
 
@@ -161,7 +161,7 @@ impl Topology {
                 }
                 RouterLinkKind::Unknown(_) => continue,
             };
-            let (cost, tag) = (link.metric.into(), u32::from(link.data).into());
+            let (cost, tag) = (link.metric.into(), u32::from(link.data));
             edges.push(Edge { to, cost, tag });
         }
         self.set_prefixes(node, old_stubs, stubs, dirty);
@@ -306,7 +306,7 @@ impl Topology {
         let id = Some(RouterId::from(address)).filter(|id| self.routers.contains_key(id));
         let stubs = self.intra.range((prefix, NodeKey(0))..=(prefix, NodeKey(u64::MAX)));
         let stubs = stubs.filter_map(|((_, key), _)| router_of(key));
-        let links = self.graph.nodes_with_tag(u32::from(address).into()).filter_map(router_of);
+        let links = self.graph.nodes_with_tag(u32::from(address)).filter_map(router_of);
         let root = self.root.and_then(router_of);
         id.into_iter().chain(stubs).chain(links).filter(move |&router| Some(router) != root)
     }

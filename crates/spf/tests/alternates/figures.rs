@@ -21,6 +21,11 @@ const fn key(name: char) -> NodeKey {
     NodeKey(name as u64)
 }
 
+/// The link to it.
+fn link(end: char) -> u32 {
+    end.into()
+}
+
 /// The neighbour at the far end of the only link there.
 fn via(router: char) -> FirstHop {
     across(router, router)
@@ -28,7 +33,7 @@ fn via(router: char) -> FirstHop {
 
 /// A router across a network.
 fn across(network: char, router: char) -> FirstHop {
-    FirstHop { link: key(network).0, router: Some(key(router)) }
+    FirstHop { link: link(network), router: Some(key(router)) }
 }
 
 fn figure(links: &[Link], overloaded: &str, rules: AlternateRules) -> Figure {
@@ -41,7 +46,7 @@ fn figure(links: &[Link], overloaded: &str, rules: AlternateRules) -> Figure {
             .iter()
             .flat_map(|&(a, b, there, back)| [(a, b, there), (b, a, back)])
             .filter(|(from, _, _)| *from == name)
-            .map(|(_, to, cost)| Edge { to: key(to), cost, tag: key(to).0 })
+            .map(|(_, to, cost)| Edge { to: key(to), cost, tag: link(to) })
             .collect();
         let network = name.is_ascii_lowercase();
         let kind = if network { NodeKind::Network } else { NodeKind::Router };

@@ -41,7 +41,7 @@ fn node() -> impl Strategy<Value = NodeKey> {
 
 fn net() -> impl Strategy<Value = Net> {
     let cost = || prop_oneof![20 => 1..5_u32, 4 => 5..40_u32, 1 => Just(0), 1 => Just(MAX_COST)];
-    let link = (router(), node(), 0..3_u64, cost(), cost(), any::<bool>());
+    let link = (router(), node(), 0..3_u32, cost(), cost(), any::<bool>());
     let links = prop::collection::vec(link, 6..32);
     let overloaded = prop::collection::vec(prop::bool::weighted(0.08), 8);
     let advertised = prop_oneof![2 => Just(None), 1 => Just(Some(MAX_COST)), 1 => Just(Some(7))];
@@ -68,7 +68,7 @@ fn net() -> impl Strategy<Value = Net> {
                 };
                 let node = topology.0.entry(from).or_insert_with(new);
                 // A tag names one link of a router.
-                let tag = tag + 3 * to.0;
+                let tag = tag + 3 * u32::try_from(to.0).unwrap();
                 node.edges.retain(|edge| edge.tag != tag);
                 node.edges.push(Edge { to, cost, tag });
             }
@@ -103,7 +103,7 @@ impl Net {
     }
 
     /// The tree without one link of the root.
-    fn without(&self, link: u64) -> BTreeMap<NodeKey, Route> {
+    fn without(&self, link: u32) -> BTreeMap<NodeKey, Route> {
         let mut rest = self.topology.clone();
         rest.0.get_mut(&ROOT).unwrap().edges.retain(|edge| edge.tag != link);
         rest.routes(ROOT)

@@ -63,7 +63,7 @@ impl Net {
         let Link { ends, cost } = self.links[link];
         for end in ends {
             for edge in &mut self.edges[end as usize] {
-                if edge.tag == link as u64 {
+                if edge.tag as usize == link {
                     edge.cost = if raise { cost + 1000 } else { cost };
                 }
             }

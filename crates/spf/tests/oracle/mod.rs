@@ -23,7 +23,7 @@ impl Advertisement {
 }
 
 /// A live edge: from, to, tag.
-pub(crate) type EdgeName = (NodeKey, NodeKey, u64);
+pub(crate) type EdgeName = (NodeKey, NodeKey, u32);
 
 /// The distance and the first hops of a node that can be reached.
 pub(crate) type Route = (u32, BTreeSet<FirstHop>);
