@@ -5,6 +5,7 @@
 //! | `attach` | a device of this machine as the door of a simulated network |
 //! | `cli` | the definition of the command line |
 //! | `commands` | what each command does |
+//! | `cost` | what a run in the simulator took |
 //! | `replay` | recordings of a daemon, told again |
 //! | `sim` | scenarios in the simulator |
 //! | `text` | answers as tables, for people |
@@ -12,6 +13,7 @@
 mod attach;
 mod cli;
 mod commands;
+mod cost;
 mod replay;
 mod sim;
 mod text;

@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bugle_sim::scenario::Problems;
-use bugle_sim::{NodeId, Progress, Protocols, Scenario, Timers};
+use bugle_sim::{NodeId, Progress, Protocols, Report, Scenario, Timers};
 use bugle_speaker::config::LinkType;
 use clap::Args;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::attach::Attached;
 use crate::commands::Failure;
+use crate::cost::{Cost, Started};
 
 /// What it costs the simulated router to send through the device.
 const ATTACH_COST: u16 = 10;
@@ -72,8 +74,17 @@ Every router is the speaker of bugled, unmodified, in virtual time. The data pla
 when the network rests every route is compared with what it should be. Equal seeds give equal runs. The exit status
 is 1 if anything is not as it should be. The language is described in docs/simulator.md.";
 
+/// What a run showed, and what it cost.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    cost: Option<Cost>,
+}
+
 /// Plays a scenario, and tells what it showed.
 pub(crate) fn run(args: &SimArgs, json: bool, output: &mut impl Write) -> Result<(), Failure> {
+    let started = Started::now();
     let mut scenario = load(&args.scenario, json, output)?;
     if args.check {
         return if json {
@@ -111,10 +122,14 @@ pub(crate) fn run(args: &SimArgs, json: bool, output: &mut impl Write) -> Result
         fs::write(file, report.svg()).map_err(|error| about(file, &error))?;
     }
     if json {
-        serde_json::to_writer(&mut *output, &report).map_err(io::Error::from)?;
+        let told = Told { report: &report, cost: started.cost() };
+        serde_json::to_writer(&mut *output, &told).map_err(io::Error::from)?;
         writeln!(output)?;
     } else {
         write!(output, "{}", report.table())?;
+        if let Some(cost) = started.cost() {
+            writeln!(output, "{cost}")?;
+        }
     }
     if report.is_good() { Ok(()) } else { Err(Failure::Daemon(String::new())) }
 }

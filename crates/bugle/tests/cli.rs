@@ -207,12 +207,15 @@ mod cli {
         std::fs::write(&file, good).unwrap();
         let outcome = bugle(["sim", path]).await;
         assert_eq!((outcome.status, outcome.error.as_str()), (0, ""));
-        assert!(outcome.output.ends_with("at rest everything is as it should be\n"));
+        let (told, cost) = outcome.output.trim_end().rsplit_once('\n').unwrap();
+        assert!(told.ends_with("at rest everything is as it should be"), "{told}");
+        assert!(cost.starts_with("it took ") && cost.ends_with(" MB of memory"), "{cost}");
 
         let picture = directory.path().join("a.svg");
         let outcome = bugle(["--json", "sim", path, "--svg", picture.to_str().unwrap()]).await;
         let report: serde_json::Value = serde_json::from_str(&outcome.output).unwrap();
         assert_eq!((&report["routers"], &report["rows"][1]["times"]), (&3.into(), &1.into()));
+        assert!(report["cost"]["cpu"].is_u64() && report["cost"]["memory"].is_u64());
         assert!(std::fs::read_to_string(picture).unwrap().starts_with("<svg"));
 
         std::fs::write(&file, format!("{good}expect packets at most 1\n")).unwrap();
