@@ -18,8 +18,8 @@ use crate::config::Config;
 use crate::io::{HostChange, Input, Output};
 use crate::speaker::Speaker;
 
-/// The format written here.
-const FORMAT: u32 = 1;
+/// The format written here. In the first, what the kernel holds had no groups in which somebody stands by.
+const FORMAT: u32 = 2;
 
 /// The first line.
 #[derive(Serialize, Deserialize)]
