@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use bugle_types::{IfIndex, Prefix, Rng, RouterId, SystemId};
+use bugle_wire::isis::CircuitType;
 
 use crate::medium::Quality;
 
@@ -65,6 +66,8 @@ pub struct Router {
     pub stub: bool,
     /// Virtual machines can live here.
     pub edge: bool,
+    /// The area of IS-IS that it is in; `None`: of those between areas.
+    pub area: Option<u16>,
 }
 
 /// A router's attachment to a segment.
@@ -146,7 +149,12 @@ impl Network {
             [("spine", spines, false), ("leaf", leaves, hosts == 0), ("hv", hosts, true)]
         {
             for index in 1..=count {
-                network.routers.push(Router { name: format!("{prefix}{index}"), stub: edge, edge });
+                network.routers.push(Router {
+                    name: format!("{prefix}{index}"),
+                    stub: edge,
+                    edge,
+                    area: None,
+                });
             }
         }
         for leaf in 0..leaves {
@@ -206,7 +214,8 @@ impl Network {
     /// So many routers, all alike, joined to nothing.
     #[must_use]
     pub fn equals(count: usize) -> Self {
-        let router = |index| Router { name: format!("r{index}"), stub: false, edge: true };
+        let router =
+            |index| Router { name: format!("r{index}"), stub: false, edge: true, area: None };
         Self { routers: (1..=count).map(router).collect(), segments: Vec::new() }
     }
 
@@ -227,6 +236,23 @@ impl Network {
         let members =
             members.iter().map(|&index| Member { node: NodeId::at(index), cost }).collect();
         self.segments.push(Segment { lan: Some(name.to_owned()), members, quality: None });
+    }
+
+    /// The levels of IS-IS that a router takes part in: within its area level 1, and level 2 if it is in none or has a link out of it.
+    #[must_use]
+    pub fn levels(&self, node: NodeId) -> CircuitType {
+        let area = |node: NodeId| self.routers.get(node.index()).and_then(|router| router.area);
+        let own = area(node);
+        if own.is_none() {
+            return CircuitType::L2;
+        }
+        let on = |segment: &&Segment| segment.members.iter().any(|member| member.node == node);
+        let mut around = self.segments.iter().filter(on).flat_map(|segment| &segment.members);
+        if around.any(|member| area(member.node) != own) {
+            CircuitType::L1_L2
+        } else {
+            CircuitType::L1
+        }
     }
 
     /// The router called `name`.

@@ -1,16 +1,18 @@
 //! What the routes should be, from the truth about the network, by definition and without the speakers' code.
 
+mod areas;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::Ipv4Addr;
 
-use bugle_isis::claim_metric;
 use bugle_rib::Protocol;
 use bugle_types::{IfIndex, Nexthop, Prefix};
 
 use crate::medium::passes;
 use crate::network::{NodeId, Port};
 use crate::world::World;
+use areas::Areas;
 
 /// The route that a router should have.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,11 +23,74 @@ pub struct Expected {
     pub nexthops: Vec<Nexthop>,
 }
 
+/// What a protocol should make of the network as it is.
+#[derive(Debug)]
+pub(crate) enum Oracle {
+    /// OSPF, in one area.
+    Ospf(Graph),
+    /// IS-IS.
+    Isis(Areas),
+}
+
+/// Which routers run and can reach each other: each with the first of its part.
+pub(crate) type Parts = BTreeMap<NodeId, NodeId>;
+
+impl Oracle {
+    /// Looks at the world as it is.
+    pub(crate) fn new(world: &World, protocol: Protocol) -> Self {
+        Self::with(world, protocol, &|node| world.is_alive(node))
+    }
+
+    /// Looks at the world as it would be if those daemons ran that `is_alive` tells.
+    pub(crate) fn with(
+        world: &World,
+        protocol: Protocol,
+        is_alive: &dyn Fn(NodeId) -> bool,
+    ) -> Self {
+        if protocol == Protocol::Isis {
+            return Self::Isis(Areas::new(world, is_alive));
+        }
+        Self::Ospf(Graph::new(world, protocol, &|node| is_alive(node).then_some(0)))
+    }
+
+    /// Whose routes these are.
+    pub(crate) const fn protocol(&self) -> Protocol {
+        match self {
+            Self::Ospf(_) => Protocol::Ospf,
+            Self::Isis(_) => Protocol::Isis,
+        }
+    }
+
+    /// The routes that a router should have, in the order of prefixes; to its own networks and hosts it needs none.
+    pub(crate) fn routes(&self, router: NodeId) -> BTreeMap<Prefix, Expected> {
+        let mut found = self.reached(router);
+        found.retain(|_, expected| !expected.nexthops.is_empty());
+        found
+    }
+
+    /// What a router can reach, its own networks and hosts included.
+    pub(crate) fn reached(&self, router: NodeId) -> BTreeMap<Prefix, Expected> {
+        match self {
+            Self::Ospf(graph) => graph.reached(router.index()),
+            Self::Isis(areas) => areas.reached(router.index()),
+        }
+    }
+
+    /// By name of each database, who should have the same.
+    pub(crate) fn databases(&self) -> Vec<(&'static str, Parts)> {
+        match self {
+            Self::Ospf(graph) => vec![("OSPF", graph.parts())],
+            Self::Isis(areas) => areas.databases(),
+        }
+    }
+}
+
 /// The network as it is: routers that run, networks that join several of them; and what a protocol makes of it.
 #[derive(Debug)]
-pub(crate) struct Oracle {
+pub(crate) struct Graph {
     protocol: Protocol,
-    routers: usize,
+    /// Whether each router runs and takes part.
+    takes_part: Vec<bool>,
     /// By vertex, routers first, then LANs: where its edges lead, what they cost, and the first hop if they start here.
     edges: Vec<Vec<Edge>>,
     /// Networks, with the vertices that advertise them and at which cost.
@@ -52,22 +117,13 @@ const REST: u32 = 10_000;
 /// RFC 6987 section 2.
 const MAX_LINK_METRIC: u32 = 0xFFFF;
 
-impl Oracle {
-    /// Looks at the world as it is.
-    pub(crate) fn new(world: &World, protocol: Protocol) -> Self {
-        Self::with(world, protocol, &|node| world.is_alive(node))
-    }
-
-    /// Looks at the world as it would be if those daemons ran that `is_alive` tells.
-    pub(crate) fn with(
-        world: &World,
-        protocol: Protocol,
-        is_alive: &dyn Fn(NodeId) -> bool,
-    ) -> Self {
+impl Graph {
+    /// Of those routers that take part, in some area; only who is in the same hear each other.
+    fn new(world: &World, protocol: Protocol, area: &dyn Fn(NodeId) -> Option<u16>) -> Self {
         let routers = world.machines.len();
-        let mut oracle = Self {
+        let mut graph = Self {
             protocol,
-            routers,
+            takes_part: (0..routers).map(|index| area(NodeId::at(index)).is_some()).collect(),
             edges: vec![Vec::new(); routers],
             networks: BTreeMap::new(),
             hosts: BTreeMap::new(),
@@ -76,45 +132,38 @@ impl Oracle {
             let up: Vec<_> = world
                 .medium
                 .ports(segment)
-                .filter(|(port, condition)| condition.carrier && is_alive(port.node))
+                .filter(|(port, condition)| condition.carrier && area(port.node).is_some())
                 .collect();
             let is_lan = world.network.segments[segment.index()].lan.is_some();
             // Who hears whom falls into groups: a port that is deaf or mute is alone.
             let mut groups: Vec<Vec<Port>> = Vec::new();
-            let mut sides: BTreeMap<u8, usize> = BTreeMap::new();
+            let mut sides: BTreeMap<(u8, Option<u16>), usize> = BTreeMap::new();
             for (port, condition) in up {
                 let own = !passes(condition, condition);
-                if let Some(&group) = sides.get(&condition.side).filter(|_| !own) {
+                let side = (condition.side, area(port.node));
+                if let Some(&group) = sides.get(&side).filter(|_| !own) {
                     groups[group].push(port);
                     continue;
                 }
                 if !own {
-                    sides.insert(condition.side, groups.len());
+                    sides.insert(side, groups.len());
                 }
                 groups.push(vec![port]);
             }
             for group in groups {
-                oracle.add_group(world, &group, is_lan);
+                graph.add_group(world, &group, is_lan);
             }
         }
         for (host, node) in world.judge.hosts() {
-            if is_alive(node) {
-                oracle.hosts.insert(Prefix::host(host.into()), node.index());
+            if area(node).is_some() {
+                graph.hosts.insert(Prefix::host(host.into()), node.index());
             }
         }
-        oracle
+        graph
     }
 
-    /// The routes that a router should have, in the order of prefixes; to its own networks and hosts it needs none.
-    pub(crate) fn routes(&self, router: NodeId) -> BTreeMap<Prefix, Expected> {
-        let mut found = self.reached(router);
-        found.retain(|_, expected| !expected.nexthops.is_empty());
-        found
-    }
-
-    /// What a router can reach, its own networks and hosts included.
-    pub(crate) fn reached(&self, router: NodeId) -> BTreeMap<Prefix, Expected> {
-        let root = router.index();
+    /// What a router can reach with OSPF, its own networks and hosts included.
+    fn reached(&self, root: usize) -> BTreeMap<Prefix, Expected> {
         let (distances, hops) = self.paths(root);
         let mut found = BTreeMap::new();
         for (&prefix, advertisers) in &self.networks {
@@ -122,51 +171,46 @@ impl Oracle {
             let Some(best) = advertisers.iter().filter_map(cost).min() else { continue };
             let nearest = advertisers.iter().filter(|advertiser| cost(advertiser) == Some(best));
             let sets: Vec<&BTreeSet<Nexthop>> = nearest.map(|&(vertex, _)| &hops[vertex]).collect();
-            // Without a next hop it is the router's own; IS-IS has no route to what is, even if there is a cheaper way.
-            let own = sets.iter().any(|set| set.is_empty())
-                || self.is_isis() && advertisers.iter().any(|&(vertex, _)| vertex == root);
+            // Without a next hop it is the router's own.
+            let own = sets.iter().any(|set| set.is_empty());
             let nexthops: BTreeSet<Nexthop> =
                 sets.into_iter().filter(|_| !own).flatten().copied().collect();
             let nexthops = nexthops.into_iter().collect();
             found.insert(prefix, Expected { metric: best, nexthops });
         }
         for (&prefix, &place) in &self.hosts {
-            let Some(distance) = distances[place] else { continue };
-            let nexthops = hops[place].iter().copied().collect();
-            let metric = if self.is_isis() { claim_metric(REST) + distance } else { REST };
-            found.insert(prefix, Expected { metric, nexthops });
+            if distances[place].is_some() {
+                let nexthops = hops[place].iter().copied().collect();
+                found.insert(prefix, Expected { metric: REST, nexthops });
+            }
         }
         found
     }
 
-    /// Which routers run and can reach each other: each with the first of its part.
-    pub(crate) fn parts(&self, alive: impl Fn(NodeId) -> bool) -> BTreeMap<NodeId, NodeId> {
+    /// Who can reach whom.
+    fn parts(&self) -> Parts {
+        let routers = self.takes_part.len();
         let mut part = BTreeMap::new();
-        for start in (0..self.routers).filter(|&router| alive(NodeId::at(router))) {
+        for start in (0..routers).filter(|&router| self.takes_part[router]) {
             let mut stack = vec![start];
             while let Some(vertex) = stack.pop() {
-                if vertex < self.routers {
+                if vertex < routers {
                     if part.contains_key(&NodeId::at(vertex)) {
                         continue;
                     }
                     part.insert(NodeId::at(vertex), NodeId::at(start));
                 }
-                let fresh = |to: usize| to >= self.routers || !part.contains_key(&NodeId::at(to));
+                let fresh = |to: usize| to >= routers || !part.contains_key(&NodeId::at(to));
                 stack.extend(
                     self.edges[vertex]
                         .iter()
                         .map(|edge| edge.to)
                         // From a LAN back to a LAN there is no way but through a router that is new.
-                        .filter(|&to| fresh(to) && !(vertex >= self.routers && to >= self.routers)),
+                        .filter(|&to| fresh(to) && !(vertex >= routers && to >= routers)),
                 );
             }
         }
         part
-    }
-
-    /// Whose routes these are.
-    pub(crate) const fn protocol(&self) -> Protocol {
-        self.protocol
     }
 
     fn is_isis(&self) -> bool {
@@ -239,7 +283,7 @@ impl Oracle {
             order.push(vertex);
             for edge in self.edges[vertex].iter().filter(|edge| distances[edge.to].is_none()) {
                 let Some(cost) = cost(vertex, edge) else { continue };
-                queue.push(Reverse((distance + cost, edge.to < self.routers, edge.to)));
+                queue.push(Reverse((distance + cost, edge.to < self.takes_part.len(), edge.to)));
             }
         }
         let mut hops: Vec<BTreeSet<Nexthop>> = vec![BTreeSet::new(); count];

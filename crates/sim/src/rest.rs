@@ -1,6 +1,6 @@
 //! What must hold when a network rests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
@@ -37,30 +37,33 @@ impl World {
             if *protocol == Protocol::Ospf { ospf } else { isis }
         });
         let oracles: Vec<Oracle> = spoken.map(|protocol| Oracle::new(self, protocol)).collect();
-        let Some(oracle) = oracles.first() else { return Vec::new() };
-        let parts = oracle.parts(|node| self.is_alive(node));
-        let checked: Vec<(NodeId, Databases, Vec<String>)> = parts
-            .par_iter()
-            .map(|(&node, _)| {
-                let (databases, findings) = self.check_router(node, &oracles);
-                (node, databases, findings)
-            })
+        let alive: Vec<NodeId> =
+            (0..self.machines.len()).map(NodeId::at).filter(|&node| self.is_alive(node)).collect();
+        let checked: BTreeMap<NodeId, (Databases, Vec<String>)> = alive
+            .into_par_iter()
+            .map(|node| (node, self.check_router(node, &oracles)))
+            .collect::<Vec<_>>()
+            .into_iter()
             .collect();
-        let mut databases: BTreeMap<(NodeId, &str), u64> = BTreeMap::new();
         let mut findings = Vec::new();
-        for (node, has, found) in checked {
+        for (&node, (_, found)) in &checked {
             let name = self.network.name(node);
-            findings.extend(found.into_iter().map(|what| format!("{name}: {what}")));
-            let first = parts[&node];
-            for (of, database) in has {
-                if *databases.entry((first, of)).or_insert(database) != database {
-                    let other = self.network.name(first);
-                    findings.push(format!("{name}: the database of {of} is not that of {other}"));
-                }
+            findings.extend(found.iter().map(|what| format!("{name}: {what}")));
+        }
+        for (of, parts) in oracles.iter().flat_map(Oracle::databases) {
+            let database = |node| {
+                let (databases, _) = checked.get(node)?;
+                databases.iter().find(|(name, _)| *name == of).map(|(_, hash)| *hash)
+            };
+            for (node, first) in
+                parts.iter().filter(|&(node, first)| database(node) != database(first))
+            {
+                let (name, other) = (self.network.name(*node), self.network.name(*first));
+                findings.push(format!("{name}: the database of {of} is not that of {other}"));
             }
         }
         // Packets to a router whose daemon is dead, or through one, may be lost.
-        let all_alive = parts.len() == self.machines.len();
+        let all_alive = checked.len() == self.machines.len();
         findings.extend(self.judge.failing().filter(|_| all_alive).map(
             |(source, destination, verdict)| {
                 let name = self.network.name(source);
@@ -178,6 +181,13 @@ fn check_routes(
         let SelectedRoute { prefix, protocol, metric, nexthops, .. } = route;
         (prefix, Found { protocol, metric, nexthops })
     });
+    // Where a machine is, the way that others tell of is behind the one to its port.
+    let local: BTreeSet<Prefix> = vrf
+        .routes()
+        .filter(|route| route.protocol == Protocol::Host)
+        .map(|route| route.prefix)
+        .collect();
+    best.retain(|prefix, _| !local.contains(prefix));
     compare(in_force, best, findings);
     let [_, (protocol, routes)] = expected else { return };
     let of_isis = vrf.isis().into_iter().flat_map(|isis| isis.routes());

@@ -1,17 +1,19 @@
 //! The protocols, their timers, and the configuration made of them.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 use std::time::Duration;
 
 use bugle_ospf::BackoffConfig;
 use bugle_speaker::Config;
 use bugle_speaker::config::{
-    Isis, IsisInterface, LinkType, LspDelay, Net, Ospf, OspfInterface, VrfName,
+    Attached, Isis, IsisInterface, LinkType, LspDelay, Net, Ospf, OspfInterface, VrfName,
 };
-use bugle_types::{NamePattern, ParseError};
+use bugle_types::{NamePattern, ParseError, Prefix};
+use bugle_wire::isis::CircuitType;
 
-use crate::network::{NodeId, TAP_NAME};
+use crate::network::{NodeId, Router, TAP_NAME};
 
 /// What every router speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -19,7 +21,7 @@ pub enum Protocols {
     /// OSPF.
     #[default]
     Ospf,
-    /// IS-IS, in level 2.
+    /// IS-IS: in level 2, and within areas in level 1.
     Isis,
     /// Both side by side, on every link.
     Both,
@@ -130,7 +132,8 @@ impl Timers {
         &self,
         protocols: Protocols,
         node: NodeId,
-        stub: bool,
+        router: &Router,
+        levels: CircuitType,
         interfaces: impl Iterator<Item = (String, u16, bool)>,
     ) -> Config {
         let mut config = Config { router_id: Some(node.router_id()), ..Config::default() };
@@ -149,8 +152,8 @@ impl Timers {
         });
         let patterns: Vec<_> = patterns.collect();
         let Some(vrf) = config.vrfs.get_mut(&VrfName::default()) else { return config };
-        vrf.ospf = protocols.ospf().then(|| self.ospf(stub, &patterns));
-        vrf.isis = protocols.isis().then(|| self.isis(node, stub, &patterns));
+        vrf.ospf = protocols.ospf().then(|| self.ospf(router.stub, &patterns));
+        vrf.isis = protocols.isis().then(|| self.isis(node, router, levels, &patterns));
         vrf.hosts.ports.extend(TAP_NAME.parse::<NamePattern>().ok());
         config
     }
@@ -176,7 +179,13 @@ impl Timers {
         }
     }
 
-    fn isis(&self, node: NodeId, stub: bool, interfaces: &[(NamePattern, LinkType, u16)]) -> Isis {
+    fn isis(
+        &self,
+        node: NodeId,
+        router: &Router,
+        levels: CircuitType,
+        interfaces: &[(NamePattern, LinkType, u16)],
+    ) -> Isis {
         let hold = self.dead.as_nanos().div_ceil(self.hello.as_nanos().max(1));
         let interfaces = interfaces.iter().map(|(name, link, cost)| IsisInterface {
             link: *link,
@@ -186,9 +195,14 @@ impl Timers {
             retransmit: self.retransmit,
             ..IsisInterface::new(name.clone())
         });
-        let net = format!("49.0001.{}.00", node.system_id()).parse::<Net>();
+        let area = router.area.unwrap_or(1);
+        let net = format!("49.{area:04}.{}.00", node.system_id()).parse::<Net>();
         Isis {
-            stub_router: stub,
+            levels,
+            // Every area knows the routes to all of the others, so that none follows a default route.
+            leak: Prefix::new(Ipv4Addr::UNSPECIFIED.into(), 0).into_iter().collect(),
+            attached: Attached { send: false, follow: false },
+            stub_router: router.stub,
             lsp_delay: self.lsp_delay,
             spf_delay: self.spf,
             alternates: self.alternates,

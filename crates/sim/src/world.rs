@@ -393,7 +393,8 @@ impl World {
             .medium
             .ports_of(node)
             .map(|(_, port, _)| (port_name(port.ifindex), port.cost, lans.contains(&port.ifindex)));
-        let mut config = self.timers.config(self.protocols, node, router.stub, costs);
+        let mut config =
+            self.timers.config(self.protocols, node, router, self.network.levels(node), costs);
         if let Some(door) = self.door_of(node) {
             door.configure(&mut config);
         }

@@ -44,12 +44,16 @@ fn tell(name: &str) {
         text.extend(["\n--- with ", spoken, "\n", &report.table()]);
     }
 
-    (scenario.protocols, scenario.timers) = (Protocols::Ospf, Timers::rfc());
+    scenario.timers = Timers::rfc();
     scenario.limits.clear();
-    let report = run(&scenario);
-    assert!(report.is_good(), "{name} with the timers of the RFCs:\n{}", report.table());
-    text.push_str("\n--- with the timers of RFC 2328 and RFC 8405\n");
-    text.push_str(&report.table());
+    for (protocols, standards) in
+        [(Protocols::Ospf, "RFC 2328 and RFC 8405"), (Protocols::Isis, "ISO 10589 and RFC 8405")]
+    {
+        scenario.protocols = protocols;
+        let report = run(&scenario);
+        assert!(report.is_good(), "{name} with the timers of {standards}:\n{}", report.table());
+        text.extend(["\n--- with the timers of ", standards, "\n", &report.table()]);
+    }
     insta::assert_snapshot!(name, text);
 }
 
@@ -83,6 +87,7 @@ stories! {
     a_silent_failure_lasts_the_dead_interval: "silent-failure",
     a_partition_heals: "partition",
     a_designated_router_is_replaced: "dr-dies",
+    machines_move_between_areas: "areas",
     a_grid_survives_misery: "grid",
     a_rolling_upgrade_loses_nothing: "upgrade",
     slow_links_lose_nothing_for_good: "slow-links",

@@ -541,6 +541,6 @@ fn a_recorded_speaker_can_be_replayed_bit_for_bit() {
     let unreadable = replay(&recording.replacen("\"Host\"", "\"Guest\"", 1)).unwrap_err();
     assert!(matches!(unreadable, ReplayError::Unreadable { line, .. } if line == first_host + 1));
     assert_eq!(replay("{}").unwrap_err(), ReplayError::NoRecording);
-    let newer = recording.replacen("\"bugle_recording\":1", "\"bugle_recording\":2", 1);
-    assert_eq!(replay(&newer).unwrap_err(), ReplayError::Format(2));
+    let older = recording.replacen("\"bugle_recording\":2", "\"bugle_recording\":1", 1);
+    assert_eq!(replay(&older).unwrap_err(), ReplayError::Format(1));
 }

@@ -66,7 +66,22 @@ pub(super) fn router(words: &mut Words<'_>, network: &mut Network) -> Result<(),
     let edge = !words.take("no-hosts");
     words.end()?;
     bounded(network.routers.len() + 1)?;
-    network.routers.push(Router { name: name.to_owned(), stub, edge });
+    network.routers.push(Router { name: name.to_owned(), stub, edge, area: None });
+    Ok(())
+}
+
+/// `area N ROUTER ...`
+pub(super) fn area(words: &mut Words<'_>, network: &mut Network) -> Result<(), Wrong> {
+    let what = "the number of an area, 2 to 9999: what is in none is in area 1";
+    let number =
+        words.value(what, |word| word.parse::<u16>().ok().filter(|n| (2..=9999).contains(n)))?;
+    while words.peek().is_some() {
+        let node = node(words, network)?;
+        let Some(router) = network.routers.get_mut(node.index()) else { continue };
+        if let Some(other) = router.area.replace(number) {
+            return Err(format!("{} is in area {other} already", router.name));
+        }
+    }
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bugle_types::{Rng, Time};
 
 use super::database::import;
-use super::network::{address, lan, link, node, quality, router, topology};
+use super::network::{address, area, lan, link, node, quality, router, topology};
 use super::words::{Words, Wrong};
 use super::{
     Action, Event, Fault, Flows, Host, Limit, Limited, Link, Node, Problem, Problems, Scenario,
@@ -87,7 +87,7 @@ impl Pass {
             "title" | "seed" | "protocol" | "links" | "timers" | "work" | "kernel" | "start"
             | "flows" | "expect" => Self::Settings,
             "topology" | "router" => Self::Routers,
-            "link" | "lan" => Self::Links,
+            "area" | "link" | "lan" => Self::Links,
             "host" | "hosts" => Self::Hosts,
             "at" => Self::Events,
             _ => return None,
@@ -166,6 +166,7 @@ impl Parser<'_> {
             }
             "topology" => return self.topology(words),
             "router" => return router(words, &mut scenario.network),
+            "area" => return area(words, &mut scenario.network),
             "link" => return link(words, &mut scenario.network, scenario.quality),
             "lan" => return lan(words, &mut scenario.network, scenario.quality),
             "host" => {

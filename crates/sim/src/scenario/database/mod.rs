@@ -142,7 +142,12 @@ impl Known {
         for (router, told) in &self.routers {
             let has_hosts = hosts.values().any(|node| nodes.get(router) == Some(node));
             let edge = told.stub || has_hosts;
-            network.routers.push(Router { name: format!("r{router}"), stub: told.stub, edge });
+            network.routers.push(Router {
+                name: format!("r{router}"),
+                stub: told.stub,
+                edge,
+                area: None,
+            });
         }
         if !network.routers.iter().any(|router| router.edge) {
             network.routers.iter_mut().for_each(|router| router.edge = true);
