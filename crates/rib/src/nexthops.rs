@@ -100,6 +100,11 @@ impl Nexthops {
         self.objects.get(set.index()).map_or(0, |object| object.routes)
     }
 
+    /// How many routes and groups want the object.
+    pub(crate) fn wanted(&self, set: SetId) -> usize {
+        self.objects.get(set.index()).map_or(0, |object| object.wanted)
+    }
+
     /// Whether what was installed in `epoch` is still there.
     pub(crate) fn is_current(&self, set: SetId, epoch: Epoch) -> bool {
         self.objects.get(set.index()).is_some_and(|object| object.kernel == Kernel::This(epoch))

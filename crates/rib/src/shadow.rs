@@ -78,6 +78,11 @@ impl Shadow {
         self.nexthops.routes(set)
     }
 
+    /// See [`Nexthops::wanted`].
+    pub(crate) fn wanted(&self, set: SetId) -> usize {
+        self.nexthops.wanted(set)
+    }
+
     /// See [`Nexthops::can_turn`].
     pub(crate) fn can_turn(&self, set: SetId, path: &Path) -> bool {
         self.is_open() && self.nexthops.can_turn(set, path, &self.links)

@@ -40,28 +40,35 @@ impl Rib {
             return;
         }
         // Who goes along, in the order of the table.
-        let mut movers: Vec<Prefix> = changes
+        let mut movers: Vec<(Prefix, SetId)> = changes
             .iter()
             .zip(sets)
             .filter_map(|((prefix, route), set)| {
-                let (route, path) = (route.as_ref()?, turns.get(&set?)?);
-                path.is(&route.nexthops, route.backup).then_some(*prefix)
+                let (route, set) = (route.as_ref()?, set?);
+                turns.get(&set)?.is(&route.nexthops, route.backup).then_some((*prefix, set))
             })
             .collect();
         movers.sort_unstable();
         movers.dedup();
+        let mut moving: BTreeMap<SetId, usize> = BTreeMap::new();
+        for (_, set) in &movers {
+            *moving.entry(*set).or_default() += 1;
+        }
+        // Mostly all do: then nobody needs to be looked for.
+        let all_move = turns.keys().all(|set| moving.get(set) == Some(&self.shadow.wanted(*set)));
 
         for set in turns.keys() {
             self.shadow.retire(*set);
         }
-        for (at, table) in &mut self.tables {
+        for (at, table) in self.tables.iter_mut().filter(|_| !all_move) {
             let mut rest = movers.iter().peekable();
             table.leave(&mut self.shadow, |set, by, prefix| {
                 if !turns.contains_key(&set) {
                     return false;
                 }
-                while rest.next_if(|mover| **mover < prefix).is_some() {}
-                (*at, by) != (vrf, protocol) || rest.peek() != Some(&&prefix)
+                while rest.next_if(|(mover, _)| *mover < prefix).is_some() {}
+                (*at, by) != (vrf, protocol)
+                    || rest.peek().is_none_or(|(mover, _)| *mover != prefix)
             });
         }
         for (set, path) in &turns {

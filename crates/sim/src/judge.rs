@@ -1,7 +1,7 @@
 //! The data plane, judged: every watched flow is walked through the kernels whenever something on its way changes.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::hash::Hasher;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ pub(crate) struct Judge {
     /// Where each virtual machine is.
     hosts: BTreeMap<Ipv4Addr, NodeId>,
     flows: Vec<Flow>,
-    to: BTreeMap<Ipv4Addr, Vec<u32>>,
+    to: HashMap<Ipv4Addr, Vec<u32>, BuildHasherDefault<Digest>>,
     /// By router, the flows whose packets visit it.
     through: Vec<BTreeSet<u32>>,
     /// Flows whose packets do not arrive.
@@ -96,7 +96,7 @@ impl Judge {
         hosts: BTreeMap<Ipv4Addr, NodeId>,
         flows: Vec<(NodeId, Ipv4Addr)>,
     ) -> Self {
-        let mut to: BTreeMap<Ipv4Addr, Vec<u32>> = BTreeMap::new();
+        let mut to: HashMap<Ipv4Addr, Vec<u32>, _> = HashMap::default();
         let mut through = vec![BTreeSet::new(); transit.len()];
         for (id, &(source, destination)) in (0..).zip(&flows) {
             to.entry(destination).or_default().push(id);
@@ -270,8 +270,9 @@ impl Judge {
             (self.flows[id as usize].source, self.flows[id as usize].destination);
         let place = self.hosts.get(&destination).copied();
         let (mut verdict, path) = walk(kernels, medium, id, source, destination, place);
-        let possible = place.is_some_and(|place| self.can_reach(source, place, medium));
-        if verdict != Verdict::Delivered && !possible {
+        if verdict != Verdict::Delivered
+            && !place.is_some_and(|place| self.can_reach(source, place, medium))
+        {
             verdict = Verdict::Impossible;
         }
         if path != self.flows[id as usize].path {
@@ -343,11 +344,12 @@ fn walk(
     destination: Ipv4Addr,
     place: Option<NodeId>,
 ) -> (Verdict, Vec<NodeId>) {
+    let number = kernels[source.index()].number(destination);
     let mut path = vec![source];
     let mut at = source;
     loop {
         let kernel = &kernels[at.index()];
-        let hop = match kernel.lookup(destination) {
+        let hop = match kernel.lookup(destination, number) {
             Way::None | Way::Dropped => None,
             Way::Single(hop) => Some(hop),
             Way::Group(group) => {

@@ -278,13 +278,18 @@ impl Kernel {
         }
     }
 
-    /// Where packets to a host go. Networks do not count: no host is in one.
-    pub(crate) fn lookup(&self, host: Ipv4Addr) -> Way<'_> {
+    /// The number of a host's prefix, the same in all kernels.
+    pub(crate) fn number(&self, host: Ipv4Addr) -> Option<u32> {
+        self.prefixes.number(Prefix::host(host.into()))
+    }
+
+    /// Where packets to a host of this number go. Networks do not count: no host is in one.
+    pub(crate) fn lookup(&self, host: Ipv4Addr, number: Option<u32>) -> Way<'_> {
         let prefix = Prefix::host(host.into());
         let metric = Protocol::Host.kernel_metric();
         let own = self.others.get(&RouteKey { table: TableId::MAIN, prefix, metric }).copied();
         let known = || {
-            let number = self.prefixes.number(prefix)? as usize;
+            let number = number? as usize;
             (0..METRICS.len()).find_map(|rank| self.known(number, rank))
         };
         own.or_else(known).map_or(Way::None, |target| self.way(target))
@@ -334,8 +339,8 @@ impl Kernel {
         match self.objects.get_mut(&id).map(|object| &mut object.what) {
             Some(What::Group(_)) => Err("Can not replace a nexthop group with a nexthop"),
             Some(What::Single(old)) => {
-                *old = nexthop;
-                Ok(Changed::Many)
+                let same = std::mem::replace(old, nexthop) == nexthop;
+                Ok(if same { Changed::Nothing } else { Changed::Many })
             }
             None => {
                 self.objects.insert(id, Object::new(What::Single(nexthop)));
@@ -354,8 +359,10 @@ impl Kernel {
         match self.objects.get_mut(&id).map(|object| &mut object.what) {
             Some(What::Single(_)) => Err("Can not replace a nexthop with a nexthop group"),
             Some(What::Group(old)) => {
+                // Who stands by bears no packets.
+                let same = old.members == group.members;
                 old.clone_from(group);
-                Ok(Changed::Many)
+                Ok(if same { Changed::Nothing } else { Changed::Many })
             }
             None => {
                 self.objects.insert(id, Object::new(What::Group(group.clone())));
@@ -486,6 +493,11 @@ mod tests {
         FibOp::PutGroup { id: id(n), group: Group { members, standby: None } }
     }
 
+    fn lookup(kernel: &Kernel) -> Way<'_> {
+        let host = "10.100.0.1".parse().unwrap();
+        kernel.lookup(host, kernel.number(host))
+    }
+
     fn key(prefix: &str) -> RouteKey {
         let metric = Protocol::Ospf.kernel_metric();
         RouteKey { table: TableId::MAIN, prefix: prefix.parse().unwrap(), metric }
@@ -557,7 +569,20 @@ mod tests {
         }
         kernel.set_up(UP, false);
         let left = Group { members: standby.into_iter().collect(), standby: None };
-        assert_eq!(kernel.lookup("10.100.0.1".parse().unwrap()), Way::Group(&left));
+        assert_eq!(lookup(&kernel), Way::Group(&left));
+    }
+
+    #[test]
+    fn what_changes_nothing_for_packets_is_told_apart() {
+        let mut kernel = kernel();
+        let mut carry_out = |op| kernel.carry_out(&op).unwrap();
+        carry_out(put(0, UP, "10.0.0.2"));
+        carry_out(put(1, OTHER, "10.0.0.3"));
+        assert_eq!(carry_out(put(1, OTHER, "10.0.0.3")), Changed::Nothing);
+        carry_out(group(2, &[0]));
+        let guarded = Group { members: [id(0)].into(), standby: Some(id(1)) };
+        assert_eq!(carry_out(FibOp::PutGroup { id: id(2), group: guarded }), Changed::Nothing);
+        assert_eq!(carry_out(group(2, &[0, 1])), Changed::Many);
     }
 
     #[test]
@@ -570,6 +595,6 @@ mod tests {
         assert_eq!(kernel.carry_out(&op), Ok(Changed::Nothing));
         assert_eq!(kernel.carry_out(&put(0, OTHER, "10.0.0.3")), Ok(Changed::Many));
         assert_eq!(kernel.carry_out(&FibOp::DelNexthop { id: id(0) }), Ok(Changed::Many));
-        assert_eq!(kernel.lookup("10.100.0.1".parse().unwrap()), Way::None);
+        assert_eq!(lookup(&kernel), Way::None);
     }
 }

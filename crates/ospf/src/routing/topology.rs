@@ -86,6 +86,8 @@ pub(super) struct Topology {
     networks: BTreeMap<NodeKey, Box<[(Prefix4, u32)]>>,
     /// What either advertise, by prefix.
     intra: PackedMap<(Prefix4, NodeKey), u32>,
+    /// How many of these are hosts' prefixes, as of loopback interfaces. Without any, those of others need not be looked for.
+    intra_hosts: usize,
     /// Routers that advertise virtual links.
     with_virtual_links: BTreeSet<RouterId>,
 }
@@ -230,10 +232,12 @@ impl Topology {
             return;
         }
         for stub in old.iter().filter(|stub| new.binary_search(stub).is_err()) {
-            self.intra.remove(&(stub.0, node));
+            let old = self.intra.remove(&(stub.0, node));
+            self.intra_hosts -= usize::from(old.is_some() && stub.0.is_host());
         }
         for stub in new.iter().filter(|stub| old.binary_search(stub).is_err()) {
-            self.intra.insert((stub.0, node), stub.1);
+            let old = self.intra.insert((stub.0, node), stub.1);
+            self.intra_hosts += usize::from(old.is_none() && stub.0.is_host());
         }
         dirty.extend(old.iter().chain(&new).map(|(prefix, _)| *prefix));
     }
@@ -290,6 +294,9 @@ impl Topology {
 
     /// Intra-area paths to the networks and stub networks of the area.
     pub(super) fn intra_path(&self, prefix: Prefix4) -> Option<Candidate> {
+        if prefix.is_host() && self.intra_hosts == 0 {
+            return None;
+        }
         let mut best = None;
         let nodes = (prefix, NodeKey(0))..=(prefix, NodeKey(u64::MAX));
         for ((_, node), &cost) in self.intra.range(nodes) {
