@@ -40,15 +40,14 @@ pub(crate) struct Adjacency {
 
 #[derive(Clone, Copy, Default)]
 struct Span {
-    start: u32,
+    start: usize,
     len: u32,
     capacity: u32,
 }
 
 impl Span {
     fn range(self) -> Range<usize> {
-        let start = self.start as usize;
-        start..start + self.len as usize
+        self.start..self.start + self.len as usize
     }
 }
 
@@ -82,8 +81,6 @@ impl Adjacency {
         }
         self.arcs.extend_from_within(old.range());
         self.arcs.resize(end, Arc::default());
-        // So many arcs as a word cannot count do not fit in memory.
-        let start = u32::try_from(start).unwrap_or(u32::MAX);
         self.spans[node.index()] = Span { start, len: old.len, capacity };
     }
 
