@@ -152,15 +152,12 @@ mod tests {
             let mut map = SharedMap::default();
             let mut model = BTreeMap::new();
             for (key, value) in script {
-                match value {
-                    Some(value) => {
-                        map.insert(key, value);
-                        model.insert(key, value);
-                    }
-                    None => {
-                        map.remove(&key);
-                        model.remove(&key);
-                    }
+                if let Some(value) = value {
+                    map.insert(key, value);
+                    model.insert(key, value);
+                } else {
+                    map.remove(&key);
+                    model.remove(&key);
                 }
                 prop_assert_eq!(map.get(&key).map(|value| **value), value);
                 let distinct: BTreeSet<u8> = model.values().copied().collect();
