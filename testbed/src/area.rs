@@ -150,17 +150,19 @@ impl Area {
             let mut edges: Vec<_> = router
                 .edges
                 .iter()
-                .filter_map(|position| Some((*position as u64, self.edges.get(*position)?)))
+                .filter_map(|&position| {
+                    Some((u32::try_from(position).ok()?, self.edges.get(position)?))
+                })
                 .map(|(tag, Edge { ends: (a, b), cost })| {
                     edge(key(if *a == number { *b } else { *a }), u32::from(*cost), tag)
                 })
                 .collect();
             if number == 0 {
-                edges.push(edge(TESTED, 10, u64::MAX));
+                edges.push(edge(TESTED, 10, u32::MAX));
             }
             apply(key(number), &edges);
         }
-        apply(TESTED, &[edge(key(0), 10, u64::MAX)]);
+        apply(TESTED, &[edge(key(0), 10, u32::MAX)]);
         (graph, TESTED)
     }
 
