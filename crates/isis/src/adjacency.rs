@@ -469,6 +469,17 @@ impl Isis {
         levels
     }
 
+    /// Areas changed: what joins systems of one area joins those no more that have none in common. The rest stays.
+    pub(crate) fn leave_areas(&mut self) {
+        let apart = self.adjacencies.values().filter(|adjacency| {
+            adjacency.levels.includes(Level::L1) && !self.shares_area(&adjacency.areas)
+        });
+        let apart: Vec<AdjacencyId> = apart.map(|adjacency| adjacency.id).collect();
+        for id in apart {
+            self.drop_adjacency(id, Cause::Reconfigured);
+        }
+    }
+
     fn shares_area(&self, areas: &[AreaAddress]) -> bool {
         areas.iter().any(|area| self.config.areas().contains(area))
     }

@@ -8,6 +8,9 @@ pub use bugle_spf::AlternatesConfig;
 use bugle_types::{Mac, Prefix, SystemId};
 pub use bugle_wire::isis::{Algorithm, AreaAddress, CircuitType, Key, Level};
 
+/// So many addresses an area has at most (`maximumAreaAddresses`, ISO 10589 section 7.1.5).
+pub(crate) const MOST_AREAS: usize = 3;
+
 /// Settings of an instance. The system ID is fixed for its lifetime; to change it, start another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -85,7 +88,7 @@ impl Config {
     /// The area addresses that count: three at most (ISO 10589 section 7.1.5).
     #[must_use]
     pub fn areas(&self) -> &[AreaAddress] {
-        self.areas.get(..3).unwrap_or(&self.areas)
+        self.areas.get(..MOST_AREAS).unwrap_or(&self.areas)
     }
 
     /// What LSPs and sequence numbers PDUs of a level are authenticated with.

@@ -28,6 +28,10 @@ pub(crate) enum Pool {
     Hosts,
 }
 
+impl Pool {
+    const ALL: [Self; 4] = [Self::Links, Self::Prefixes, Self::Capabilities, Self::Hosts];
+}
+
 /// What an item is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ItemKey {
@@ -162,10 +166,20 @@ impl Fragments {
         }
         match item {
             Some(item) => self.place(pool, key, item),
-            // What was taken out may have made room.
-            None => {
-                for (key, (pool, item)) in std::mem::take(&mut self.left_out) {
-                    self.place(pool, key, item);
+            None => self.fill(),
+        }
+    }
+
+    /// What was taken out may have made room: of each pool the first that were left out are tried, while they fit.
+    fn fill(&mut self) {
+        for pool in Pool::ALL {
+            while let Some(key) =
+                self.left_out.iter().find(|(_, (of, _))| *of == pool).map(|(&key, _)| key)
+                && let Some((pool, item)) = self.left_out.remove(&key)
+            {
+                self.place(pool, key, item);
+                if self.left_out.contains_key(&key) {
+                    break;
                 }
             }
         }
@@ -308,7 +322,8 @@ impl Fragments {
     /// Finds a new place for everything.
     fn repack(&mut self) {
         let fragments = std::mem::take(&mut self.numbered);
-        self.changed.extend(fragments.keys());
+        let numbers: Vec<u8> = fragments.keys().copied().collect();
+        self.changed.extend(&numbers);
         self.places.clear();
         let left_out = std::mem::take(&mut self.left_out);
         self.open(Pool::Links);
@@ -319,6 +334,11 @@ impl Fragments {
         }
         for (key, (pool, item)) in left_out {
             self.place(pool, key, item);
+        }
+        // What a fragment that is not needed any more said is to be taken back.
+        for number in numbers {
+            let empty = Fragment { pool: Pool::Hosts, items: BTreeMap::new(), used: 0 };
+            self.numbered.entry(number).or_insert(empty);
         }
     }
 }

@@ -295,7 +295,8 @@ impl Isis {
         let old = std::mem::replace(&mut self.config, Config { system_id, ..config });
         self.host_attributes = host_attributes(&self.config);
         let new = &self.config;
-        let restarts = (&old.areas, old.levels) != (&new.areas, new.levels);
+        let restarts = old.levels != new.levels;
+        let moves = old.areas != new.areas;
         let keys = (&old.area_auth, &old.domain_auth) != (&new.area_auth, &new.domain_auth);
         let topologies = old.ipv6_topology != new.ipv6_topology;
         for level in Level::ALL {
@@ -303,6 +304,8 @@ impl Isis {
         }
         if restarts {
             self.restart_circuits();
+        } else if moves {
+            self.leave_areas();
         }
         if keys || old.lsp_lifetime != self.config.lsp_lifetime {
             self.say_everything_again();
@@ -328,7 +331,7 @@ impl Isis {
         }
     }
 
-    /// Areas or levels changed: every adjacency is formed anew, and what is not said any more is taken back.
+    /// Levels changed: every adjacency is formed anew, and what is not said any more is taken back.
     fn restart_circuits(&mut self) {
         let circuits: Vec<(IfIndex, crate::config::CircuitConfig)> =
             self.circuits.iter().map(|(&index, circuit)| (index, circuit.config.clone())).collect();

@@ -275,7 +275,7 @@ impl Isis {
                 changed.extend(fragments.map(|fragment| LspId { node: node_id, fragment }));
             }
             let overflows = origins.nodes.values().any(Fragments::overflows);
-            if overflows && !std::mem::replace(&mut origins.overflows, overflows) {
+            if !std::mem::replace(&mut origins.overflows, overflows) && overflows {
                 self.event(Event::Overflow { level });
             }
             for id in changed {
@@ -426,7 +426,7 @@ impl Isis {
         self.config.attached.send
             && !self.config.overload
             && self.is_border()
-            && self.levels.l2.routing.reaches_other_areas(topology, self.config.areas())
+            && self.levels.l2.routing.reaches_other_areas(topology, &self.area_addresses())
     }
 
     /// Whether this system takes part in both levels.
@@ -480,22 +480,25 @@ impl Isis {
         let mut items = BTreeMap::new();
         let mut root = Vec::new();
         for (&ifindex, circuit) in &self.circuits {
-            if !self.levels_of(ifindex).contains(&level) {
-                continue;
-            }
             let metric = circuit.config.metric;
             for prefix in circuit.config.networks() {
+                let Some((down, flags)) = self.network_at(level, ifindex, prefix) else { continue };
                 let key = ItemKey::Prefix(self.topology_of(prefix), prefix);
                 let attributes = Attributes::new(circuit.config.tags).shared();
-                let item = PrefixItem { metric, attributes, ..PrefixItem::default() };
+                let item = PrefixItem { metric, down, flags, attributes };
                 items
                     .entry(key)
                     .and_modify(|held| {
-                        if let Item::Prefix(held) = held {
-                            held.metric = held.metric.min(metric);
+                        if let Item::Prefix(held) = held
+                            && (down, metric) < (held.down, held.metric)
+                        {
+                            *held = item.clone();
                         }
                     })
                     .or_insert(Item::Prefix(item));
+            }
+            if !self.levels_of(ifindex).contains(&level) {
+                continue;
             }
             for (topology, to) in self.links_on(ifindex, level) {
                 items.insert(ItemKey::Link(topology, to, ifindex), Item::Link { metric });
@@ -504,6 +507,22 @@ impl Isis {
             }
         }
         (items, root)
+    }
+
+    /// How a circuit's network is advertised at a level, if it is: whether it is leaked down, and its flags. What is of level 1 is
+    /// known in level 2, too (RFC 1195 section 3.2); the other way what is to be leaked (RFC 5302 section 2).
+    fn network_at(
+        &self,
+        level: Level,
+        ifindex: IfIndex,
+        prefix: Prefix,
+    ) -> Option<(bool, PrefixFlags)> {
+        let used = self.levels_of(ifindex);
+        if used.contains(&level) || level == Level::L2 && used.contains(&Level::L1) {
+            return Some((false, PrefixFlags::NONE));
+        }
+        let leaked = used.contains(&Level::L2) && self.config.leak.includes(prefix);
+        leaked.then_some((true, PrefixFlags::READVERTISED))
     }
 
     /// The links on a circuit: to the neighbour, or to the LAN's pseudonode; in each topology that somebody there shares.
@@ -568,7 +587,12 @@ impl Isis {
     /// What fragment zero begins with.
     fn header(&self, level: Level, limit: usize) -> TlvBuilder {
         let mut tlvs = TlvBuilder::new(limit);
-        for area in self.config.areas() {
+        // Sections 7.3.7 and 7.3.9: in level 2 those of the whole area.
+        let of_area = match level {
+            Level::L1 => self.config.areas().to_vec(),
+            Level::L2 => self.area_addresses(),
+        };
+        for area in &of_area {
             tlvs.area_address(area);
         }
         let mut circuits = self.circuits.values().map(|circuit| circuit.protocols(&self.config));

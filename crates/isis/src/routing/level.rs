@@ -30,6 +30,8 @@ pub(crate) struct LevelRouting {
     capable: BTreeSet<LspId>,
     /// What they say may have changed, or who can be reached.
     pub(crate) capabilities_changed: bool,
+    /// Systems may name other areas than before.
+    pub(super) areas_changed: bool,
 }
 
 impl std::fmt::Debug for LevelRouting {
@@ -93,6 +95,7 @@ impl LevelRouting {
             self.capable.remove(&id);
             self.capable.extend((!after.capabilities.is_empty()).then_some(id));
         }
+        self.areas_changed |= before.areas != after.areas;
         let same = old.is_some() == new.is_some()
             && (before.flags, &before.edges, &before.topologies)
                 == (after.flags, &after.edges, &after.topologies);
@@ -270,6 +273,12 @@ impl LevelRouting {
                 && content.areas.iter().any(|area| !areas.contains(area))
                 && self.topology(topology).node(key).is_some()
         })
+    }
+
+    /// The areas that systems which can be reached are in.
+    pub(super) fn areas(&self) -> impl Iterator<Item = AreaAddress> {
+        let reached = self.systems().filter(|(key, _)| self.standard.node(*key).is_some());
+        reached.flat_map(|(_, content)| content.areas.iter().copied())
     }
 
     /// The systems of the level, by their fragment zero.

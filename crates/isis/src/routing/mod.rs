@@ -27,10 +27,10 @@ use std::time::Duration;
 use bugle_lsdb::BackoffState;
 use bugle_spf::{Coverage, FirstHop, NexthopSetId, NodeKey};
 use bugle_types::{Prefix, SharedMap, SystemId, Time};
-use bugle_wire::isis::{Level, Lsp, LspId, NodeId};
+use bugle_wire::isis::{AreaAddress, Level, Lsp, LspId, NodeId};
 use smallvec::SmallVec;
 
-use crate::config::Tags;
+use crate::config::{MOST_AREAS, Tags};
 use crate::database::StoredLsp;
 use crate::fragment::PrefixItem;
 use crate::instance::Isis;
@@ -170,10 +170,19 @@ impl Isis {
         let prefixes = self.routing.dirty.len();
         let (kind, nodes, changed) = (run.kind, run.nodes_visited, run.nodes_changed);
         self.event(Event::SpfRun { level, asked, kind, nodes, changed, prefixes });
-        if level == Level::L2 && self.is_border() {
-            // Whether other areas can be reached may have changed.
+        if self.is_border() {
+            // Which areas are this one, and whether others can be reached, may have changed.
             self.links_changed();
         }
+    }
+
+    /// The addresses of this system's area (section 7.2.11), those of systems that cannot be reached left out: the lowest three.
+    pub(crate) fn area_addresses(&self) -> Vec<AreaAddress> {
+        let mut areas: BTreeSet<AreaAddress> = self.config.areas().iter().copied().collect();
+        if self.config.levels.includes(Level::L1) {
+            areas.extend(self.levels.l1.routing.areas());
+        }
+        areas.into_iter().take(MOST_AREAS).collect()
     }
 
     /// When new routes of a level that are held back go out, and how many they are.
@@ -193,6 +202,9 @@ impl Isis {
         for level in Level::ALL {
             for id in std::mem::take(&mut self.changed[level]) {
                 self.take_apart(level, id);
+            }
+            if std::mem::take(&mut self.levels[level].routing.areas_changed) && self.is_border() {
+                self.links_changed();
             }
             let state = &mut self.levels[level];
             if state.routing.take_change() {

@@ -9,6 +9,7 @@ mod alternates;
 mod auth;
 mod basics;
 mod bfd;
+mod hostile;
 mod levels;
 mod oracle;
 mod restart;
