@@ -142,7 +142,9 @@ fn reasons(
             match route.path.as_deref() {
                 Some(path) => {
                     let protocol = if route.protocol == "isis" { "IS-IS" } else { "OSPF" };
-                    let said = format!("an {path} path of {protocol} with metric {}", route.metric);
+                    let article = if path.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+                    let metric = route.metric;
+                    let said = format!("{article} {path} path of {protocol} with metric {metric}");
                     let tags = route.tag.map(u64::from).into_iter().chain(route.tag_64);
                     tags.fold(said, |said, tag| format!("{said} and tag {tag}"))
                 }

@@ -71,22 +71,13 @@ impl Attributes {
     /// Appends them as sub-TLVs.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let tags: Vec<u8> = self.tags.iter().flat_map(|tag| tag.to_be_bytes()).collect();
-        if let Ok(tags) = List::new(&tags)
-            && !tags.is_empty()
-        {
-            PrefixAttribute::Tags(tags).encode(out);
-        }
-        let tags: Vec<u8> = self.long_tags.iter().flat_map(|tag| tag.to_be_bytes()).collect();
-        if let Ok(tags) = List::new(&tags)
-            && !tags.is_empty()
-        {
-            PrefixAttribute::Tags64(tags).encode(out);
-        }
-        if let Some(router) = self.ipv4_source {
-            PrefixAttribute::Ipv4SourceRouterId(router).encode(out);
-        }
-        if let Some(router) = self.ipv6_source {
-            PrefixAttribute::Ipv6SourceRouterId(router).encode(out);
-        }
+        let long_tags: Vec<u8> = self.long_tags.iter().flat_map(|tag| tag.to_be_bytes()).collect();
+        let said = [
+            List::new(&tags).ok().filter(|tags| !tags.is_empty()).map(PrefixAttribute::Tags),
+            List::new(&long_tags).ok().filter(|tags| !tags.is_empty()).map(PrefixAttribute::Tags64),
+            self.ipv4_source.map(PrefixAttribute::Ipv4SourceRouterId),
+            self.ipv6_source.map(PrefixAttribute::Ipv6SourceRouterId),
+        ];
+        said.into_iter().flatten().for_each(|attribute| attribute.encode(out));
     }
 }

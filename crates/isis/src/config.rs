@@ -6,7 +6,7 @@ use std::time::Duration;
 pub use bugle_lsdb::BackoffConfig;
 pub use bugle_spf::AlternatesConfig;
 use bugle_types::{Mac, Prefix, SystemId};
-pub use bugle_wire::isis::{Algorithm, AreaAddress, CircuitType, Key, Level};
+pub use bugle_wire::isis::{Algorithm, AreaAddress, CircuitType, Key, Level, Tags};
 
 /// So many addresses an area has at most (`maximumAreaAddresses`, ISO 10589 section 7.1.5).
 pub(crate) const MOST_AREAS: usize = 3;
@@ -99,20 +99,6 @@ impl Config {
             Level::L2 => &self.domain_auth,
         }
     }
-}
-
-/// Administrative tags of a prefix, one of each size (RFC 5130 section 3); zero: none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Tags {
-    /// Of 32 bits.
-    pub short: u32,
-    /// Of 64 bits.
-    pub long: u64,
-}
-
-impl Tags {
-    /// No tags.
-    pub const NONE: Self = Self { short: 0, long: 0 };
 }
 
 /// Which topology IPv6 belongs to.

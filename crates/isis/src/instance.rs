@@ -381,6 +381,10 @@ impl Isis {
             PduBody::Csnp(csnp) => csnp.level,
             PduBody::Psnp(psnp) => psnp.level,
         };
+        if !self.levels_of(ifindex).contains(&level) {
+            // Others on a LAN may well use it for the other level, too.
+            return;
+        }
         let Some(from) = self.adjacent_system(ifindex, source, level) else {
             let name = pdu.body.pdu_type().name();
             self.dropped(ifindex, source, "no-adjacency", || name.to_owned());

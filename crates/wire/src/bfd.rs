@@ -573,12 +573,12 @@ impl Malformed {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Truncated(_) => "truncated",
-            Self::BadVersion(_) => "bad_version",
-            Self::BadLength { .. } => "bad_length",
-            Self::ZeroDetectMult => "zero_detect_mult",
+            Self::BadVersion(_) => "bad-version",
+            Self::BadLength { .. } => "bad-length",
+            Self::ZeroDetectMult => "zero-detect-mult",
             Self::Multipoint => "multipoint",
-            Self::ZeroMyDiscriminator => "zero_my_discriminator",
-            Self::BadAuthLength { .. } => "bad_auth_length",
+            Self::ZeroMyDiscriminator => "zero-my-discriminator",
+            Self::BadAuthLength { .. } => "bad-auth-length",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod kinds;
+mod levels;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -67,10 +67,10 @@ fn systems_with_one_key_agree_whatever_its_algorithm() {
 fn systems_with_different_keys_do_not_and_say_so() {
     let ours = Auth::with(key(Algorithm::HmacSha256, 7, "secret"));
     for (theirs, name) in [
-        (Auth::with(key(Algorithm::HmacSha256, 7, "other")), "auth_mismatch"),
-        (Auth::with(key(Algorithm::HmacSha256, 8, "secret")), "auth_unknown_key"),
-        (Auth::with(key(Algorithm::HmacMd5, 7, "secret")), "auth_wrong_type"),
-        (Auth::default(), "auth_missing"),
+        (Auth::with(key(Algorithm::HmacSha256, 7, "other")), "auth-mismatch"),
+        (Auth::with(key(Algorithm::HmacSha256, 8, "secret")), "auth-unknown-key"),
+        (Auth::with(key(Algorithm::HmacMd5, 7, "secret")), "auth-wrong-type"),
+        (Auth::default(), "auth-missing"),
     ] {
         let mut world = pair(CircuitKind::PointToPoint, [ours.clone(), theirs]);
         assert!(!agree(&mut world), "{name}");

@@ -1,6 +1,7 @@
 //! What a stranger tries: settings that change at any time, and what is left behind.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bugle_isis::{CircuitConfig, CircuitKind, Config, Event, Input, Leak, PathType, claim_metric};
@@ -14,6 +15,7 @@ use crate::basics::{P2P, chain};
 use crate::common::{World, host, mac, prefix, system_id};
 
 const LAN: CircuitKind = CircuitKind::Broadcast;
+const PASSIVE: CircuitKind = CircuitKind::Passive;
 
 fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -228,7 +230,7 @@ impl Plan {
         let lan: BTreeSet<usize> = (0..4).map(|_| plan.below(systems)).collect();
         plan.segments.push((lan.into_iter().collect(), LAN));
         plan.segments.push((vec![0, systems - 1], P2P));
-        plan.segments.extend((0..systems).map(|system| (vec![system], CircuitKind::Passive)));
+        plan.segments.extend((0..systems).map(|system| (vec![system], PASSIVE)));
         let world = plan.build(seed);
         for (segment, (members, _)) in plan.segments.iter().enumerate() {
             for &member in members {
@@ -263,6 +265,32 @@ impl Plan {
         }
         for (&(_, prefix), &metric) in self.hosts.iter().filter(|((of, _), _)| *of == system) {
             world.input(system, Input::Host(prefix, Some(host(metric))));
+        }
+    }
+
+    /// Packets from a system to every network that one system only has go round in no circle, whichever next hops they take.
+    fn walk(&self, world: &World, from: usize) {
+        let system_at: BTreeMap<IpAddr, usize> = self
+            .circuits
+            .iter()
+            .flat_map(|(&(system, _), circuit)| {
+                circuit.ipv4.iter().map(move |&(address, _)| (address.into(), system))
+            })
+            .collect();
+        let passive = self.segments.iter().enumerate().filter(|(_, (_, kind))| *kind == PASSIVE);
+        for (segment, (owners, _)) in passive {
+            let network = self.circuits[&(owners[0], segment)].networks().next().unwrap();
+            for choice in 0..3 {
+                let mut at = from;
+                for hops in 0.. {
+                    assert!(hops <= self.configs.len(), "from {from} to {network}: a circle");
+                    let routes = &world.routes[at];
+                    let route = routes.get(&network).or_else(|| routes.get(&prefix("0.0.0.0/0")));
+                    let Some(route) = route.filter(|_| at != owners[0]) else { break };
+                    let hop = route.nexthops[choice % route.nexthops.len()];
+                    at = system_at[&hop.gateway.unwrap()];
+                }
+            }
         }
     }
 
@@ -365,6 +393,7 @@ fn whatever_has_happened_a_network_at_rest_is_as_if_it_had_begun_so() {
         let mut anew = plan.build(seed);
         anew.run_for(secs(60));
         for system in (0..plan.configs.len()).filter(|system| !plan.dead.contains(system)) {
+            plan.walk(&world, system);
             let (found, expected) = (&world.routes[system], &anew.routes[system]);
             for prefix in found.keys().chain(expected.keys()) {
                 let (found, expected) = (found.get(prefix), expected.get(prefix));

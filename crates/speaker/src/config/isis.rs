@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bugle_ospf::{AlternatesConfig, BackoffConfig};
 use bugle_types::{NamePattern, ParseError, Prefix, SystemId};
+pub use bugle_wire::isis::Tags;
 use bugle_wire::isis::{AreaAddress, CircuitType, LSP_BUFFER_SIZE};
 use serde::{Deserialize, Serialize};
 
@@ -95,15 +96,6 @@ impl Isis {
     pub fn interface(&self, name: &str) -> Option<&IsisInterface> {
         self.interfaces.iter().find(|interface| interface.name.matches(name))
     }
-}
-
-/// Administrative tags of prefixes, one of each size (RFC 5130); zero: none.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Tags {
-    /// Of 32 bits.
-    pub short: u32,
-    /// Of 64 bits.
-    pub long: u64,
 }
 
 /// What the attached bit is used for, by which level 1 knows how to leave the area.

@@ -34,7 +34,7 @@ impl Vrf {
             hostname: hostname.map(str::to_owned),
             router_id: router_id.map(|id| Ipv4Addr::from(id.0)),
             ipv6_router_id: wanted.ipv6_router_id,
-            host_tags: tags(wanted.host_tags),
+            host_tags: wanted.host_tags,
             overload: wanted.stub_router,
             ipv6_topology: if wanted.multi_topology {
                 Ipv6Topology::Own
@@ -217,7 +217,7 @@ pub(crate) fn circuit(
         },
         levels: block.levels.unwrap_or(isis.levels),
         metric: block.metric,
-        tags: tags(block.tags),
+        tags: block.tags,
         priority: block.priority,
         hello: block.hello,
         hold_multiplier: block.hold_multiplier,
@@ -231,10 +231,6 @@ pub(crate) fn circuit(
         retransmit: block.retransmit,
         ..CircuitConfig::new(name, mac)
     }
-}
-
-fn tags(tags: config::Tags) -> isis::Tags {
-    isis::Tags { short: tags.short, long: tags.long }
 }
 
 /// The first key is sent, all are accepted.

@@ -251,12 +251,12 @@ impl AuthError {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Missing => "auth_missing",
-            Self::Repeated => "auth_repeated",
-            Self::Malformed(_) => "auth_malformed",
-            Self::WrongType(_) => "auth_wrong_type",
-            Self::UnknownKey(_) => "auth_unknown_key",
-            Self::Mismatch => "auth_mismatch",
+            Self::Missing => "auth-missing",
+            Self::Repeated => "auth-repeated",
+            Self::Malformed(_) => "auth-malformed",
+            Self::WrongType(_) => "auth-wrong-type",
+            Self::UnknownKey(_) => "auth-unknown-key",
+            Self::Mismatch => "auth-mismatch",
         }
     }
 }

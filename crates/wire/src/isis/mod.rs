@@ -71,7 +71,9 @@ pub use reach::{
     NarrowMetrics, NarrowNeighbor, NarrowNeighbors, NarrowPrefix, Neighbor, Neighbors, PrefixReach,
     Prefixes,
 };
-pub use sub_tlv::{Bandwidth, FloodingParameters, LinkAttribute, PrefixAttribute, SubTlv, SubTlvs};
+pub use sub_tlv::{
+    Bandwidth, FloodingParameters, LinkAttribute, PrefixAttribute, SubTlv, SubTlvs, Tags,
+};
 pub use tlv::{Tlv, TlvCode, Tlvs};
 pub use tlv_body::{
     AreaAddresses, BfdEnabled, PurgeOriginator, Restart, RouterCapability, ThreeWay,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use serde::{Deserialize, Serialize};
+
 use super::{FloodingFlags, PrefixFlags};
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::list::List;
@@ -208,6 +210,22 @@ pub enum PrefixAttribute<'a> {
     Ipv6SourceRouterId(Ipv6Addr),
     /// Anything else.
     Unknown(SubTlv<'a>),
+}
+
+/// The administrative tags of a prefix that count, one of each size (RFC 5130 section 3); zero: none.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+pub struct Tags {
+    /// Of 32 bits.
+    pub short: u32,
+    /// Of 64 bits.
+    pub long: u64,
+}
+
+impl Tags {
+    /// No tags.
+    pub const NONE: Self = Self { short: 0, long: 0 };
 }
 
 impl<'a> PrefixAttribute<'a> {

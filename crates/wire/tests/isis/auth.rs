@@ -162,7 +162,7 @@ fn what_does_not_authenticate_is_told_apart() {
     // No digest at all is not the digest.
     assert_eq!(psnp("0a 03 03 0003"), Err(AuthError::Mismatch));
     assert_eq!(psnp("0a 01 01"), Err(AuthError::Mismatch));
-    assert_eq!(AuthError::Mismatch.name(), "auth_mismatch");
+    assert_eq!(AuthError::Mismatch.name(), "auth-mismatch");
 }
 
 #[test]

@@ -406,5 +406,5 @@ fn frames_of_others_are_refused() {
     assert_eq!(frame("0003 424203 00"), (14, BadLlc(0x42, 0x42, 3)));
     assert_eq!(frame("8870 fefe"), (14, Truncated { need: 3, have: 2 }));
     assert_eq!(frame("8870 aaaa03"), (14, BadLlc(0xaa, 0xaa, 3)));
-    assert!(!BadEthertype(0).name().is_empty() && BadLlc(0, 0, 0).name() == "bad_llc");
+    assert!(!BadEthertype(0).name().is_empty() && BadLlc(0, 0, 0).name() == "bad-llc");
 }
