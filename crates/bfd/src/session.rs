@@ -581,7 +581,9 @@ impl Session {
             self.interval = interval;
             let multiplier = self.settings.profile.multiplier;
             let gap = |interval| ctx.jitter.shorten(interval, multiplier);
-            self.transmit_at = interval.map(|interval| self.transmitted + gap(interval));
+            // A shorter interval may have passed already: the packet is due, but nobody was late for it.
+            let due = |interval| (self.transmitted + gap(interval)).max(ctx.now);
+            self.transmit_at = interval.map(due);
         }
     }
 

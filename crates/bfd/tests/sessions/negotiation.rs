@@ -51,6 +51,21 @@ fn once_up_the_slower_of_both_decides_in_each_direction() {
 }
 
 #[test]
+fn an_interval_that_shrinks_when_it_has_passed_already_is_no_stall() {
+    let mut solo = Solo::up(profile(10, 3));
+    solo.remote.required_min_rx = Interval::SECOND;
+    solo.wait_alive(ms(2000));
+    while solo.sent.last().is_none_or(|(last, _)| solo.now.since(*last) < ms(500)) {
+        solo.wait_alive(ms(50));
+    }
+    solo.remote.required_min_rx = Interval(10_000);
+    solo.hear();
+    assert_eq!(solo.bfd.deadline().map(|(due, _)| due), Some(solo.now));
+    solo.wait_alive(ms(100));
+    assert_eq!(solo.bfd.state().stats().stalls, 0);
+}
+
+#[test]
 fn with_a_multiplier_of_one_packets_are_at_most_nine_tenths_of_the_interval_apart() {
     let mut solo = Solo::up(profile(100, 1));
     solo.sent.clear();
