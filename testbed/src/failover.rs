@@ -56,6 +56,12 @@ pub enum Contender {
 }
 
 impl Contender {
+    /// Whether the router under test is bugle.
+    #[must_use]
+    pub const fn is_bugle(self) -> bool {
+        matches!(self, Self::Ospf(Make::Bugle) | Self::BugleIsis)
+    }
+
     const fn speaks_isis(self) -> bool {
         matches!(self, Self::FrrIsis | Self::BugleIsis)
     }

@@ -94,7 +94,7 @@ enum Benchmark {
         /// How many prefixes; 100, 10,000 and 100,000 one after the other if not given.
         #[arg(long, value_parser = value_parser!(u32).range(2..=1_000_000))]
         prefixes: Option<u32>,
-        /// How many failures of each kind.
+        /// How many failures of each kind; with more than 10,000 prefixes others than bugle have one.
         #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..))]
         count: u32,
     },
