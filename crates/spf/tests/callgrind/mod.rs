@@ -69,7 +69,8 @@ pub(crate) fn compare(
     });
     Err(format!(
         "not within {tolerance} % of {}, with {compiler}:\n{}\
-         If this is meant to be, run the test once with {UPDATE}=1, and commit the file.",
+         If this is meant to be, run the test once with {UPDATE}=1 and CARGO_INCREMENTAL=0, on which counts depend, and commit \
+         the file.",
         baseline.display(),
         lines.collect::<String>(),
     )
