@@ -16,8 +16,8 @@ use tokio::time::timeout;
 
 use crate::model::{ErrorBody, Event, HostAdd, Topic};
 
-/// A daemon that has not begun to answer by then is not going to.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A daemon that has not begun to answer by then is not going to: hosts may wait for ten seconds when it has just started.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A client of the daemon that serves one socket. Each request makes a connection of its own.
 #[derive(Clone, Debug)]

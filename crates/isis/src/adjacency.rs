@@ -542,6 +542,7 @@ impl Isis {
             self.links_changed();
             self.sync_bfd(id);
             self.resolve_again(id);
+            self.neighbor_addresses_changed();
         }
         let holding = Duration::from_secs(holding_time.into());
         let waits = self.adjacencies.get(&id).is_some_and(|a| self.is_waiting_for_bfd(a));

@@ -475,12 +475,13 @@ impl Host {
         (self.rivals == Rivals::Unknown).then_some(Why::Others)
     }
 
-    /// Whether the claim, which nothing came of yet, is to a router's own address. What the configuration declares stands, and is
-    /// acted upon when the router is gone.
+    /// Whether the claim is to a router's own address and not to be kept: somebody waits for its outcome, or frames will show the
+    /// host again. What was accepted before, and what the configuration declares, stands until the router is gone.
     fn is_inadmissible(&self) -> bool {
-        let declared = self.binding.as_ref().is_some_and(|binding| binding.class == Class::Pinned);
-        let of_router = self.others().is_some_and(|others| others.metric.is_none());
-        of_router && !declared && self.timeline.live.is_none()
+        let class = self.binding.as_ref().map(|binding| binding.class);
+        let fleeting = class < Some(Class::Registered)
+            || class < Some(Class::Pinned) && !self.requests.is_empty();
+        fleeting && self.others().is_some_and(|others| others.metric.is_none())
     }
 
     fn can_be_active(&self, cx: &Context<'_>) -> bool {

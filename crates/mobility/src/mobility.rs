@@ -376,6 +376,11 @@ impl<'a> State<'a> {
         mobility.hosts.values().filter_map(|host| view(host, mobility))
     }
 
+    /// The addresses that are watched: of hosts, and of those of which only their moves are remembered.
+    pub fn watched(&self) -> impl Iterator<Item = IpAddr> + use<'a> {
+        self.mobility.hosts.keys().copied()
+    }
+
     /// One host.
     #[must_use]
     pub fn host(&self, address: IpAddr) -> Option<HostView<'a>> {

@@ -203,11 +203,14 @@ impl Vrf {
         if let Some(pool) = &self.pool {
             instance = instance.with_pool(pool.clone());
         }
+        for address in self.mobility.state().watched() {
+            let IpAddr::V4(v4) = address else { continue };
+            instance.handle(cx.now, ospf::Input::Watch(v4, true));
+            // What others advertise is another question to another database.
+            self.unanswered.insert(Prefix::host(address));
+        }
         for host in self.mobility.state().hosts() {
             let IpAddr::V4(address) = host.address else { continue };
-            instance.handle(cx.now, ospf::Input::Watch(address, true));
-            // What others advertise is another question to another database.
-            self.unanswered.insert(Prefix::host(host.address));
             if let Some(metric) = host.metric.filter(|_| self.advertise.ospf) {
                 let route = Some(self.external_route(metric));
                 instance.handle(cx.now, ospf::Input::Host(address, route));
@@ -373,6 +376,18 @@ impl Vrf {
         Some(mobility::Others { count, ..best })
     }
 
+    /// What others advertise for an address changed. While it is being found out who there is, only that somebody is there counts,
+    /// and for hosts that are advertised here.
+    fn tell_rival(&mut self, now: Time, address: IpAddr) {
+        let view = || self.mobility.state().host(address);
+        let settled = self.settling.is_none();
+        if settled
+            || view().is_some_and(|host| host.metric.is_some()) && self.rival(address).is_some()
+        {
+            self.answer(now, Prefix::host(address));
+        }
+    }
+
     /// Tells mobility what others advertise for a prefix, as the databases have it now.
     fn answer(&mut self, now: Time, prefix: Prefix) {
         let others = self.rival(prefix.address());
@@ -465,11 +480,7 @@ impl Vrf {
                     backup: route.backup.map(|backup| backup.nexthop),
                 });
             }
-            ospf::Output::Rival(address, _) => {
-                if self.settling.is_none() {
-                    self.answer(cx.now, Prefix::host(address.into()));
-                }
-            }
+            ospf::Output::Rival(address, _) => self.tell_rival(cx.now, address.into()),
             ospf::Output::Event(event) => {
                 self.on_ospf_event(cx, &event);
                 let interface = match &event {

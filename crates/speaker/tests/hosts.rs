@@ -253,6 +253,28 @@ fn addresses_of_routers_and_of_networks_are_refused_though_they_are_within_prefi
 }
 
 #[test]
+fn a_host_added_again_after_the_router_changed_its_identity_still_hears_of_rivals() {
+    let mut world = settled(2);
+    world.host(2, add(HOST)).unwrap();
+    world.run_for(secs(3));
+    // A move, so that it is remembered after it was removed.
+    world.host(1, add(HOST)).unwrap();
+    world.run_for(secs(3));
+    world.host(1, remove(HOST)).unwrap();
+    world.host(2, remove(HOST)).unwrap();
+    world.run_for(secs(3));
+    world.configure(1, &hypervisor_config("192.0.2.9"));
+    world.run_for(secs(20));
+    world.host(1, add(HOST)).unwrap();
+    world.run_for(secs(3));
+    assert_eq!(world.machines[0].kernel.lookup(HOST), towards(1));
+    world.host(2, add(HOST)).unwrap();
+    world.run_for(secs(3));
+    assert_eq!(world.machines[0].kernel.lookup(HOST), towards(2));
+    assert_eq!(world.machines[1].kernel.lookup(HOST), to_spine(1));
+}
+
+#[test]
 fn however_a_host_comes_it_gets_no_address_of_a_router() {
     let anywhere = hypervisor_config("192.0.2.1").replace("10.100.0.0/16", "0.0.0.0/0");
     let [declared, asked] = [Ipv4Addr::new(192, 0, 2, 2), Ipv4Addr::new(10, 0, 2, 2)];

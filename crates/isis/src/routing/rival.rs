@@ -8,7 +8,7 @@ use bugle_types::{Prefix, SystemId};
 use bugle_wire::isis::{Level, PrefixFlags};
 
 use super::content::Says;
-use crate::adjacency::Adjacency;
+use crate::adjacency::{Adjacency, AdjacencyState};
 use crate::config::Config;
 use crate::instance::Isis;
 use crate::io::{Output, Rival};
@@ -49,6 +49,11 @@ impl Isis {
         Some(Rival { system, metric: Some(metric), count: systems.len() })
     }
 
+    /// Neighbours may have other addresses than before.
+    pub(crate) fn neighbor_addresses_changed(&mut self) {
+        self.routing.watches_dirty = true;
+    }
+
     /// The neighbour with this address on the link to us.
     fn neighbor_with(&self, prefix: Prefix) -> Option<SystemId> {
         let address = prefix.is_host().then(|| prefix.address())?;
@@ -56,7 +61,8 @@ impl Isis {
             IpAddr::V4(v4) => adjacency.ipv4.contains(&v4),
             IpAddr::V6(v6) => adjacency.ipv6.contains(&v6),
         };
-        self.adjacencies.values().find(with).map(|adjacency| adjacency.system)
+        let mut up = self.adjacencies.values().filter(|a| a.state == AdjacencyState::Up);
+        up.find(with).map(|adjacency| adjacency.system)
     }
 
     /// Whether an advertisement is our own, brought back from another level (RFC 7794 section 2).

@@ -363,6 +363,25 @@ fn the_address_of_a_router_is_refused_and_nothing_of_the_claim_stays() {
 }
 
 #[test]
+fn a_claim_that_was_accepted_outlives_a_router_with_its_address() {
+    let mut desk = desk();
+    assert_eq!(ask(&mut desk, Claim { port: Some("tap9".into()), ..claim() }), Ok(()));
+    desk.tell(Input::Others { prefix: Prefix::host(HOST), others: Some(router(9)) });
+    desk.hear_nobody();
+    desk.port("tap9", true);
+    assert_eq!(desk.state(), Some(HostState::Steady));
+    // In whatever order.
+    let mut desk = self::desk();
+    assert_eq!(ask(&mut desk, Claim { port: Some("tap9".into()), ..claim() }), Ok(()));
+    desk.tell(Input::Others { prefix: Prefix::host(HOST), others: Some(router(9)) });
+    desk.port("tap9", true);
+    assert_eq!((desk.state(), desk.metric()), (Some(HostState::Yielded), None));
+    desk.hear_nobody();
+    desk.wait(RESUME);
+    assert_eq!(desk.state(), Some(HostState::Steady));
+}
+
+#[test]
 fn a_declared_host_with_the_address_of_a_router_waits_until_the_router_is_gone() {
     let mut desk = desk();
     desk.answer = Answer::Other(router(9));

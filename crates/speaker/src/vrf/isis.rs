@@ -74,10 +74,13 @@ impl Vrf {
             self.end_isis(cx);
         }
         let mut instance = Isis::new(config, rng.next_u64());
-        for host in self.mobility.state().hosts() {
-            let prefix = Prefix::host(host.address);
+        for address in self.mobility.state().watched() {
+            let prefix = Prefix::host(address);
             instance.handle(cx.now, isis::Input::Watch(prefix, true));
             self.unanswered.insert(prefix);
+        }
+        for host in self.mobility.state().hosts() {
+            let prefix = Prefix::host(host.address);
             if let Some(metric) = host.metric.filter(|_| self.advertise.isis) {
                 instance.handle(cx.now, isis::Input::Host(prefix, Some(host_route(metric))));
             }
@@ -162,11 +165,7 @@ impl Vrf {
                     backup: route.backup.map(|backup| backup.nexthop),
                 });
             }
-            isis::Output::Rival(prefix, _) => {
-                if self.settling.is_none() {
-                    self.answer(cx.now, prefix);
-                }
-            }
+            isis::Output::Rival(prefix, _) => self.tell_rival(cx.now, prefix.address()),
             isis::Output::Bfd { ifindex, peer, wanted, .. } => {
                 self.watch_for_isis(cx, (ifindex, peer), wanted);
             }

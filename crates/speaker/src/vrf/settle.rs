@@ -15,14 +15,15 @@ use super::Vrf;
 
 /// How long hosts wait at the start, if there is no neighbour to wait for.
 const ALONE: Duration = Duration::from_secs(2);
-/// How long they wait for neighbours of whom none leads anywhere yet: longer than an election on a LAN takes, and than the 5 s
-/// of `MinLSInterval` (RFC 2328 appendix B) that a neighbour may need to say that there is a link to us.
+/// How long they wait for neighbours of whom none leads anywhere yet, or whose database is being copied: longer than the 5 s of
+/// `MinLSInterval` (RFC 2328 appendix B) that a neighbour may need to say that there is a link to us.
 const JOINING: Duration = Duration::from_secs(10);
 
 impl Vrf {
     /// Until then, questions about what others advertise are not answered, unless the databases are in step earlier.
     pub(crate) fn settle_at(&self) -> Option<Time> {
-        let since = self.settling?;
+        // Without a configuration it is not known whom to wait for.
+        let since = self.settling.filter(|_| self.hosts_config.is_some())?;
         let ospf = self.ospf.as_ref().is_some_and(|ospf| is_joining_ospf(ospf.state()));
         let isis = self.isis.as_ref().is_some_and(|isis| is_joining_isis(isis.state()));
         Some(since + if ospf || isis { JOINING } else { ALONE })
@@ -57,10 +58,11 @@ fn is_joining_ospf(state: ospf::State<'_>) -> bool {
     heard.peek().is_some() && !heard.any(|neighbor| is_reached_ospf(state, neighbor))
 }
 
-/// Whether there are neighbours, and none leads anywhere yet.
+/// Whether there are neighbours, and none leads anywhere yet, or what they have is not here yet.
 fn is_joining_isis(state: isis::State<'_>) -> bool {
     let mut up = state.adjacencies().filter(|a| a.state == AdjacencyState::Up).peekable();
-    up.peek().is_some() && !up.any(|adjacency| is_reached_isis(state, adjacency))
+    up.peek().is_some()
+        && !(state.in_step() && up.any(|adjacency| is_reached_isis(state, adjacency)))
 }
 
 fn is_reached_ospf(state: ospf::State<'_>, neighbor: &ospf::neighbor::Neighbor) -> bool {
