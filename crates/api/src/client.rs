@@ -16,8 +16,9 @@ use tokio::time::timeout;
 
 use crate::model::{ErrorBody, Event, HostAdd, Topic};
 
-/// A daemon that has not begun to answer by then is not going to: hosts may wait for ten seconds when it has just started.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// A daemon that has not begun to answer by then is not going to: when it has just started, hosts may wait for the neighbours' first
+/// Hellos and databases, 39 s with the longest interval between Hellos that is waited for.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// A client of the daemon that serves one socket. Each request makes a connection of its own.
 #[derive(Clone, Debug)]

@@ -55,6 +55,8 @@ pub struct Config {
     /// A previous run of this system may have left adjacencies at its neighbours. A Hello that does not name them would end
     /// these, so nothing is said before the neighbours were heard, or for about a holding time.
     pub listen_first: bool,
+    /// So long after the first adjacency what a previous run of this system said stays, for this one to say it again.
+    pub reclaim: Duration,
 }
 
 impl Config {
@@ -82,6 +84,7 @@ impl Config {
             area_auth: Auth::default(),
             domain_auth: Auth::default(),
             listen_first: false,
+            reclaim: Duration::from_secs(10),
         }
     }
 

@@ -23,10 +23,6 @@ use crate::instance::{Isis, Life, Timer};
 use crate::io::{Event, HostRoute, PathType};
 use crate::routing::node_key;
 
-/// After the first adjacency, how long LSPs of a previous run are left in peace, so that a restart does not take this system's hosts
-/// off the network for a moment.
-const RECLAIM: Duration = Duration::from_secs(10);
-
 /// What hosts of ours are advertised with. Only between levels may a host come back to where it is advertised: then it is known by
 /// its source (RFC 7794 section 2.2).
 pub(crate) fn host_attributes(config: &Config) -> Option<Arc<Attributes>> {
@@ -108,7 +104,8 @@ impl Isis {
             let hellos = self.circuits.values().map(|circuit| circuit.config.hello);
             origins.hold_until = hellos.max().map(|hello| self.now + 2 * hello);
         }
-        let until = self.now + RECLAIM;
+        // LSPs of a previous run are left in peace for a while, so that a restart does not take this system's hosts off the network.
+        let until = self.now + self.config.reclaim;
         origins.reclaim_until = Some(until);
         self.timers.set(Timer::Reclaim(level), Some(until));
         let prefixes: Vec<Prefix> = self.hosts.keys().copied().collect();

@@ -21,6 +21,8 @@ pub struct Config {
     /// A previous run of this router may have left adjacencies at its neighbours. A Hello that does not list them would end
     /// these, so on point-to-point links nothing is said before the neighbour was heard, or for RouterDeadInterval.
     pub listen_first: bool,
+    /// So long after the first adjacency what a previous run of this router said stays, for this one to say it again.
+    pub reclaim: Duration,
     /// How many equal-cost nexthops a route may have.
     pub max_paths: usize,
     /// Find loop-free alternates (RFC 5286); `None`: do not.
@@ -45,6 +47,7 @@ impl Config {
             stub_router: true,
             boundary: true,
             listen_first: false,
+            reclaim: Duration::from_secs(10),
             max_paths: 16,
             alternates: Some(AlternatesConfig::default()),
             spf: BackoffConfig::default(),

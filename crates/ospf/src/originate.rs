@@ -25,9 +25,6 @@ use crate::routing::RootLink;
 
 /// The link metric that keeps transit traffic away (RFC 6987 section 3).
 pub(crate) const MAX_LINK_METRIC: u16 = 0xffff;
-/// How long after the first adjacency LSAs of a previous run are left alone: they are flushed if nobody has wanted them again
-/// by then, so that a restart of the daemon does not take its hosts off the network for a moment.
-const RECLAIM: std::time::Duration = std::time::Duration::from_secs(10);
 /// How long the sequence number of a flushed LSA is remembered: as long as an old instance may live elsewhere.
 const MEMORY: std::time::Duration = std::time::Duration::from_secs(MAX_AGE as u64);
 
@@ -235,9 +232,10 @@ impl Ospf {
         self.want(self.router_lsa_key(), Options::E, Some(body));
     }
 
-    /// From the first adjacency on there is so much time to say again what a previous run said.
+    /// From the first adjacency on there is so much time to say again what a previous run said: what nobody has wanted by then is
+    /// flushed, and a restart of the daemon does not take its hosts off the network for a moment.
     fn start_reclaiming(&mut self) {
-        self.reclaim_until = Some(self.now + RECLAIM);
+        self.reclaim_until = Some(self.now + self.config.reclaim);
         for (&key, origin) in &self.own {
             if origin.body.is_none() {
                 self.postponed.set(key, self.reclaim_until);

@@ -23,6 +23,7 @@ use crate::event::{Event, Repair, RepairStep, What};
 use crate::io::Output;
 use crate::peers::Peers;
 use crate::ports::Machine;
+use settle::Patience;
 
 pub(crate) use isis::circuit;
 
@@ -74,6 +75,8 @@ pub(crate) struct Vrf {
     found: Vec<(IpAddr, IfIndex, Option<Mac>)>,
     /// Since when it is being found out what others advertise; until that is known, questions are not answered.
     settling: Option<Time>,
+    /// For how long, at most.
+    patience: Patience,
     /// Hosts that the protocols are still to be told of, with their metrics.
     untold: Vec<(Prefix, Option<u32>)>,
     /// Questions that wait.
@@ -117,6 +120,7 @@ impl Vrf {
             restarted: false,
             found: Vec::new(),
             settling: Some(now),
+            patience: Patience::new(&config::Vrf::default()),
             untold: Vec::new(),
             unanswered: BTreeSet::new(),
             routed: Routed::default(),
@@ -139,6 +143,7 @@ impl Vrf {
     ) {
         let Identity { router_id, hostname } = identity;
         self.set_advertise(cx.now, config.hosts.advertise);
+        self.patience = Patience::new(config);
         match (&config.ospf, router_id) {
             (Some(wanted), Some(router_id)) => self.configure_ospf(cx, router_id, wanted, rng),
             (Some(_), None) => {
@@ -179,6 +184,7 @@ impl Vrf {
             stub_router: wanted.stub_router,
             boundary: true,
             listen_first: self.restarted,
+            reclaim: self.patience.longest(),
             max_paths: wanted.max_ecmp.into(),
             alternates: wanted
                 .alternates

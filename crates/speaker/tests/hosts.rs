@@ -313,6 +313,41 @@ fn a_host_asked_for_while_the_daemon_starts_moves_here_from_whoever_has_it() {
     assert_eq!(world.machines[2].kernel.lookup(HOST), to_spine(2));
 }
 
+/// With Hellos every 10 s, as RFC 2328 has it, a neighbour is heard of late.
+#[test]
+fn hosts_of_a_start_are_decided_when_a_neighbour_with_rare_hellos_has_been_heard() {
+    let found = Ipv4Addr::new(10, 100, 0, 10);
+    // Whoever has the higher router id.
+    for (killed, other) in [(1, 2), (2, 1)] {
+        let mut world = World::star(2);
+        for machine in 0..3 {
+            let config = match machine {
+                0 => spine_config("192.0.2.100"),
+                number => hypervisor_config(&format!("192.0.2.{number}")),
+            };
+            let rare = config.replace("hello = \"1s\"\n         dead = \"4s\"", "");
+            assert_ne!(rare, config);
+            world.configure(machine, &rare);
+        }
+        world.run_for(secs(70));
+        world.host(other, add(HOST)).unwrap();
+        world.host(killed, add(found)).unwrap();
+        world.run_for(secs(20));
+        world.kill(killed);
+        world.run_for(secs(1));
+        // While it is dead one of its hosts goes to the other hypervisor.
+        world.host(other, add(found)).unwrap();
+        // Until just after a Hello of the spine.
+        world.run_for(secs(54));
+        world.restart_with(killed, |world| world.tell(killed, add(HOST)));
+        world.run_for(secs(60));
+        let towards = |number| towards(u8::try_from(number).unwrap());
+        assert_eq!(world.answers(killed), [Ok(())]);
+        assert_eq!(world.machines[0].kernel.lookup(HOST), towards(killed), "asked for");
+        assert_eq!(world.machines[0].kernel.lookup(found), towards(other), "left by a former run");
+    }
+}
+
 #[test]
 fn a_static_host_is_claimed_when_its_port_appears_and_withdrawn_when_it_goes() {
     let mut world = settled(2);

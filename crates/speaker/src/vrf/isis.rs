@@ -61,6 +61,7 @@ impl Vrf {
             area_auth: auth(&wanted.area_auth),
             domain_auth: auth(&wanted.domain_auth),
             listen_first: self.restarted,
+            reclaim: self.patience.longest(),
         };
         if let Some(isis) = &mut self.isis {
             let known = isis.state().config();

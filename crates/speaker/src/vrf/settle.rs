@@ -12,12 +12,41 @@ use bugle_types::Time;
 use bugle_wire::isis::{Level, NodeId, TopologyId};
 
 use super::Vrf;
+use crate::config::{self, LinkType};
 
-/// How long hosts wait at the start, if there is no neighbour to wait for.
-const ALONE: Duration = Duration::from_secs(2);
-/// How long they wait for neighbours of whom none leads anywhere yet, or whose database is being copied: longer than the 5 s of
-/// `MinLSInterval` (RFC 2328 appendix B) that a neighbour may need to say that there is a link to us.
-const JOINING: Duration = Duration::from_secs(10);
+/// How much longer than the interval between Hellos a neighbour's first one may take.
+const LATE: Duration = Duration::from_secs(1);
+/// The interval between an IS-IS neighbour's Hellos where nobody has set it (`iSISHelloTimer`, RFC 1142 section 11): it need not
+/// be ours.
+const ISIS_HELLO: Duration = Duration::from_secs(3);
+/// No neighbour is awaited for longer: who has Hellos as rare as that has no hurry.
+const LONGEST_HELLO: Duration = Duration::from_secs(30);
+/// How much longer hosts wait for neighbours who have been heard, and of whom none leads anywhere yet or whose database is being
+/// copied: longer than the 5 s of `MinLSInterval` (RFC 2328 appendix B) that a neighbour may need to say that there is a link to us.
+const JOINING: Duration = Duration::from_secs(8);
+
+/// How hosts wait at the start.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// If no neighbour is heard: as long as the first Hello of one may take.
+    alone: Duration,
+}
+
+impl Patience {
+    pub(super) fn new(config: &config::Vrf) -> Self {
+        let ospf = config.ospf.iter().flat_map(|ospf| &ospf.interfaces);
+        let ospf = ospf.filter(|i| i.link != LinkType::Passive).map(|i| i.hello);
+        let isis = config.isis.iter().flat_map(|isis| &isis.interfaces);
+        let isis = isis.filter(|i| i.link != LinkType::Passive).map(|i| i.hello.max(ISIS_HELLO));
+        let hello = ospf.chain(isis).max().unwrap_or(LATE);
+        Self { alone: hello.clamp(LATE, LONGEST_HELLO) + LATE }
+    }
+
+    /// The longest that hosts wait. What a previous run said has to stay for as long, or it is gone before they are there again.
+    pub(super) fn longest(self) -> Duration {
+        self.alone + JOINING
+    }
+}
 
 impl Vrf {
     /// Until then, questions about what others advertise are not answered, unless the databases are in step earlier.
@@ -26,7 +55,7 @@ impl Vrf {
         let since = self.settling.filter(|_| self.hosts_config.is_some())?;
         let ospf = self.ospf.as_ref().is_some_and(|ospf| is_joining_ospf(ospf.state()));
         let isis = self.isis.as_ref().is_some_and(|isis| is_joining_isis(isis.state()));
-        Some(since + if ospf || isis { JOINING } else { ALONE })
+        Some(since + if ospf || isis { self.patience.longest() } else { self.patience.alone })
     }
 
     /// Whether in each protocol some neighbour's database has been copied, none is being copied, and all who have been copied are
