@@ -22,7 +22,7 @@ static LABS: AtomicU32 = AtomicU32::new(0);
 const POLL: Duration = Duration::from_millis(20);
 
 /// How many lines of each log a timeout shows.
-const LOG_LINES: usize = 8;
+const LOG_LINES: usize = 40;
 
 /// A set of network namespaces of its own.
 ///

@@ -164,6 +164,11 @@ impl Host {
         self.requests.push(request);
     }
 
+    /// Those who wait for the outcome, who will not hear of it from here.
+    pub(crate) fn dismiss(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.requests)
+    }
+
     /// Drops the claim.
     pub(crate) fn release(&mut self) {
         self.binding = None;

@@ -96,6 +96,11 @@ impl Mobility {
         }
     }
 
+    /// The end: requests that wait for what others advertise, which nobody finds out any more. The caller answers them.
+    pub fn dismiss(&mut self) -> Vec<u64> {
+        self.hosts.values_mut().flat_map(Host::dismiss).collect()
+    }
+
     /// The next thing to do; poll until `None` after each [`handle`](Self::handle).
     pub fn poll_output(&mut self) -> Option<Output> {
         self.out.pop_front()

@@ -317,6 +317,7 @@ impl Speaker {
     fn end_vrf(&mut self, name: &VrfName) {
         let Some(mut vrf) = self.vrfs.remove(name) else { return };
         let Self { now, machine, rib, out, .. } = self;
+        refuse(out, vrf.mobility.dismiss(), &HostRefusal::UnknownVrf(name.to_string()));
         let mut cx = Context { now: *now, name, machine, rib, out };
         vrf.end_ospf(&mut cx);
         vrf.end_isis(&mut cx);
@@ -622,6 +623,7 @@ impl Speaker {
         }
         let Self { now, machine, vrfs, rib, out, .. } = self;
         for (name, vrf) in vrfs {
+            refuse(out, vrf.mobility.dismiss(), &HostRefusal::Stopping);
             let mut cx = Context { now: *now, name, machine, rib, out };
             vrf.set_bfd_peers(&mut cx, BTreeMap::new(), None);
             if let Some(ospf) = &mut vrf.ospf {
@@ -685,6 +687,13 @@ impl Speaker {
     pub(crate) fn now(&self) -> Time {
         self.now
     }
+}
+
+/// Those who wait for an answer get this one.
+fn refuse(out: &mut VecDeque<Output>, requests: Vec<u64>, why: &HostRefusal) {
+    out.extend(
+        requests.into_iter().map(|request| Output::Reply { request, result: Err(why.clone()) }),
+    );
 }
 
 /// Carries the route table's outputs on. Whether there were any. With `enabled` false the kernel is neither changed nor read: it

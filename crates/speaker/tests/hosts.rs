@@ -349,6 +349,30 @@ fn hosts_of_a_start_are_decided_when_a_neighbour_with_rare_hellos_has_been_heard
 }
 
 #[test]
+fn who_waits_for_an_answer_gets_one_when_there_will_be_no_decision() {
+    for stopping in [false, true] {
+        let mut world = settled(2);
+        let red = "[vrf.red]\ntable = 7\n[[vrf.red.ospf.interface]]\nname = \"eth*\"\n";
+        world.configure(1, &(hypervisor_config("192.0.2.1") + red));
+        let vrf = || "red".to_owned();
+        let address = HOST.into();
+        world.tell(
+            1,
+            HostChange::Add { vrf: vrf(), address, port: None, mac: None, candidate: false },
+        );
+        assert_eq!(world.answers(1), []);
+        let refusal = if stopping {
+            world.input(1, Input::Shutdown);
+            HostRefusal::Stopping
+        } else {
+            world.configure(1, &hypervisor_config("192.0.2.1"));
+            HostRefusal::UnknownVrf(vrf())
+        };
+        assert_eq!(world.answers(1), [Err(refusal)]);
+    }
+}
+
+#[test]
 fn a_static_host_is_claimed_when_its_port_appears_and_withdrawn_when_it_goes() {
     let mut world = settled(2);
     let statics = hypervisor_config("192.0.2.1")

@@ -73,9 +73,13 @@ pub(crate) fn wait_for_entry(
     what: &str,
     condition: impl Fn(&Value) -> bool,
 ) -> Result<()> {
-    lab.wait_for(SOON, &format!("{what} in {command}"), || {
-        bugled.show(command).is_ok_and(|answer| {
-            answer.as_array().is_some_and(|entries| entries.iter().any(&condition))
-        })
-    })
+    let mut last = Value::Null;
+    let waited = lab.wait_for(SOON, &format!("{what} in {command}"), || {
+        last = bugled.show(command).unwrap_or_default();
+        last.as_array().is_some_and(|entries| entries.iter().any(&condition))
+    });
+    if waited.is_err() {
+        println!("{command}: {last}");
+    }
+    waited
 }
