@@ -469,6 +469,27 @@ fn what_flaps_is_held_down_and_shown_so() -> Result<()> {
     pair.wait_up(&bugled)
 }
 
+/// FRR's ospfd takes its session away when it hears of a failure, which may be when the session is Up again.
+#[test]
+fn a_session_that_the_peer_takes_away_after_a_failure_has_not_failed_once_more() -> Result<()> {
+    let Some(pair) = Pair::new("bfdtaken")? else { return Ok(()) };
+    let mut frr = Frr::start(&pair.lab, &pair.theirs, &Pair::theirs(20))?;
+    let damping = "[link-damping]\nafter = 1\n";
+    let bugled = Bugled::start(&pair.lab, &pair.ours, &(Pair::config(20) + damping))?;
+    pair.wait_up(&bugled)?;
+    frr.ospfd().signal(Signal::SIGSTOP)?;
+    pair.lan.cut(1)?;
+    pair.lab.wait_for(SOON, "the adjacency to end", || full(&bugled) == 0)?;
+    pair.lan.mend(1)?;
+    pair.wait(&bugled, "a session that is Up again", |session| session["state"] == "Up")?;
+    frr.ospfd().signal(Signal::SIGCONT)?;
+    pair.wait(&bugled, "the session to be taken away", |session| session["downs"] == 2)?;
+    pair.wait_up(&bugled)?;
+    wait_for_entry(&pair.lab, &bugled, "show neighbors", "flaps", |n| n["flaps"] == 1)?;
+    assert_eq!(events(&bugled, "link-held"), [""; 0]);
+    Ok(())
+}
+
 #[test]
 fn a_session_of_three_times_10_ms_survives_busy_loops_floods_of_requests_and_of_changes()
 -> Result<()> {

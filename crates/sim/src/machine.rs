@@ -10,7 +10,7 @@ use bugle_isis::Event as IsisEvent;
 use bugle_ospf::Event as OspfEvent;
 use bugle_rib::fib::{FibOp, FibSnapshot, RouteTarget};
 use bugle_speaker::event::What;
-use bugle_speaker::{Input, Output, Speaker, VrfState};
+use bugle_speaker::{HostRefusal, Input, Output, Speaker, VrfState};
 use bugle_types::{IfIndex, Time};
 
 use crate::digest::Digest;
@@ -302,7 +302,8 @@ impl Machine {
             | Output::Removable(_)
             | Output::RequestBfd { .. }
             | Output::ReleaseBfd { .. }
-            | Output::Reply { result: Ok(()), .. } => return,
+            // Whoever asks a daemon that stops asks the next one again.
+            | Output::Reply { result: Ok(()) | Err(HostRefusal::Stopping), .. } => return,
             Output::SendOspf { ifindex, src, dst, bytes } => {
                 self.send(at, ifindex, Envelope::Ospf { src, dst }, bytes)
             }

@@ -47,6 +47,9 @@ pub(crate) enum Verdict {
     Nothing,
     /// The path is there again.
     Restored,
+    /// The path has failed, and no neighbour was known at its end: so goes a session that the peer takes away because it has heard of
+    /// the last failure only now.
+    FailedUnused,
     /// The path has failed.
     Failed,
 }
@@ -157,7 +160,8 @@ impl Sessions {
         session.state = change.to;
         if change.is_failure_for(self.client) {
             session.failed = true;
-            return Verdict::Failed;
+            let used = session.until.is_none();
+            return if used { Verdict::Failed } else { Verdict::FailedUnused };
         }
         if change.to == State::Up && std::mem::take(&mut session.failed) {
             return Verdict::Restored;

@@ -78,8 +78,5 @@ pub(crate) fn wait_for_entry(
         last = bugled.show(command).unwrap_or_default();
         last.as_array().is_some_and(|entries| entries.iter().any(&condition))
     });
-    if waited.is_err() {
-        println!("{command}: {last}");
-    }
-    waited
+    waited.map_err(|_| lab.timeout(SOON, &format!("{what} in {command}, which says {last}")))
 }

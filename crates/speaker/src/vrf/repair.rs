@@ -109,7 +109,7 @@ impl Vrf {
         }
     }
 
-    /// A session changed its state. Whether a path has failed, to which traffic is not to be sent any more.
+    /// A session changed its state. Whether the path to a neighbour has failed, and with it the adjacency.
     pub(crate) fn on_bfd(&mut self, cx: &mut Context<'_>, at: Time, change: &bfd::Change) -> bool {
         match self.bfd.on_change(change).max(self.isis_bfd.on_change(change)) {
             Verdict::Nothing => {
@@ -118,6 +118,11 @@ impl Vrf {
             }
             Verdict::Restored => {
                 set_reachable(cx, change.path, true);
+                self.tell_isis(cx.now, change.path, sessions::isis_state(change));
+                false
+            }
+            Verdict::FailedUnused => {
+                set_reachable(cx, change.path, false);
                 self.tell_isis(cx.now, change.path, sessions::isis_state(change));
                 false
             }
