@@ -120,6 +120,34 @@ fn forwarding_goes_on_while_bugled_is_killed_and_started_again() -> Result<()> {
 }
 
 #[test]
+fn what_another_program_put_in_the_place_of_ours_is_noticed_and_ours_put_back() -> Result<()> {
+    let Some(lab) = Lab::for_test("replaced")? else { return Ok(()) };
+    let (ours, theirs) = (lab.node("ours")?, lab.node("theirs")?);
+    let link = lab.link(&ours, &theirs)?;
+    VM.place(&lab, &theirs, TAP)?;
+    RouteEditor::new(&theirs, TAP)?.add(VM.address)?;
+    let _frr = Make::FrrDefault.start(&lab, &theirs, &router(2, eth0()), "")?;
+    let bugled = bugle(&lab, &ours, 1, eth0())?;
+    wait_for_gateways(&lab, &ours, VM.address, &[link.b.address])?;
+
+    let elsewhere = "10.99.99.99 dev eth0 onlink";
+    let route = host(VM.address);
+    ours.ip(&format!("route replace {route} via {elsewhere} metric 110 proto static"))?;
+    wait_for_gateways(&lab, &ours, VM.address, &[link.b.address])?;
+    assert!(ours.ip(&format!("route show {route}"))?.contains("proto 182"));
+    wait_for_entry(&lab, &bugled, "show events", "the replacement", |event| {
+        event["kind"] == "fib-replaced"
+    })?;
+
+    let right = format!("via {} dev eth0", link.b.address);
+    let objects = ours.ip("nexthop show proto 182")?;
+    let object = objects.lines().find(|line| line.contains(&right)).unwrap_or_default();
+    let id = object.split_whitespace().nth(1).unwrap_or_default();
+    ours.ip(&format!("nexthop replace id {id} via {elsewhere}"))?;
+    wait_for_gateways(&lab, &ours, VM.address, &[link.b.address])
+}
+
+#[test]
 fn a_configured_host_is_announced_again_after_a_kill() -> Result<()> {
     let Some(lab) = Lab::for_test("static")? else { return Ok(()) };
     let (ours, theirs) = (lab.node("ours")?, lab.node("theirs")?);

@@ -70,6 +70,11 @@ pub(crate) fn of_speaker(speaker: &Speaker, now: Time) -> Vec<Metric> {
         gauge("fib_neighbors", "Neighbour entries in the kernel", single(count(fib.neighbors))),
         counter("fib_changes", "Changes asked of the kernel", single(fib.ops)),
         counter("fib_failures", "Changes the kernel refused", single(fib.failures)),
+        counter(
+            "fib_replaced",
+            "Routes of ours that other programs replaced",
+            single(fib.replaced),
+        ),
     ];
     let vrfs: Vec<_> = state.vrfs().collect();
     metrics.extend(isis::of_isis(&vrfs));

@@ -598,6 +598,7 @@ impl<E: Engine + 'static> Driver<E> {
                 MonitorEvent::AddressGone(address) => self.handle(Input::AddressGone(address)),
                 MonitorEvent::Synced => self.handle(Input::Synced),
                 MonitorEvent::Disturbed => self.handle(Input::FibDisturbed),
+                MonitorEvent::RouteReplaced(key) => self.handle(Input::FibReplaced(key)),
             }
         }
     }

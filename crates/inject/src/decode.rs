@@ -118,14 +118,31 @@ pub(crate) type Route = (RouteKey, Option<RouteTarget>);
 
 /// A route of ours.
 pub(crate) fn route(payload: &[u8]) -> Option<Route> {
-    let (mut destination, mut metric, mut nexthop) = (None, 0, None);
+    let key = route_key(payload)?;
+    if u8_at(payload, 5)? != PROTOCOL {
+        return None;
+    }
+    let nexthop = attributes(payload, 12).find(|(kind, _)| *kind == RTA_NH_ID);
+    let nexthop = nexthop.and_then(|(_, value)| u32_at(value, 0)).map(NexthopId);
+    let target = match (u8_at(payload, 7)?, nexthop) {
+        (RTN_UNICAST, Some(id)) if NexthopId::RANGE.contains(&id.0) => {
+            Some(RouteTarget::Nexthop(id))
+        }
+        (RTN_BLACKHOLE, _) => Some(RouteTarget::Blackhole),
+        _ => None,
+    };
+    Some((key, target))
+}
+
+/// Which route a message is about, whoever's it is. What a route was copied to for one destination is none.
+pub(crate) fn route_key(payload: &[u8]) -> Option<RouteKey> {
+    let (mut destination, mut metric) = (None, 0);
     let mut table = u32::from(u8_at(payload, 4)?);
     for (kind, value) in attributes(payload, 12) {
         match kind {
             RTA_DST => destination = Some(address(value)?),
             RTA_PRIORITY => metric = u32_at(value, 0)?,
             RTA_TABLE => table = u32_at(value, 0)?,
-            RTA_NH_ID => nexthop = u32_at(value, 0).map(NexthopId),
             _ => {}
         }
     }
@@ -135,18 +152,9 @@ pub(crate) fn route(payload: &[u8]) -> Option<Route> {
         (None, AF_INET6) => Ipv6Addr::UNSPECIFIED.into(),
         (None, _) => return None,
     };
-    if u8_at(payload, 5)? != PROTOCOL || u32_at(payload, 8)? & RTM_F_CLONED != 0 {
-        return None;
-    }
-    let target = match (u8_at(payload, 7)?, nexthop) {
-        (RTN_UNICAST, Some(id)) if NexthopId::RANGE.contains(&id.0) => {
-            Some(RouteTarget::Nexthop(id))
-        }
-        (RTN_BLACKHOLE, _) => Some(RouteTarget::Blackhole),
-        _ => None,
-    };
-    let prefix = Prefix::new(destination, u8_at(payload, 1)?)?;
-    Some((RouteKey { table: TableId(table), prefix, metric }, target))
+    let is_copy = u32_at(payload, 8)? & RTM_F_CLONED != 0;
+    let prefix = Prefix::new(destination, u8_at(payload, 1)?).filter(|_| !is_copy)?;
+    Some(RouteKey { table: TableId(table), prefix, metric })
 }
 
 /// A permanent neighbour entry of ours.

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use bugle_rib::Protocol;
+use bugle_rib::fib::RouteKey;
 use bugle_types::{Address, IfIndex, Link};
 use socket2::{SockFilter, SockRef};
 
@@ -12,10 +14,10 @@ use crate::decode;
 use crate::error::NetlinkError;
 use crate::netlink::{Received, messages};
 use crate::numbers::{
-    IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS, RTM_DELADDR, RTM_DELLINK, RTM_DELNEXTHOP, RTM_DELROUTE,
-    RTM_GETADDR, RTM_GETLINK, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEXTHOP, RTM_NEWROUTE,
-    RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK,
-    RTNLGRP_NEXTHOP,
+    IFLA_EXT_MASK, NLM_F_REPLACE, RTA_PRIORITY, RTEXT_FILTER_SKIP_STATS, RTM_DELADDR, RTM_DELLINK,
+    RTM_DELNEXTHOP, RTM_DELROUTE, RTM_GETADDR, RTM_GETLINK, RTM_NEWADDR, RTM_NEWLINK,
+    RTM_NEWNEXTHOP, RTM_NEWROUTE, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR,
+    RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK, RTNLGRP_NEXTHOP,
 };
 use crate::socket::{DumpRequest, Dumper, NetlinkSocket, is_overrun};
 
@@ -34,8 +36,10 @@ pub enum MonitorEvent {
     AddressGone(Address),
     /// Every interface and address that exists has been told.
     Synced,
-    /// Somebody else deleted a route or nexthop object of ours.
+    /// Somebody else deleted a route or nexthop object of ours, or replaced such an object.
     Disturbed,
+    /// Somebody else replaced a route whose key may be one of ours: the kernel does not say whose it was.
+    RouteReplaced(RouteKey),
 }
 
 /// Tells what happens to interfaces and addresses, and to our routes by other hands.
@@ -169,8 +173,11 @@ fn event(message: Received<'_>) -> Option<MonitorEvent> {
         }),
         RTM_DELADDR => decode::interface_address(payload)
             .map(|(address, _)| MonitorEvent::AddressGone(address)),
+        RTM_NEWROUTE => decode::route_key(payload).map(MonitorEvent::RouteReplaced),
         RTM_DELROUTE => decode::route(payload).map(|_| MonitorEvent::Disturbed),
-        RTM_DELNEXTHOP => decode::nexthop_id(payload).map(|_| MonitorEvent::Disturbed),
+        RTM_NEWNEXTHOP | RTM_DELNEXTHOP => {
+            decode::nexthop_id(payload).map(|_| MonitorEvent::Disturbed)
+        }
         _ => None,
     }
 }
@@ -180,42 +187,77 @@ fn usable_address(payload: &[u8]) -> Option<Address> {
 }
 
 /// A classic BPF program that lets the kernel drop, before they cost us a wake-up, all notifications of routes and nexthop
-/// objects but deletions of ours by others. BPF loads are big-endian; netlink is in host order.
+/// objects but those of what others deleted of ours, or replaced and may be ours: the route has a metric of ours. BPF loads are
+/// big-endian; netlink is in host order.
 fn filter(ours: &[u32]) -> Vec<SockFilter> {
     const LOAD_U32: u16 = 0x20;
     const LOAD_U16: u16 = 0x28;
     const LOAD_U8: u16 = 0x30;
+    const LOAD_NUMBER: u16 = 0x00;
+    const LOAD_NUMBER_X: u16 = 0x01;
+    const LOAD_U32_BEHIND_X: u16 = 0x40;
+    const COPY_TO_X: u16 = 0x07;
     const JUMP_IF_EQUAL: u16 = 0x15;
+    const JUMP_IF_ANY_BIT: u16 = 0x45;
     const RETURN: u16 = 0x06;
+    const TAKE: SockFilter = SockFilter::new(RETURN, 0, 0, u32::MAX);
+    const DROP: SockFilter = SockFilter::new(RETURN, 0, 0, 0);
     const TYPE: u32 = 4;
+    const FLAGS: u32 = 6;
     const PORT: u32 = 12;
     // In struct rtmsg and struct nhmsg, behind the message header.
     const ROUTE_PROTOCOL: u32 = 16 + 5;
     const NEXTHOP_PROTOCOL: u32 = 16 + 2;
+    const ROUTE_ATTRIBUTES: u32 = 16 + 12;
+    // SKF_AD_OFF + SKF_AD_NLATTR of linux/filter.h: where the attribute X is, looked for from the accumulator's offset on; or 0.
+    const FIND_ATTRIBUTE: u32 = 0xFFFF_F000 + 12;
 
     let load = |code, at| SockFilter::new(code, 0, 0, at);
-    let skip = |value, if_equal, else_| SockFilter::new(JUMP_IF_EQUAL, if_equal, else_, value);
-    let skip_type = |kind: u16, if_equal| skip(u32::from(kind.to_be()), if_equal, 0);
-    let protocol = u32::from(PROTOCOL);
-    let ports = u8::try_from(ours.len()).unwrap_or(u8::MAX);
-    let mut program = vec![
-        load(LOAD_U16, TYPE),
-        skip_type(RTM_NEWROUTE, 11 + ports),
-        skip_type(RTM_NEWNEXTHOP, 10 + ports),
-        skip_type(RTM_DELROUTE, 2),
-        skip_type(RTM_DELNEXTHOP, 4),
-        // Interfaces and addresses.
-        SockFilter::new(RETURN, 0, 0, u32::MAX),
-        load(LOAD_U8, ROUTE_PROTOCOL),
-        skip(protocol, 3, 0),
-        SockFilter::new(RETURN, 0, 0, 0),
-        load(LOAD_U8, NEXTHOP_PROTOCOL),
-        skip(protocol, 0, 2 + ports),
-        load(LOAD_U32, PORT),
-    ];
-    let to_the_end = (1..=ports).rev();
-    program.extend(to_the_end.zip(ours).map(|(steps, port)| skip(port.to_be(), steps, 0)));
-    program.push(SockFilter::new(RETURN, 0, 0, u32::MAX));
-    program.push(SockFilter::new(RETURN, 0, 0, 0));
+    let if_equal = |value, then: SockFilter| [SockFilter::new(JUMP_IF_EQUAL, 0, 1, value), then];
+    let if_type = |kind: u16, then: SockFilter| if_equal(u32::from(kind.to_be()), then);
+    // The type is loaded, and still is behind the block, whose end is not passed.
+    let of_type = |kind: u16, block: Vec<SockFilter>| {
+        let rest = u8::try_from(block.len()).unwrap_or(u8::MAX);
+        let mut program = vec![SockFilter::new(JUMP_IF_EQUAL, 0, rest, u32::from(kind.to_be()))];
+        program.extend(block);
+        program
+    };
+    let protocol_at = |at| {
+        let [ours, take] = if_equal(u32::from(PROTOCOL), TAKE);
+        vec![load(LOAD_U8, at), ours, take, DROP]
+    };
+    let replaced = || {
+        let is_set = SockFilter::new(JUMP_IF_ANY_BIT, 1, 0, u32::from(NLM_F_REPLACE.to_be()));
+        vec![load(LOAD_U16, FLAGS), is_set, DROP]
+    };
+    let mut route_replaced = replaced();
+    route_replaced.extend([
+        load(LOAD_NUMBER_X, u32::from(RTA_PRIORITY)),
+        load(LOAD_NUMBER, ROUTE_ATTRIBUTES),
+        load(LOAD_U32, FIND_ATTRIBUTE),
+        load(COPY_TO_X, 0),
+        load(LOAD_U32_BEHIND_X, 4),
+    ]);
+    for protocol in Protocol::ALL {
+        route_replaced.extend(if_equal(protocol.kernel_metric().to_be(), TAKE));
+    }
+    route_replaced.push(DROP);
+    let mut nexthop_replaced = replaced();
+    nexthop_replaced.push(TAKE);
+
+    let mut program = vec![load(LOAD_U16, TYPE)];
+    for kind in [RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR] {
+        program.extend(if_type(kind, TAKE));
+    }
+    program.push(load(LOAD_U32, PORT));
+    for port in ours {
+        program.extend(if_equal(port.to_be(), DROP));
+    }
+    program.push(load(LOAD_U16, TYPE));
+    program.extend(of_type(RTM_NEWROUTE, route_replaced));
+    program.extend(of_type(RTM_DELROUTE, protocol_at(ROUTE_PROTOCOL)));
+    program.extend(of_type(RTM_NEWNEXTHOP, nexthop_replaced));
+    program.extend(of_type(RTM_DELNEXTHOP, protocol_at(NEXTHOP_PROTOCOL)));
+    program.push(DROP);
     program
 }

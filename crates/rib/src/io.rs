@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use bugle_types::{IfIndex, Mac, Nexthop, Prefix, TableId, VrfId};
 
-use crate::fib::{FibOp, FibSnapshot, NexthopId, Removable};
+use crate::fib::{FibOp, FibSnapshot, NexthopId, Removable, RouteKey};
 use crate::route::{Protocol, RouteChange};
 
 /// Something that happened. Any input is legal at any time, in any order.
@@ -78,6 +78,8 @@ pub enum Input {
     },
     /// The kernel, or somebody else, touched something of ours, or notifications about that were lost.
     Disturbed,
+    /// Somebody else replaced the route of this key. It may be one of ours: a [`Event::Replaced`] tells if it was, and it is put back.
+    Replaced(RouteKey),
     /// Every protocol has computed its routes once: what a previous run left and nobody wants can go.
     Sweep,
     /// The daemon stops: delete everything of ours, and install nothing any more. Is not sent if routes are to be retained.
@@ -118,6 +120,12 @@ pub enum Event {
         op: FibOp,
         /// The kernel's reason.
         reason: String,
+    },
+    /// Another program put a route of its own in the place of ours. Told for the first one until the forwarding table has been read
+    /// again, which puts ours back.
+    Replaced {
+        /// The route.
+        key: RouteKey,
     },
     /// A route was taken for a withdrawal, because a gateway is of another address family than the prefix.
     MixedFamilies {
@@ -167,4 +175,6 @@ pub struct Counters {
     pub ops: u64,
     /// Changes the kernel refused since the start.
     pub failures: u64,
+    /// Routes of ours that other programs replaced, since the start.
+    pub replaced: u64,
 }

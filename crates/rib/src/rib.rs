@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bugle_types::{IfIndex, Nexthop, Prefix, TableId, Time, VrfId};
 
-use crate::fib::{FibOp, FibSnapshot, NexthopId, Removable};
+use crate::fib::{FibOp, FibSnapshot, NexthopId, Removable, RouteKey};
 use crate::io::{Counters, Event, Input, Output, Timer};
 use crate::object::Path;
 use crate::ops::Ops;
@@ -39,8 +39,11 @@ pub struct Rib {
     asked: Option<u64>,
     reading: Reading,
     failures: u64,
+    replaced: u64,
     /// A failure was told of since the last snapshot.
     told: bool,
+    /// So was a route that somebody replaced.
+    told_replaced: bool,
     /// What was told to be removable.
     removable: Removable,
 }
@@ -61,7 +64,9 @@ impl Rib {
             asked: None,
             reading: Reading::new(),
             failures: 0,
+            replaced: 0,
             told: false,
+            told_replaced: false,
             removable: Removable::new(),
         }
     }
@@ -101,6 +106,7 @@ impl Rib {
             Input::Snapshot(snapshot) => self.compare(now, snapshot),
             Input::Failed { op, reason } => self.failed(now, op, reason),
             Input::Disturbed => self.reading.doubt(now, SETTLE),
+            Input::Replaced(key) => self.replaced(now, key),
             Input::Sweep => {
                 self.shadow.enter(Stage::Swept);
                 self.shadow.tidy();
@@ -192,7 +198,7 @@ impl Rib {
 
     fn compare(&mut self, now: Time, snapshot: FibSnapshot) {
         self.reading.answered(now);
-        self.told = false;
+        (self.told, self.told_replaced) = (false, false);
         let (found, before) = (snapshot.routes.len(), self.shadow.ops.count);
         let asked = self.asked.take();
         let all_read = self.tables.values().all(Table::is_read);
@@ -222,6 +228,18 @@ impl Rib {
         self.reading.doubt(now, SETTLE);
         if !std::mem::replace(&mut self.told, true) {
             self.ops().event(Event::Failed { op, reason });
+        }
+    }
+
+    fn replaced(&mut self, now: Time, key: RouteKey) {
+        let is_ours = self.tables.values().any(|table| table.holds(key, &self.shadow));
+        if !is_ours {
+            return;
+        }
+        self.replaced += 1;
+        self.reading.doubt(now, SETTLE);
+        if !std::mem::replace(&mut self.told_replaced, true) {
+            self.ops().event(Event::Replaced { key });
         }
     }
 
@@ -270,6 +288,7 @@ impl<'a> State<'a> {
         Counters {
             routes: self.rib.tables.values().map(Table::selected).sum(),
             failures: self.rib.failures,
+            replaced: self.rib.replaced,
             ..self.rib.shadow.counters()
         }
     }

@@ -134,6 +134,15 @@ impl Table {
         offer.epoch(shadow).map(|_| offer.set)
     }
 
+    /// Whether the route of this key is in the kernel, and is one of these.
+    pub(crate) fn holds(&self, key: RouteKey, shadow: &Shadow) -> bool {
+        self.id == Some(key.table)
+            && Protocol::ALL
+                .into_iter()
+                .filter(|protocol| protocol.kernel_metric() == key.metric)
+                .any(|protocol| self.installed_on(key.prefix, protocol, shadow).is_some())
+    }
+
     /// Leads offers to other objects of the same paths: those that do not go with their object when it turns. They are asked
     /// for in order.
     pub(crate) fn leave(

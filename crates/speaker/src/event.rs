@@ -9,6 +9,7 @@ use bugle_isis::Event as IsisEvent;
 use bugle_mobility::Event as HostEvent;
 use bugle_ospf::Event as OspfEvent;
 use bugle_rib::Event as RibEvent;
+use bugle_rib::fib::RouteKey;
 use bugle_types::Time;
 use bugle_wire::bfd::{Diagnostic, State};
 
@@ -148,6 +149,7 @@ impl What {
             Self::Rib(event) => match event {
                 RibEvent::Compared { .. } => "fib-compared",
                 RibEvent::Failed { .. } => "fib-failed",
+                RibEvent::Replaced { .. } => "fib-replaced",
                 RibEvent::MixedFamilies { .. } => "mixed-families",
                 RibEvent::TableTaken { .. } => "table-taken",
             },
@@ -290,6 +292,11 @@ fn rib(f: &mut fmt::Formatter<'_>, event: &RibEvent) -> fmt::Result {
             write!(f, "the kernel holds {found} routes of ours; {changes} changes put it right")
         }
         RibEvent::Failed { op, reason } => write!(f, "the kernel refused {op:?}: {reason}"),
+        RibEvent::Replaced { key: RouteKey { table, prefix, metric } } => write!(
+            f,
+            "another program replaced our route to {prefix} (metric {metric}, table {}); it is put back",
+            table.0
+        ),
         RibEvent::MixedFamilies { prefix, protocol, nexthop, .. } => {
             write!(f, "{protocol} route to {prefix} has a nexthop of the other family: {nexthop}")
         }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use bugle_bfd as bfd;
 use bugle_mobility::Refused;
-use bugle_rib::fib::{FibOp, FibSnapshot, NexthopId, Removable};
+use bugle_rib::fib::{FibOp, FibSnapshot, NexthopId, Removable, RouteKey};
 use bugle_types::{Address, IfIndex, Link, Mac, Time};
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +64,8 @@ pub enum Input<'a> {
     },
     /// The kernel deleted something of ours that we did not delete, or somebody else did.
     FibDisturbed,
+    /// Somebody else replaced this route, which may be one of ours.
+    FibReplaced(RouteKey),
     /// Nexthop objects were removed because a router does not answer any more, as [`Output::Removable`] allowed. That it does not is
     /// told next.
     FibRemoved(Vec<NexthopId>),

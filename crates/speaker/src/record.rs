@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use bugle_bfd as bfd;
-use bugle_rib::fib::{FibOp, FibSnapshot, NexthopId};
+use bugle_rib::fib::{FibOp, FibSnapshot, NexthopId, RouteKey};
 use bugle_types::{Address, IfIndex, Link, Mac, Time};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -56,6 +56,7 @@ enum Told {
     Fib(FibSnapshot),
     FibFailed { op: FibOp, reason: String },
     FibDisturbed,
+    FibReplaced(RouteKey),
     FibRemoved(Vec<NexthopId>),
     Bfd { at: Time, event: bfd::Event },
     Host { request: u64, change: HostChange },
@@ -82,6 +83,7 @@ impl Told {
             Self::Fib(snapshot) => Input::Fib(snapshot),
             Self::FibFailed { op, reason } => Input::FibFailed { op, reason },
             Self::FibDisturbed => Input::FibDisturbed,
+            Self::FibReplaced(key) => Input::FibReplaced(key),
             Self::FibRemoved(ids) => Input::FibRemoved(ids),
             Self::Bfd { at, event } => Input::Bfd { at, event },
             Self::Host { request, change } => Input::Host { request, change },

@@ -178,6 +178,7 @@ impl Speaker {
                 self.rib.handle(self.now, rib::Input::Failed { op, reason });
             }
             Input::FibDisturbed => self.rib.handle(self.now, rib::Input::Disturbed),
+            Input::FibReplaced(key) => self.rib.handle(self.now, rib::Input::Replaced(key)),
             Input::FibRemoved(ids) => self.rib.handle(self.now, rib::Input::Removed(ids)),
             Input::Bfd { at, event } => self.on_bfd(at, event),
             Input::Host { request, change } if self.is_ready() || self.stopping => {

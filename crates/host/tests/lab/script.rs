@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bugle_host::{Clock, Driver, DriverError, Engine, Handle};
-use bugle_rib::fib::{FibOp, FibSnapshot, NexthopId};
+use bugle_rib::fib::{FibOp, FibSnapshot, NexthopId, RouteKey};
 use bugle_speaker::{HostChange, HostRefusal, Input, Output};
 use bugle_types::{Address, IfIndex, Link, Mac, Time};
 use tokio::sync::oneshot;
@@ -33,6 +33,7 @@ pub(crate) enum Told {
     Fib(FibSnapshot),
     FibFailed { op: FibOp, reason: String },
     FibDisturbed,
+    FibReplaced(RouteKey),
     FibRemoved(Vec<NexthopId>),
     Bfd(bugle_bfd::Event),
     Host(u64),
@@ -78,6 +79,7 @@ impl Engine for Scripted {
             Input::Fib(snapshot) => Told::Fib(snapshot),
             Input::FibFailed { op, reason } => Told::FibFailed { op, reason },
             Input::FibDisturbed => Told::FibDisturbed,
+            Input::FibReplaced(key) => Told::FibReplaced(key),
             Input::FibRemoved(ids) => Told::FibRemoved(ids),
             Input::Bfd { event, .. } => Told::Bfd(event),
             Input::Host { request, .. } => {

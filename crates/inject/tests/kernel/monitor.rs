@@ -3,9 +3,8 @@
 use std::os::fd::AsFd;
 
 use bugle_inject::{Injector, Monitor, MonitorEvent};
-use bugle_rib::fib::{FibOp, RouteTarget};
-use bugle_types::Address;
-use bugle_types::{IfIndex, Link};
+use bugle_rib::fib::{FibOp, RouteKey, RouteTarget};
+use bugle_types::{Address, IfIndex, Link, TableId};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 
@@ -156,6 +155,55 @@ fn deletions_of_what_is_ours_are_told_unless_we_made_them() {
 }
 
 #[test]
+fn replacements_by_others_are_told_if_they_may_be_of_what_is_ours() {
+    in_namespace(|| {
+        let mut injector = Injector::open().unwrap();
+        let mut monitor = quiet_monitor(injector.port());
+        let four = key("10.9.0.1/32", 110);
+        let six = key("2001:db8:9::1/128", 115);
+        let default = key("0.0.0.0/0", 110);
+        let far = RouteKey { table: TableId(70_000), ..four };
+        let ops = || {
+            [
+                put_nexthop(1, "eth0", "10.0.0.2"),
+                put_nexthop(2, "eth0", "2001:db8::2"),
+                put_route(four, 1),
+                put_route(far, 1),
+                put_route(default, 1),
+                put_route(six, 2),
+            ]
+        };
+        apply(&mut injector, ops());
+        apply(&mut injector, ops());
+        // What replaces nothing, and what cannot replace a route of ours.
+        ip("route replace 10.7.0.1/32 via 10.0.0.2 metric 110");
+        ip("route add 10.9.0.1/32 via 10.0.0.2 metric 20");
+        ip("route replace 10.9.0.1/32 via 10.0.0.3 metric 20");
+        ip("nexthop add id 77 via 10.0.0.2 dev eth0");
+        ip("nexthop replace id 77 via 10.0.0.3 dev eth0");
+        ip("link set dev eth1 mtu 1400");
+        wait_for(&mut monitor, |event| {
+            let of_ours = matches!(event, MonitorEvent::Disturbed | MonitorEvent::RouteReplaced(_));
+            assert!(!of_ours, "{event:?}");
+            is_link(event, "eth1", |link| link.mtu == 1400)
+        });
+
+        for (replacement, replaced) in [
+            ("route replace 10.9.0.1/32 via 10.0.0.3 metric 110 proto bird", four),
+            ("route replace 10.9.0.1/32 via 10.0.0.3 metric 110 proto 182 table 70000", far),
+            ("route change default via 10.0.0.3 metric 110", default),
+            ("-6 route replace 2001:db8:9::1/128 via 2001:db8::3 metric 115", six),
+        ] {
+            ip(replacement);
+            wait_for(&mut monitor, |event| *event == MonitorEvent::RouteReplaced(replaced));
+        }
+        let ours = id(1).0;
+        ip(&format!("nexthop replace id {ours} via 10.0.0.3 dev eth0"));
+        wait_for(&mut monitor, |event| *event == MonitorEvent::Disturbed);
+    });
+}
+
+#[test]
 fn lost_notifications_lead_to_a_resynchronisation() {
     in_namespace(|| {
         let mut monitor = quiet_monitor(0);
@@ -211,7 +259,8 @@ fn links(events: &[MonitorEvent]) -> impl Iterator<Item = &Link> {
         | MonitorEvent::Address(_)
         | MonitorEvent::AddressGone(_)
         | MonitorEvent::Synced
-        | MonitorEvent::Disturbed => None,
+        | MonitorEvent::Disturbed
+        | MonitorEvent::RouteReplaced(_) => None,
     })
 }
 

@@ -16,8 +16,8 @@ use proptest::prelude::*;
 
 use self::sim_fib::Object;
 use self::world::{Change, Chaos, LINKS, Step, World, nexthop, prefixes};
-use crate::fib::{FibOp, FibSnapshot, Group, NexthopId, RouteTarget};
-use crate::{Input, Output, Protocol, Rib, Route};
+use crate::fib::{FibOp, FibSnapshot, Group, NexthopId, RouteKey, RouteTarget};
+use crate::{Event, Input, Output, Protocol, Rib, Route};
 
 const MAX_STEPS: usize = 60;
 
@@ -379,6 +379,41 @@ fn a_snapshot_that_misses_changes_is_not_taken_for_the_truth() {
     offer(&mut world, 1, 1, Some(&one));
     assert_eq!(world.on_the_way.len(), 0);
     offer(&mut world, 0, 1, Some(&both));
+}
+
+#[test]
+fn a_route_that_another_program_replaced_is_put_back_told_of_once_and_counted() {
+    let mut world = quiet_world();
+    let told_of = |world: &mut World, key| {
+        world.events.clear();
+        world.tell(Input::Replaced(key));
+        world.events.contains(&Event::Replaced { key })
+    };
+    for prefix in [0, 4] {
+        offer(&mut world, prefix, 1, Some(&[0]));
+    }
+    let ours: Vec<RouteKey> = world.fib.routes.keys().copied().collect();
+    let first = ours[0];
+    for key in [
+        RouteKey { metric: 20, ..first },
+        RouteKey { metric: Protocol::Isis.kernel_metric(), ..first },
+        RouteKey { table: TableId::MAIN, ..first },
+        RouteKey { prefix: prefixes()[1], ..first },
+    ] {
+        assert!(!told_of(&mut world, key), "{key:?} is not ours");
+    }
+    assert_eq!(world.rib.deadline(), None);
+
+    for key in &ours {
+        world.fib.routes.remove(key);
+    }
+    assert!(told_of(&mut world, first));
+    assert!(!told_of(&mut world, ours[1]), "once is enough until it is put right");
+    assert_eq!(world.rib.state().counters().replaced, 2);
+    world.settle();
+    world.assert_in_order();
+    assert_eq!(world.fib.routes.len(), 2);
+    assert!(told_of(&mut world, first));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use bugle_types::{IfIndex, Mac, Nexthop, Prefix, TableId, Time, VrfId};
 
 use super::sim_fib::{Led, Object, SimFib};
 use crate::fib::{FibOp, FibSnapshot, NexthopId, Removable, RouteKey, RouteTarget};
-use crate::{Input, Output, Protocol, Queue, Rib, Route, RouteChange};
+use crate::{Event, Input, Output, Protocol, Queue, Rib, Route, RouteChange};
 
 pub(super) const LINKS: u32 = 3;
 
@@ -256,6 +256,8 @@ pub(super) struct World {
     pub(super) deleted: BTreeSet<RouteKey>,
     /// What may be removed without asking.
     pub(super) removable: Removable,
+    /// What the engine told.
+    pub(super) events: Vec<Event>,
 }
 
 impl World {
@@ -273,6 +275,7 @@ impl World {
             on_the_way: Vec::new(),
             ops: 0,
             log: Vec::new(),
+            events: Vec::new(),
             turned: false,
             deleted: BTreeSet::new(),
             removable: Removable::new(),
@@ -301,7 +304,7 @@ impl World {
                     self.on_the_way.push((self.slowness, self.fib.snapshot()));
                 }
                 Output::Removable(removable) => self.removable = removable,
-                Output::Event(_) => {}
+                Output::Event(event) => self.events.push(event),
             }
         }
         self.work(self.speed, &mut failed);
