@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use bugle_testbed::contender::{BUGLE_HOSTS, Make};
 use bugle_testbed::{
-    Bugled, Circuit, Frr, Interface, Isis, Lab, Lan, Network, Node, Ospf, Result, RouteEditor,
-    tools,
+    Area, Bugled, Circuit, Frr, Interface, Isis, Lab, Lan, Network, Node, Ospf, Result,
+    RouteEditor, Synthetic, tools,
 };
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -491,18 +491,29 @@ fn a_session_that_the_peer_takes_away_after_a_failure_has_not_failed_once_more()
 }
 
 #[test]
-fn a_session_of_three_times_10_ms_survives_busy_loops_floods_of_requests_and_of_changes()
+fn a_session_of_three_times_10_ms_survives_busy_loops_floods_of_requests_and_spf_of_10_000_routers()
 -> Result<()> {
+    const ROUTERS: u32 = 10_000;
     let Some(pair) = Pair::new("bfdbusy")? else { return Ok(()) };
-    // Changes of a second link have both ends compute routes.
+    // Changes of a second link, and of an area behind a third, have both ends compute routes.
     let second = pair.lab.link(&pair.ours, &pair.theirs)?;
-    let interfaces = |eth0: Vec<Interface>| -> Vec<Interface> {
-        eth0.into_iter().chain([Interface::point_to_point("eth1")]).collect()
+    let source = pair.lab.node("source")?;
+    let third = pair.lab.link(&pair.ours, &source)?;
+    let config = |number, others: &[&str]| {
+        let others = others.iter().map(|name| Interface::point_to_point(name));
+        router(number, eth0(10).into_iter().chain(others).collect()).bugle() + BUGLE_HOSTS
     };
-    let config = |number| router(number, interfaces(eth0(10))).bugle() + BUGLE_HOSTS;
-    let _theirs = Bugled::start(&pair.lab, &pair.theirs, &config(2))?;
-    let bugled = Bugled::start(&pair.lab, &pair.ours, &config(1))?;
-    pair.lab.wait_for(SOON, "two adjacencies", || full(&bugled) == 2)?;
+    let theirs = Bugled::start(&pair.lab, &pair.theirs, &config(2, &["eth1"]))?;
+    let bugled = Bugled::start(&pair.lab, &pair.ours, &config(1, &["eth1", "eth2"]))?;
+    let mut area = Area::grid(ROUTERS, 0, 1);
+    area.attach(router(1, Vec::new()).router_id, third.b.address);
+    let synthetic = Synthetic::start(&third.b, &area)?;
+    pair.lab.wait_for(SOON, "three adjacencies", || full(&bugled) == 3)?;
+    for bugled in [&bugled, &theirs] {
+        wait_for_entry(&pair.lab, bugled, "show spf", "the whole area", |spf| {
+            spf["nodes"].as_u64() > Some(ROUTERS.into())
+        })?;
+    }
     pair.wait(&bugled, "a session that is Up", |session| session["state"] == "Up")?;
     let session = |bugled: &Bugled| bugled.show("show bfd").map(|all| all[0].clone());
     if session(&bugled)?["realtime"] != true {
@@ -515,16 +526,25 @@ fn a_session_of_three_times_10_ms_survives_busy_loops_floods_of_requests_and_of_
         let name = format!("loop{number}");
         loops.push(pair.ours.spawn(&name, &shell, &["-c", "while :; do :; done"])?);
     }
+    let runs = |bugled: &Bugled| bugled.show("show spf").map(|all| all[0]["runs"].as_u64());
+    let before = runs(&bugled)?;
     let end = Instant::now() + storm();
-    while Instant::now() < end {
+    for number in 0.. {
+        if Instant::now() >= end {
+            break;
+        }
+        // Links far and near.
+        synthetic.flood(area.set_cost(number * 7 % area.edges(), 200));
         second.b.down()?;
-        for _ in 0..5 {
-            bugled.show("show database")?;
+        bugled.show("show database")?;
+        for _ in 0..20 {
+            bugled.show("show neighbors")?;
         }
         second.b.up()?;
         bugled.show("show routes")?;
     }
     drop(loops);
+    assert!(runs(&bugled)? > before);
     let session = session(&bugled)?;
     assert_eq!(
         (&session["state"], &session["downs"]),
