@@ -48,7 +48,7 @@ impl Isis {
         let known = self.levels[level].db.find(received.id);
         let known = known.map(|(entry, stored)| (entry, stored.entry(self.now)));
         if received.id.node.system == self.config.system_id
-            && self.on_own_lsp(level, &received, known.map(|(_, held)| held))
+            && self.on_own_lsp(level, lsp, known.map(|(_, held)| held))
         {
             return;
         }
@@ -234,7 +234,8 @@ impl Isis {
             }
             Recency::Newer | Recency::Confused
                 if listed.id.node.system == self.config.system_id
-                    && self.is_wanted(level, listed.id) =>
+                    && self.is_wanted(level, listed.id)
+                    && !self.is_to_be_remembered(level, listed.id) =>
             {
                 self.outdo(level, listed.id, listed.sequence);
             }

@@ -3,6 +3,9 @@
 //! What is in a fragment stays there while it fits. Adjacencies, prefixes brought from another level, and hosts each have fragments
 //! of their own, so that a host's move touches one fragment, never the one with adjacencies. Hosts are spread over several
 //! fragments, as each fragment has its own sequence number and back-off.
+//!
+//! What does change its fragment is said by the one it came to before the one it left says nothing of it any more
+//! ([`Fragments::waits_for`]): neighbours never miss it. So that no two wait for each other, nothing moves to a fragment that waits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -76,8 +79,12 @@ pub(crate) struct Fragments {
     left_out: BTreeMap<ItemKey, (Pool, Item)>,
     /// Fragments that do not say what they did.
     changed: BTreeSet<u8>,
-    /// Hosts of which they do not say what they did.
-    touched: BTreeMap<u8, BTreeSet<Prefix>>,
+    /// Of what they do not say what they did.
+    touched: BTreeMap<u8, BTreeSet<ItemKey>>,
+    /// Fragments that have lost something to others since.
+    losing: BTreeSet<u8>,
+    /// Where a previous run said what this one has not said yet.
+    former: BTreeMap<ItemKey, u8>,
 }
 
 #[derive(Debug, Clone)]
@@ -92,6 +99,8 @@ struct Fragment {
 const SPREAD: usize = 8;
 /// So many hosts a fragment has before the next one is opened.
 const COMPANY: usize = 4;
+/// So much of what a previous run said is remembered: more than 256 fragments hold.
+const MOST_FORMER: usize = 65_536;
 /// The first TLV of each kind takes so many bytes more than its items; those of further ones count with the items.
 const TLV_HEADERS: usize = 24;
 
@@ -106,6 +115,8 @@ impl Fragments {
             left_out: BTreeMap::new(),
             changed: BTreeSet::new(),
             touched: BTreeMap::new(),
+            losing: BTreeSet::new(),
+            former: BTreeMap::new(),
         };
         fragments.open(Pool::Links);
         fragments
@@ -118,9 +129,7 @@ impl Fragments {
         }
         self.header = header;
         self.changed.insert(0);
-        if self.room(0).is_none() {
-            self.repack();
-        }
+        self.shed();
     }
 
     /// What shares a fragment.
@@ -136,8 +145,41 @@ impl Fragments {
     /// Sets the bytes of TLVs that an LSP has room for.
     pub(crate) fn set_limit(&mut self, limit: usize) {
         if std::mem::replace(&mut self.limit, limit) != limit {
-            self.repack();
+            self.shed();
+            self.fill();
         }
+    }
+
+    /// A previous run said this in a fragment, and others still take it for what is said there: if it is said again, it is there as
+    /// long as there is room. Hosts that are new make way, lest the others be missed.
+    pub(crate) fn remember(&mut self, number: u8, said: &[ItemKey]) {
+        let is_new = |fragment: &Fragment| {
+            fragment.pool == Pool::Hosts
+                && !said.is_empty()
+                && !said.iter().any(|key| fragment.items.contains_key(key))
+        };
+        let new = if self.numbered.get(&number).is_some_and(is_new) {
+            self.numbered.remove(&number)
+        } else {
+            None
+        };
+        for &key in said.iter().filter(|key| self.places.get(key) != Some(&number)) {
+            self.touched.entry(number).or_default().insert(key);
+            if self.places.contains_key(&key) {
+                self.losing.insert(number);
+            } else if self.former.len() < MOST_FORMER {
+                self.former.insert(key, number);
+            }
+        }
+        for (key, item) in new.map(|fragment| fragment.items).into_iter().flatten() {
+            self.places.remove(&key);
+            self.place(Pool::Hosts, key, item);
+        }
+    }
+
+    /// What a previous run said and this one has not said again does not count any more.
+    pub(crate) fn forget_former(&mut self) {
+        self.former.clear();
     }
 
     /// Adds an item, changes it, or takes it out.
@@ -163,6 +205,9 @@ impl Fragments {
                 return;
             }
             self.places.remove(&key);
+            if item.is_some() {
+                self.losing.insert(number);
+            }
         }
         match item {
             Some(item) => self.place(pool, key, item),
@@ -209,28 +254,35 @@ impl Fragments {
         std::mem::take(&mut self.changed)
     }
 
-    /// The hosts of which a fragment does not say what it did when this was last asked, and whether it says anything of them.
+    /// The fragments that are to be heard before this one, as they are to say for the first time what it does not say any more.
+    pub(crate) fn waits_for(&self, number: u8) -> BTreeSet<u8> {
+        if !self.losing.contains(&number) {
+            return BTreeSet::new();
+        }
+        let is_unsaid = |at: &u8, key| self.touched.get(at).is_some_and(|keys| keys.contains(key));
+        let lost = self.touched.get(&number).into_iter().flatten();
+        let places = lost.filter_map(|key| Some((key, *self.places.get(key)?)));
+        places.filter(|(key, at)| *at != number && is_unsaid(at, *key)).map(|(_, at)| at).collect()
+    }
+
+    /// A fragment is said as it is now. The hosts of which it did not say that before, and whether it says anything of them.
     pub(crate) fn take_touched(&mut self, number: u8) -> Vec<(Prefix, bool)> {
+        self.losing.remove(&number);
         let touched = self.touched.remove(&number).unwrap_or_default();
-        let items = self.numbered.get(&number).map(|fragment| &fragment.items);
-        let said: BTreeSet<Prefix> = items
-            .into_iter()
-            .flatten()
-            .filter_map(|(key, _)| match key {
-                ItemKey::Prefix(_, prefix) => Some(*prefix),
-                ItemKey::Link(..) | ItemKey::Capability(..) => None,
-            })
-            .collect();
-        touched.into_iter().map(|prefix| (prefix, said.contains(&prefix))).collect()
+        let Some(fragment) = self.numbered.get(&number).filter(|f| f.pool == Pool::Hosts) else {
+            return Vec::new();
+        };
+        let hosts = touched.iter().filter_map(|key| match key {
+            ItemKey::Prefix(_, prefix) => Some((*prefix, fragment.items.contains_key(key))),
+            ItemKey::Link(..) | ItemKey::Capability(..) => None,
+        });
+        hosts.collect()
     }
 
     /// A fragment does not say of an item what it did.
     fn touch(&mut self, number: u8, key: &ItemKey) {
         self.changed.insert(number);
-        let pool = self.numbered.get(&number).map(|fragment| fragment.pool);
-        if let (Some(Pool::Hosts), ItemKey::Prefix(_, prefix)) = (pool, key) {
-            self.touched.entry(number).or_default().insert(*prefix);
-        }
+        self.touched.entry(number).or_default().insert(*key);
     }
 
     /// Whether there is anything in a fragment. Fragment zero is never empty.
@@ -270,12 +322,18 @@ impl Fragments {
     /// Finds a place for an item that has none.
     fn place(&mut self, pool: Pool, key: ItemKey, item: Item) {
         let cost = item.cost(&key);
+        if let Some(number) = self.former.remove(&key) {
+            if self.takes(number, pool, cost) {
+                return self.put(number, key, item);
+            }
+            self.losing.insert(number);
+        }
         let numbers = self.numbered.iter().filter(|(_, fragment)| fragment.pool == pool);
         let numbers: Vec<(u8, usize)> =
             numbers.map(|(&number, fragment)| (number, fragment.items.len())).collect();
-        let mut fitting = numbers
-            .iter()
-            .filter(|(number, _)| self.room(*number).is_some_and(|room| room >= cost));
+        let mut fitting = numbers.iter().filter(|(number, _)| {
+            self.room(*number).is_some_and(|room| room >= cost) && !self.losing.contains(number)
+        });
         let found = match pool {
             Pool::Links | Pool::Prefixes | Pool::Capabilities => fitting.next(),
             Pool::Hosts => fitting.min_by_key(|&&(number, items)| (items, number)),
@@ -285,7 +343,11 @@ impl Fragments {
             && found.is_some_and(|&(_, items)| items >= COMPANY);
         let found = found.map(|&(number, _)| number);
         let number = if crowded { self.open(pool).or(found) } else { found };
-        let number = number.or_else(|| self.open(pool));
+        let number = number.or_else(|| self.open(pool)).or_else(|| {
+            // Better said late, or missed for a moment, than never.
+            let mut losing = numbers.iter().map(|&(number, _)| number);
+            losing.find(|&number| self.room(number).is_some_and(|room| room >= cost))
+        });
         match number.filter(|&number| self.room(number).is_some_and(|room| room >= cost)) {
             Some(number) => self.put(number, key, item),
             None => {
@@ -303,13 +365,30 @@ impl Fragments {
         }
     }
 
-    /// Begins the first fragment that is not in use, or empty.
+    /// Begins the first fragment that is not in use, or empty: rather one of which others have nothing to forget.
     fn open(&mut self, pool: Pool) -> Option<u8> {
-        let number = (0..=u8::MAX).find(|number| {
-            self.numbered.get(number).is_none_or(|f| f.items.is_empty() && *number != 0)
-        })?;
-        self.numbered.insert(number, Fragment { pool, items: BTreeMap::new(), used: 0 });
+        let free = |number: &u8| self.is_free(*number);
+        let untouched = |number: &u8| free(number) && !self.touched.contains_key(number);
+        let number = (0..=u8::MAX).find(untouched).or_else(|| (0..=u8::MAX).find(free))?;
+        self.begin(number, pool);
         Some(number)
+    }
+
+    /// Whether a fragment has room for an item, begun for it if need be.
+    fn takes(&mut self, number: u8, pool: Pool, cost: usize) -> bool {
+        if self.is_free(number) {
+            self.begin(number, pool);
+        }
+        self.pool(number) == Some(pool) && self.room(number).is_some_and(|room| room >= cost)
+    }
+
+    fn begin(&mut self, number: u8, pool: Pool) {
+        self.numbered.insert(number, Fragment { pool, items: BTreeMap::new(), used: 0 });
+    }
+
+    /// Whether a fragment is not in use, or empty.
+    fn is_free(&self, number: u8) -> bool {
+        self.numbered.get(&number).is_none_or(|f| f.items.is_empty() && number != 0)
     }
 
     /// The bytes that a fragment has room for; `None` if it holds too much.
@@ -319,26 +398,25 @@ impl Fragments {
         self.limit.checked_sub(header + TLV_HEADERS + used)
     }
 
-    /// Finds a new place for everything.
-    fn repack(&mut self) {
-        let fragments = std::mem::take(&mut self.numbered);
-        let numbers: Vec<u8> = fragments.keys().copied().collect();
-        self.changed.extend(&numbers);
-        self.places.clear();
-        let left_out = std::mem::take(&mut self.left_out);
-        self.open(Pool::Links);
-        for (_, fragment) in fragments {
-            for (key, item) in fragment.items {
-                self.place(fragment.pool, key, item);
+    /// What fragments that are too long have no room for goes elsewhere; all else stays where it is.
+    fn shed(&mut self) {
+        let long: Vec<u8> =
+            self.numbered.keys().copied().filter(|&number| self.room(number).is_none()).collect();
+        let mut homeless = Vec::new();
+        for number in long {
+            while self.room(number).is_none()
+                && let Some(fragment) = self.numbered.get_mut(&number)
+                && let Some((key, item)) = fragment.items.pop_last()
+            {
+                fragment.used -= item.cost(&key);
+                homeless.push((fragment.pool, key, item));
+                self.places.remove(&key);
+                self.touch(number, &key);
+                self.losing.insert(number);
             }
         }
-        for (key, (pool, item)) in left_out {
+        for (pool, key, item) in homeless {
             self.place(pool, key, item);
-        }
-        // What a fragment that is not needed any more said is to be taken back.
-        for number in numbers {
-            let empty = Fragment { pool: Pool::Hosts, items: BTreeMap::new(), used: 0 };
-            self.numbered.entry(number).or_insert(empty);
         }
     }
 }
@@ -401,205 +479,4 @@ impl PrefixItem {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr};
-
-    use bugle_types::SystemId;
-    use bugle_wire::isis::{
-        Level, Lsp, LspFields, LspFlags, LspId, SequenceNumber, TlvBody, emit_lsp,
-    };
-    use bugle_wire::list::List;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const LIMIT: usize = 600;
-
-    fn node(number: u8) -> NodeId {
-        NodeId::of_system(SystemId([number; 6]))
-    }
-
-    fn key(number: u16) -> (Pool, ItemKey) {
-        let [high, low] = number.to_be_bytes();
-        match number % 5 {
-            0 => {
-                let topology =
-                    if number.is_multiple_of(8) { TopologyId::IPV6 } else { TopologyId::STANDARD };
-                (Pool::Links, ItemKey::Link(topology, node(low), IfIndex(high.into())))
-            }
-            1 => {
-                let prefix = Prefix::new([10, high, low, 0].into(), 24).unwrap();
-                (Pool::Prefixes, ItemKey::Prefix(TopologyId::STANDARD, prefix))
-            }
-            2 => {
-                let prefix = Prefix::host([10, 1, high, low].into());
-                (Pool::Hosts, ItemKey::Prefix(TopologyId::STANDARD, prefix))
-            }
-            3 => (Pool::Capabilities, ItemKey::Capability(node(low).system, high + 1)),
-            _ => {
-                let address = 0x2001_0db8_u128 << 96 | u128::from(number);
-                let prefix = Prefix::host(Ipv6Addr::from(address).into());
-                (Pool::Hosts, ItemKey::Prefix(TopologyId::IPV6, prefix))
-            }
-        }
-    }
-
-    fn item(key: &ItemKey, metric: u32) -> Item {
-        match key {
-            ItemKey::Link(..) => Item::Link { metric },
-            // The metric in the place of the router, and the key in the first sub-TLV.
-            ItemKey::Capability(system, number) => {
-                let filler = vec![0; usize::try_from(metric * 4).unwrap()];
-                let head = [&metric.to_be_bytes()[..], &[1, 99, 7]].concat();
-                Item::Capability([head, system.0.to_vec(), vec![*number], filler].concat().into())
-            }
-            ItemKey::Prefix(..) => Item::Prefix(PrefixItem {
-                metric,
-                down: metric % 2 == 1,
-                flags: if metric.is_multiple_of(5) {
-                    PrefixFlags::READVERTISED
-                } else {
-                    PrefixFlags::NONE
-                },
-                attributes: Attributes::of(SubTlvs::new(&attributes(metric))).shared(),
-            }),
-        }
-    }
-
-    /// Sub-TLVs of tags and sources, as many as can be.
-    fn attributes(metric: u32) -> Vec<u8> {
-        let mut out = Vec::new();
-        let tags = [7; 200];
-        let tags = tags.get(..usize::try_from(metric % 26).unwrap() * 8).unwrap();
-        PrefixAttribute::Tags(List::new(tags).unwrap()).encode(&mut out);
-        PrefixAttribute::Tags64(List::new(tags).unwrap()).encode(&mut out);
-        if metric.is_multiple_of(7) {
-            PrefixAttribute::Ipv4SourceRouterId(Ipv4Addr::LOCALHOST).encode(&mut out);
-            PrefixAttribute::Ipv6SourceRouterId(Ipv6Addr::LOCALHOST).encode(&mut out);
-        }
-        out
-    }
-
-    /// What a fragment says, read back from an LSP that holds it.
-    fn read(tlvs: &[u8]) -> Vec<(TopologyId, Option<Prefix>, Option<NodeId>, u32)> {
-        let fields = LspFields {
-            lifetime: 1,
-            id: LspId::default(),
-            sequence: SequenceNumber::INITIAL,
-            flags: LspFlags::NONE,
-        };
-        let bytes = emit_lsp(Level::L2, &fields, tlvs, None);
-        let mut said = Vec::new();
-        for tlv in Lsp::parse(&bytes).unwrap().tlvs().unwrap() {
-            let body = tlv.body().unwrap();
-            if let TlvBody::ExtendedIsReachability(links) = body {
-                let links = links.iter().map(|l| (links.topology(), None, Some(l.id), l.metric));
-                said.extend(links);
-            } else if let TlvBody::ExtendedIpReachability(list) = body {
-                let list = list.iter().map(|r| (list.topology(), Some(r.prefix), None, r.metric));
-                said.extend(list);
-            } else if let TlvBody::RouterCapability(capability) = body {
-                let key = capability.sub_tlvs.iter().next().unwrap().value;
-                let (&[pseudonode], system) =
-                    key.split_last_chunk::<1>().map(|(a, b)| (b, a)).unwrap();
-                let node = NodeId { system: SystemId(system.try_into().unwrap()), pseudonode };
-                let metric = u32::from(capability.router);
-                said.push((TopologyId::STANDARD, None, Some(node), metric));
-            } else {
-                assert!(matches!(body, TlvBody::Hostname(_)), "{body:?}");
-            }
-        }
-        said
-    }
-
-    proptest! {
-        #[test]
-        fn every_item_is_said_once_and_no_fragment_is_too_long(
-            script in prop::collection::vec((0u16..400, prop::option::of(1u32..50)), 0..200),
-            limit in 500usize..1400,
-        ) {
-            let mut fragments = Fragments::new(LIMIT);
-            let mut header = TlvBuilder::new(LIMIT);
-            header.hostname("a-name-that-takes-some-room");
-            fragments.set_header(header);
-            let mut model = BTreeMap::new();
-            fragments.take_changed();
-            for (number, metric) in script {
-                let (pool, key) = key(number);
-                let item = metric.map(|metric| item(&key, metric));
-                let said = |f: &Fragments| -> BTreeMap<u8, Vec<u8>> {
-                    f.numbered.keys().map(|&number| (number, f.tlvs(number))).collect()
-                };
-                let before = said(&fragments);
-                fragments.set(pool, key, item);
-                let changed = fragments.take_changed();
-                // What moves from one fragment to another changes two, everything else one.
-                prop_assert!(changed.len() <= 2);
-                for (number, after) in said(&fragments) {
-                    let same = before.get(&number).is_some_and(|before| *before == after);
-                    prop_assert!(same || changed.contains(&number));
-                }
-                match metric {
-                    Some(metric) => model.insert(key, metric),
-                    None => model.remove(&key),
-                };
-            }
-            for round in 0..2 {
-                let said: Vec<_> = (0..=255).flat_map(|n| read(&fragments.tlvs(n))).collect();
-                prop_assert!((0..=255).all(|n| fragments.tlvs(n).len() <= 1400));
-                let mut said: Vec<_> = said;
-                said.sort_unstable();
-                let mut expected: Vec<_> = model.iter().map(|(key, &metric)| match *key {
-                    ItemKey::Link(topology, node, _) => (topology, None, Some(node), metric),
-                    ItemKey::Prefix(topology, prefix) => (topology, Some(prefix), None, metric),
-                    ItemKey::Capability(system, pseudonode) => {
-                        let node = NodeId { system, pseudonode };
-                        (TopologyId::STANDARD, None, Some(node), metric)
-                    }
-                }).collect();
-                expected.sort_unstable();
-                prop_assert_eq!(said, expected);
-                if round == 0 {
-                    fragments.set_limit(limit);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_host_shares_no_fragment_with_an_adjacency() {
-        let mut fragments = Fragments::new(LIMIT);
-        for number in 0..100 {
-            let (pool, key) = key(number);
-            fragments.set(pool, key, Some(item(&key, 1)));
-        }
-        for fragment in fragments.numbered.values() {
-            let hosts = fragment
-                .items
-                .keys()
-                .filter(|key| matches!(key, ItemKey::Prefix(_, prefix) if prefix.is_host()));
-            let hosts = hosts.count();
-            assert!(hosts == 0 || hosts == fragment.items.len());
-        }
-    }
-
-    #[test]
-    fn what_has_no_room_is_left_out_until_there_is_some() {
-        let mut fragments = Fragments::new(60);
-        let keys: Vec<ItemKey> = (0..1000_u32)
-            .map(|n| ItemKey::Prefix(TopologyId::STANDARD, Prefix::host(Ipv4Addr::from(n).into())))
-            .collect();
-        for key in &keys {
-            fragments.set(Pool::Hosts, *key, Some(item(key, 2)));
-        }
-        assert!(fragments.overflows());
-        let said = |f: &Fragments| (0..=255).map(|n| read(&f.tlvs(n)).len()).sum::<usize>();
-        let most = said(&fragments);
-        assert!(most < 1000);
-        for key in keys.iter().take(1000 - most) {
-            fragments.set(Pool::Hosts, *key, None);
-        }
-        assert!(!fragments.overflows());
-        assert_eq!(said(&fragments), most);
-    }
-}
+mod tests;

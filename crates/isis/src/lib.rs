@@ -10,7 +10,7 @@
 //! | [`adjacency`] | Hellos received, adjacencies, the three-way handshake of RFC 5303 | 8.2.4, 8.4.1 |
 //! | `liveness` | BFD (RFC 6213) | |
 //! | `designated` | LANs: election, pseudonodes | 8.4.4 |
-//! | `restart` | a restart that nobody on a LAN notices | 8.4.1.5 |
+//! | `restart` | a restart that nobody notices | 8.4.1.5 |
 //! | [`database`] | the LSPs in the database and their ages | 7.3.16 |
 //! | `flood` | LSPs and sequence numbers PDUs received, purges | 7.3.14 to 7.3.17 |
 //! | `transmit` | what is sent over a circuit and how fast (RFC 9681) | 7.3.15 |

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bugle_spf::Edge;
 use bugle_types::{IfIndex, Prefix, Time};
 use bugle_wire::isis::{
-    CapabilityFlags, IPV6_TE_ROUTER_ID, Level, LspEntry, LspFields, LspFlags, LspId,
+    CapabilityFlags, IPV6_TE_ROUTER_ID, Level, Lsp, LspEntry, LspFields, LspFlags, LspId,
     MAX_PATH_METRIC, NLPID_IPV4, NLPID_IPV6, NodeId, PrefixFlags, Recency, SequenceNumber, SubTlv,
     SubTlvs, TlvBuilder, Topology, TopologyId, ZERO_AGE_LIFETIME, emit_lsp,
 };
@@ -119,6 +119,9 @@ impl Isis {
         let own = self.config.system_id;
         let first = LspId { node: NodeId::of_system(own), fragment: 0 };
         let last = LspId { node: NodeId { system: own, pseudonode: u8::MAX }, fragment: u8::MAX };
+        if let Some(node) = self.levels[level].origins.nodes.get_mut(&0) {
+            node.forget_former();
+        }
         let stale: Vec<LspEntry> = self.levels[level]
             .db
             .range(first..=last)
@@ -136,14 +139,18 @@ impl Isis {
     pub(crate) fn on_own_lsp(
         &mut self,
         level: Level,
-        received: &LspEntry,
+        lsp: Lsp<'_>,
         held: Option<LspEntry>,
     ) -> bool {
+        let received = lsp.entry();
         let recency = held.map_or(Recency::Newer, |held| received.recency(&held));
         if matches!(recency, Recency::Same | Recency::Older) {
             return false;
         }
-        let &LspEntry { id, sequence, .. } = received;
+        let LspEntry { id, sequence, .. } = received;
+        if self.is_to_be_remembered(level, id) {
+            self.remember(level, id, lsp);
+        }
         if self.is_wanted(level, id) {
             self.outdo(level, id, sequence);
             return true;
@@ -154,10 +161,11 @@ impl Isis {
         self.event(Event::SelfOriginatedReceived { level, id, sequence });
         if self.life == Life::Running && self.levels[level].origins.is_reclaiming(self.now) {
             // What it says still holds until it is known better. If it is said again, that counts on from here.
-            self.levels[level].origins.lsps.entry(id).or_default().sequence = Some(sequence);
+            let origin = self.levels[level].origins.lsps.entry(id).or_default();
+            (origin.sequence, origin.said) = (Some(sequence), None);
             return false;
         }
-        self.purge_own(level, *received);
+        self.purge_own(level, received);
         true
     }
 
@@ -241,7 +249,8 @@ impl Isis {
             .nodes
             .get(&id.node.pseudonode)
             .is_none_or(|node| node.is_empty(id.fragment));
-        if empty || !self.is_wanted(level, id) {
+        let waits = !self.goes_after(level, id).is_empty();
+        if empty && !waits || !self.is_wanted(level, id) {
             if let Some((_, stored)) = self.levels[level].db.find(id) {
                 let entry = stored.entry(self.now);
                 self.purge_own(level, entry);
@@ -280,8 +289,35 @@ impl Isis {
             }
         }
         while let Some((level, id)) = self.postponed.pop_due(self.now) {
-            self.generate(level, id);
+            self.generate_in_turn(level, id);
         }
+    }
+
+    /// Generates an LSP when those have been that are to say first what it does not say any more.
+    fn generate_in_turn(&mut self, level: Level, id: LspId) {
+        for other in self.goes_after(level, id) {
+            if self.postponed.deadline((level, other)).is_some_and(|due| due <= self.now) {
+                self.postponed.set((level, other), None);
+                self.generate_in_turn(level, other);
+            }
+        }
+        let others = self.goes_after(level, id).into_iter();
+        match others.filter_map(|other| self.postponed.deadline((level, other))).max() {
+            Some(due) => self.postponed.set((level, id), Some(due)),
+            None => self.generate(level, id),
+        }
+    }
+
+    /// The LSPs that are to be heard before another one.
+    fn goes_after(&self, level: Level, id: LspId) -> Vec<LspId> {
+        let origins = &self.levels[level].origins;
+        let Some(node) = origins.nodes.get(&id.node.pseudonode) else { return Vec::new() };
+        let others = node.waits_for(id.fragment).into_iter();
+        let others = others.map(|fragment| LspId { fragment, ..id });
+        // One without numbers is not waited for.
+        let is_silent =
+            |id: &LspId| origins.lsps.get(id).is_some_and(|lsp| lsp.silent_until.is_some());
+        others.filter(|other| !is_silent(other)).collect()
     }
 
     /// After a restart links are spoken of when there is a neighbour on every circuit, or has been time enough for that.
@@ -376,7 +412,7 @@ impl Isis {
         // Section 7.3.5, with jitter.
         let refresh = Duration::from_secs(u64::from(lifetime) * 3 / 4);
         let refresh = now + self.rng.jitter(refresh, 10);
-        let Ok(lsp) = bugle_wire::isis::Lsp::parse(&bytes) else { return };
+        let Ok(lsp) = Lsp::parse(&bytes) else { return };
         let stored = StoredLsp::live(lsp, lifetime, now).refreshed_at(refresh);
         self.stats.originated += 1;
         self.install(level, stored, None);
@@ -439,6 +475,12 @@ impl Isis {
             .flat_map(|circuit| circuit.config.networks().collect::<Vec<_>>())
             .collect();
         let before = std::mem::replace(&mut self.connected, connected);
+        let moved: Vec<Prefix> = before.symmetric_difference(&self.connected).copied().collect();
+        for prefix in moved {
+            self.routes_again(prefix);
+            // First, so that a host whose address was a circuit's is not taken for one that is gone.
+            self.advertise(prefix);
+        }
         for level in Level::ALL {
             if !self.config.levels.includes(level) {
                 continue;
@@ -460,11 +502,6 @@ impl Isis {
                 node.set_limit(limit);
                 node.replace(Pool::Links, &items);
             }
-        }
-        let moved: Vec<Prefix> = before.symmetric_difference(&self.connected).copied().collect();
-        for prefix in moved {
-            self.routes_again(prefix);
-            self.advertise(prefix);
         }
     }
 

@@ -1,6 +1,6 @@
-//! A restart that nobody on a LAN notices.
+//! A restart that nobody notices.
 //!
-//! A Hello that leaves a neighbour out ends its adjacency (ISO 10589 section 8.4.1.5). So a system that may have been there a
+//! What the previous run said of hosts is said in the same fragments again. On a LAN a Hello that leaves a neighbour out ends its adjacency (ISO 10589 section 8.4.1.5). So a system that may have been there a
 //! moment ago listens first. Each Hello names the stations that its sender hears: when all of these have been heard, the first Hello
 //! of this run names everybody, and is no different from the next one of the previous run.
 
@@ -8,11 +8,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bugle_types::{IfIndex, Mac, Time};
-use bugle_wire::isis::{Level, LspEntry, LspId, NodeId, SequenceNumber};
+use bugle_wire::isis::{Level, Lsp, LspEntry, LspId, NodeId, SequenceNumber};
 
 use crate::adjacency::{AdjacencyState, MOST_NEIGHBORS};
 use crate::config::{CircuitConfig, CircuitKind};
+use crate::fragment::{Fragments, ItemKey};
 use crate::instance::{Isis, Timer};
+use crate::routing::prefixes_in;
 
 /// How long the description of a LAN's database is waited for: FRR's designated systems send one every ten seconds.
 const DESCRIBED_WITHIN: Duration = Duration::from_secs(12);
@@ -147,5 +149,22 @@ impl Isis {
             let sequence = SequenceNumber(0);
             self.request(ifindex, level, LspEntry { lifetime: 0, id, sequence, checksum: 0 });
         }
+    }
+
+    /// Whether what a previous run said in an LSP is to be known before it is outdone.
+    pub(crate) fn is_to_be_remembered(&self, level: Level, id: LspId) -> bool {
+        let speaks_of_links = id.node.is_pseudonode() || id.fragment == 0;
+        !speaks_of_links && self.levels[level].origins.is_reclaiming(self.now)
+    }
+
+    /// What a previous run said is said where it was, if it is said again.
+    pub(crate) fn remember(&mut self, level: Level, id: LspId, lsp: Lsp<'_>) {
+        let limit = self.lsp_limit(level);
+        let prefixes = prefixes_in(lsp, self.config.ipv6_topology.id()).into_iter();
+        let keys: Vec<ItemKey> =
+            prefixes.map(|prefix| ItemKey::Prefix(self.topology_of(prefix), prefix)).collect();
+        let nodes = &mut self.levels[level].origins.nodes;
+        let node = nodes.entry(0).or_insert_with(|| Fragments::new(limit));
+        node.remember(id.fragment, &keys);
     }
 }

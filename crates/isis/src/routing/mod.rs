@@ -27,7 +27,7 @@ use std::time::Duration;
 use bugle_lsdb::BackoffState;
 use bugle_spf::{Coverage, FirstHop, NexthopSetId, NodeKey};
 use bugle_types::{Prefix, SharedMap, SystemId, Time};
-use bugle_wire::isis::{AreaAddress, Level, Lsp, LspId, NodeId};
+use bugle_wire::isis::{AreaAddress, Level, Lsp, LspId, NodeId, TopologyId};
 use smallvec::SmallVec;
 
 use crate::config::{MOST_AREAS, Tags};
@@ -37,7 +37,7 @@ use crate::instance::Isis;
 use crate::io::{Event, Output, PathType, Route};
 use crate::level::PerLevel;
 use backup::Backups;
-use content::Says;
+use content::{Content, Says};
 pub(crate) use level::LevelRouting;
 use nexthop::Resolved;
 use rival::Watch;
@@ -51,6 +51,11 @@ pub(crate) fn node_key(node: NodeId) -> NodeKey {
 pub(crate) fn node_id(key: NodeKey) -> NodeId {
     let [system @ .., pseudonode, _] = key.0.to_be_bytes();
     NodeId { system: SystemId(system), pseudonode }
+}
+
+/// The prefixes that an LSP says something of.
+pub(crate) fn prefixes_in(lsp: Lsp<'_>, ipv6: TopologyId) -> Vec<Prefix> {
+    Content::of(lsp, ipv6).prefixes.into_iter().map(|(prefix, _)| prefix).collect()
 }
 
 /// The best path to a prefix before it becomes a route.

@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) now: Time,
     pub(crate) systems: Vec<Isis>,
     pub(crate) routes: Vec<BTreeMap<Prefix, Route>>,
+    /// Prefixes that had a route, and for a moment at least had none.
+    pub(crate) missed: Vec<BTreeSet<Prefix>>,
     pub(crate) rivals: Vec<BTreeMap<Prefix, Option<Rival>>>,
     pub(crate) events: Vec<Vec<(Time, Event)>>,
     /// BFD sessions asked for.
@@ -91,6 +93,7 @@ impl World {
             now: Time::from_secs(1),
             systems: configs.iter().map(|c| Isis::new(c.clone(), rng.next_u64())).collect(),
             routes: vec![BTreeMap::new(); systems],
+            missed: vec![BTreeSet::new(); systems],
             rivals: vec![BTreeMap::new(); systems],
             events: vec![Vec::new(); systems],
             sessions: vec![BTreeSet::new(); systems],
@@ -223,14 +226,12 @@ impl World {
                 }
                 Output::Routes(changes) => {
                     for (prefix, route) in changes {
-                        match route {
-                            Some(route) => {
-                                assert!(!route.nexthops.is_empty());
-                                self.routes[system].insert(prefix, route);
-                            }
-                            None => {
-                                assert!(self.routes[system].remove(&prefix).is_some(), "{prefix}");
-                            }
+                        if let Some(route) = route {
+                            assert!(!route.nexthops.is_empty());
+                            self.routes[system].insert(prefix, route);
+                        } else {
+                            self.missed[system].insert(prefix);
+                            assert!(self.routes[system].remove(&prefix).is_some(), "{prefix}");
                         }
                     }
                 }

@@ -21,7 +21,7 @@ fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-fn configure(world: &mut World, system: usize, change: impl FnOnce(&mut Config)) {
+pub(crate) fn configure(world: &mut World, system: usize, change: impl FnOnce(&mut Config)) {
     change(&mut world.configs[system]);
     let config = world.configs[system].clone();
     world.input(system, Input::Config(Box::new(config)));

@@ -12,5 +12,6 @@ mod bfd;
 mod hostile;
 mod levels;
 mod oracle;
+mod repack;
 mod restart;
 mod trouble;
