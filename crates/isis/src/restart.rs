@@ -1,8 +1,10 @@
 //! A restart that nobody notices.
 //!
-//! What the previous run said of hosts is said in the same fragments again. On a LAN a Hello that leaves a neighbour out ends its adjacency (ISO 10589 section 8.4.1.5). So a system that may have been there a
-//! moment ago listens first. Each Hello names the stations that its sender hears: when all of these have been heard, the first Hello
-//! of this run names everybody, and is no different from the next one of the previous run.
+//! What the previous run said of hosts is said in the same fragments again.
+//!
+//! On a LAN a Hello that leaves a neighbour out ends its adjacency (ISO 10589 section 8.4.1.5). So a system that may have been there
+//! a moment ago listens first. Each Hello names the stations that its sender hears: when all of these have been heard, the first
+//! Hello of this run names everybody, and is no different from the next one of the previous run.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
