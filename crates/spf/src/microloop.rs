@@ -79,6 +79,12 @@ impl<P: Ord, R: PartialEq> LocalDelay<P, R> {
         self.hold.as_ref().map(|hold| (hold.until, hold.waiting.len()))
     }
 
+    /// Whether there is nothing to wait for: [`hold_back`](Self::hold_back) then lets every route go.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.hold.is_none()
+    }
+
     /// SPF has run for what `happened`. `delay` is `None` if there are no alternates to wait on. Whose routes wait no longer is
     /// returned: they are to be worked out again.
     pub fn on_spf(&mut self, happened: Happened, now: Time, delay: Option<Duration>) -> Vec<P> {

@@ -17,6 +17,8 @@ pub struct SharedMap<K, V> {
     values: Vec<Option<Held<V>>>,
     free: Vec<u32>,
     numbers: BTreeMap<Arc<V>, u32>,
+    /// The number asked for last: many keys in a row get the same value.
+    recent: u32,
 }
 
 /// A value, and how many keys have it.
@@ -33,6 +35,7 @@ impl<K, V> Default for SharedMap<K, V> {
             values: Vec::new(),
             free: Vec::new(),
             numbers: BTreeMap::new(),
+            recent: 0,
         }
     }
 }
@@ -101,7 +104,14 @@ impl<K: Copy + Ord, V: Ord> SharedMap<K, V> {
 
     /// One more key has this value: its number.
     fn take(&mut self, value: V) -> u32 {
+        if let Some(Some(held)) = self.values.get_mut(self.recent as usize)
+            && *held.value == value
+        {
+            held.keys += 1;
+            return self.recent;
+        }
         if let Some(&number) = self.numbers.get(&value) {
+            self.recent = number;
             if let Some(Some(held)) = self.values.get_mut(number as usize) {
                 held.keys += 1;
             }
@@ -118,6 +128,7 @@ impl<K: Copy + Ord, V: Ord> SharedMap<K, V> {
             *place = held;
         }
         self.numbers.insert(value, number);
+        self.recent = number;
         number
     }
 

@@ -230,8 +230,14 @@ impl Isis {
 
     /// What is to be told of the new route to `prefix`: it may have to wait, and packets then go on over the backup (RFC 8333).
     fn hold_back(&mut self, prefix: Prefix, new: Route) -> Route {
+        let id = self.topology_of(prefix);
+        // Nearly always; and 10,000 routes may wait for the next one.
+        let waits = |level| !self.levels[level].routing.topology(id).delay.is_over();
+        if !Level::ALL.into_iter().any(waits) {
+            return new;
+        }
         let Some(old) = self.routing.routes.get(&prefix).map(Arc::clone) else { return new };
-        let (level, id) = (old.path.level(), self.topology_of(prefix));
+        let level = old.path.level();
         let mut delay = std::mem::take(&mut self.levels[level].routing.topology_mut(id).delay);
         let was = Some((&*old.nexthops, old.backup));
         // While neighbours still go by the level that was better, nothing is known of their paths in the other.

@@ -170,7 +170,8 @@ impl Isis {
         self.routing.dirty.extend(defaults());
         self.routing.watches_dirty = true;
         self.stats.spf_runs += 1;
-        self.routing.dirty.sort_unstable();
+        // Each fragment's are in order already, which a stable sort makes use of.
+        self.routing.dirty.sort();
         self.routing.dirty.dedup();
         let prefixes = self.routing.dirty.len();
         let (kind, nodes, changed) = (run.kind, run.nodes_visited, run.nodes_changed);
@@ -234,7 +235,7 @@ impl Isis {
             self.routing.watches_dirty = true;
         }
         let mut dirty = std::mem::take(&mut self.routing.dirty);
-        dirty.sort_unstable();
+        dirty.sort();
         dirty.dedup();
         let mut changes = Vec::new();
         for &prefix in &dirty {
