@@ -353,6 +353,12 @@ impl Machine {
     }
 
     fn send(&mut self, at: Time, ifindex: IfIndex, envelope: Envelope, bytes: Vec<u8>) -> Effect {
+        // The same goes out of most interfaces.
+        let before = self.asked.sent.back().map(|sent| &sent.packet.bytes);
+        let bytes = match before.filter(|before| ***before == *bytes) {
+            Some(before) => Arc::clone(before),
+            None => bytes.into(),
+        };
         let packet = Packet { envelope, bytes };
         self.note(at, ifindex, &packet);
         self.asked.sent.push_back(Sent { ifindex, packet });

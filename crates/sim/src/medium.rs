@@ -1,6 +1,7 @@
 //! What carries packets: links and LANs with latency, loss and faults.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bugle_types::{IfIndex, Mac, Rng, Time};
@@ -81,8 +82,8 @@ struct Wire {
 pub struct Packet {
     /// What it is in.
     pub envelope: Envelope,
-    /// The packet itself.
-    pub bytes: Vec<u8>,
+    /// The packet itself, held once by all that are alike: an LSA is flooded over many links at once.
+    pub bytes: Arc<[u8]>,
 }
 
 /// What a packet is in, which says whose it is.
@@ -369,7 +370,7 @@ mod tests {
         let mut deliveries = Vec::new();
         for number in 0..count {
             let envelope = Envelope::Ospf { src: port.address, dst: MULTICAST };
-            let packet = Packet { envelope, bytes: vec![number; 1000] };
+            let packet = Packet { envelope, bytes: [number; 1000].into() };
             let from = (NodeId(0), port.ifindex);
             medium.send(Time::ZERO, from, packet, &mut deliveries);
         }
