@@ -198,6 +198,9 @@ impl Judge {
         match changed {
             Changed::Nothing => {}
             Changed::Many => self.walk_through(now, node, kernels, medium),
+            Changed::Route(prefix) if prefix.length() == 0 => {
+                self.walk_through(now, node, kernels, medium);
+            }
             Changed::Route(prefix) => {
                 let IpAddr::V4(host) = prefix.address() else { return };
                 let Some(flows) = self.to.get(&host).filter(|_| prefix.is_host()) else { return };

@@ -15,6 +15,8 @@ use crate::digest::Digest;
 #[derive(Debug, Default)]
 pub(crate) struct Prefixes {
     sorted: Vec<Prefix>,
+    /// Where there may be a default route.
+    default: Option<u32>,
     places: HashMap<Prefix, u32, BuildHasherDefault<Digest>>,
 }
 
@@ -23,8 +25,9 @@ impl Prefixes {
         let mut sorted: Vec<Prefix> = prefixes.into_iter().collect();
         sorted.sort_unstable();
         sorted.dedup();
+        let default = sorted.first().filter(|first| first.length() == 0).map(|_| 0);
         let places = (0..).zip(&sorted).map(|(place, &prefix)| (prefix, place)).collect();
-        Self { sorted, places }
+        Self { sorted, default, places }
     }
 
     /// In order.
@@ -283,16 +286,17 @@ impl Kernel {
         self.prefixes.number(Prefix::host(host.into()))
     }
 
-    /// Where packets to a host of this number go. Networks do not count: no host is in one.
+    /// Where packets to a host of this number go. Networks do not count, but for the default route: no host is in one.
     pub(crate) fn lookup(&self, host: Ipv4Addr, number: Option<u32>) -> Way<'_> {
         let prefix = Prefix::host(host.into());
         let metric = Protocol::Host.kernel_metric();
         let own = self.others.get(&RouteKey { table: TableId::MAIN, prefix, metric }).copied();
-        let known = || {
+        let known = |number: Option<u32>| {
             let number = number? as usize;
             (0..METRICS.len()).find_map(|rank| self.known(number, rank))
         };
-        own.or_else(known).map_or(Way::None, |target| self.way(target))
+        let found = own.or_else(|| known(number)).or_else(|| known(self.prefixes.default));
+        found.map_or(Way::None, |target| self.way(target))
     }
 
     /// A protocol's route to a known prefix.

@@ -38,7 +38,7 @@ pub use door::{Door, Outside};
 pub use judge::{Outage, Verdict};
 pub use machine::Work;
 pub use medium::{Envelope, Packet, Quality};
-pub use network::{Network, NodeId, SegmentId};
+pub use network::{Borders, Network, NodeId, SegmentId};
 pub use oracle::Expected;
 pub use play::{Progress, play, play_attached, routes};
 pub use report::Report;

@@ -97,6 +97,18 @@ pub struct Network {
     pub routers: Vec<Router>,
     /// Links and LANs.
     pub segments: Vec<Segment>,
+    /// What areas of IS-IS are told of each other.
+    pub borders: Borders,
+}
+
+/// What the routers between an area of IS-IS and level 2 tell the area of what lies outside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Borders {
+    /// Everything (RFC 5302).
+    #[default]
+    Leak,
+    /// That they lead out of it, by the attached bit: the others have a default route to the nearest (ISO 10589 section 7.2.9).
+    Attached,
 }
 
 /// The cost of a link that is given none.
@@ -216,7 +228,7 @@ impl Network {
     pub fn equals(count: usize) -> Self {
         let router =
             |index| Router { name: format!("r{index}"), stub: false, edge: true, area: None };
-        Self { routers: (1..=count).map(router).collect(), segments: Vec::new() }
+        Self { routers: (1..=count).map(router).collect(), segments: Vec::new(), ..Self::default() }
     }
 
     /// Joins two routers at the default cost.

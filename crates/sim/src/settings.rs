@@ -13,7 +13,7 @@ use bugle_speaker::config::{
 use bugle_types::{NamePattern, ParseError, Prefix};
 use bugle_wire::isis::CircuitType;
 
-use crate::network::{NodeId, Router, TAP_NAME};
+use crate::network::{Borders, NodeId, Router, TAP_NAME};
 
 /// What every router speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -133,7 +133,7 @@ impl Timers {
         protocols: Protocols,
         node: NodeId,
         router: &Router,
-        levels: CircuitType,
+        (levels, borders): (CircuitType, Borders),
         interfaces: impl Iterator<Item = (String, u16, bool)>,
     ) -> Config {
         let mut config = Config { router_id: Some(node.router_id()), ..Config::default() };
@@ -153,7 +153,7 @@ impl Timers {
         let patterns: Vec<_> = patterns.collect();
         let Some(vrf) = config.vrfs.get_mut(&VrfName::default()) else { return config };
         vrf.ospf = protocols.ospf().then(|| self.ospf(router.stub, &patterns));
-        vrf.isis = protocols.isis().then(|| self.isis(node, router, levels, &patterns));
+        vrf.isis = protocols.isis().then(|| self.isis(node, router, (levels, borders), &patterns));
         vrf.hosts.ports.extend(TAP_NAME.parse::<NamePattern>().ok());
         config
     }
@@ -183,7 +183,7 @@ impl Timers {
         &self,
         node: NodeId,
         router: &Router,
-        levels: CircuitType,
+        (levels, borders): (CircuitType, Borders),
         interfaces: &[(NamePattern, LinkType, u16)],
     ) -> Isis {
         let hold = self.dead.as_nanos().div_ceil(self.hello.as_nanos().max(1));
@@ -196,12 +196,14 @@ impl Timers {
             ..IsisInterface::new(name.clone())
         });
         let area = router.area.unwrap_or(1);
+        let everything = Prefix::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+        // Where every area knows the routes to all of the others, none follows a default route.
+        let attached = borders == Borders::Attached;
         let net = format!("49.{area:04}.{}.00", node.system_id()).parse::<Net>();
         Isis {
             levels,
-            // Every area knows the routes to all of the others, so that none follows a default route.
-            leak: Prefix::new(Ipv4Addr::UNSPECIFIED.into(), 0).into_iter().collect(),
-            attached: Attached { send: false, follow: false },
+            leak: everything.into_iter().filter(|_| borders == Borders::Leak).collect(),
+            attached: Attached { send: attached, follow: attached },
             stub_router: router.stub,
             lsp_delay: self.lsp_delay,
             spf_delay: self.spf,

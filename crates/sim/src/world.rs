@@ -19,7 +19,7 @@ use crate::judge::Judge;
 use crate::kernel::{Changed, Device, Kernel, Place, Prefixes};
 use crate::machine::{Arrival, Asked, Effect, Incoming, Machine, Sent, Work};
 use crate::medium::{Delivery, Medium, Packet, Quality};
-use crate::network::{Network, NodeId, Port, SegmentId, TAP, TAP_NAME};
+use crate::network::{Borders, Network, NodeId, Port, SegmentId, TAP, TAP_NAME};
 use crate::settings::{Protocols, Timers};
 use crate::tally::Tally;
 
@@ -149,7 +149,9 @@ impl World {
             port.network()
         });
         let all = addresses.iter().map(|&address| Prefix::host(address.into()));
-        let prefixes = Arc::new(Prefixes::new(networks.chain(all)));
+        let default = Prefix::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+        let default = default.into_iter().filter(|_| network.borders == Borders::Attached);
+        let prefixes = Arc::new(Prefixes::new(networks.chain(all).chain(default)));
         let count = network.routers.len();
         // A stub router is no transit: with OSPF the last one there is, with IS-IS none at all.
         let transit = network.routers.iter().map(|router| !router.stub || plan.protocols.ospf());
@@ -393,8 +395,8 @@ impl World {
             .medium
             .ports_of(node)
             .map(|(_, port, _)| (port_name(port.ifindex), port.cost, lans.contains(&port.ifindex)));
-        let mut config =
-            self.timers.config(self.protocols, node, router, self.network.levels(node), costs);
+        let areas = (self.network.levels(node), self.network.borders);
+        let mut config = self.timers.config(self.protocols, node, router, areas, costs);
         if let Some(door) = self.door_of(node) {
             door.configure(&mut config);
         }

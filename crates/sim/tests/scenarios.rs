@@ -88,6 +88,7 @@ stories! {
     a_partition_heals: "partition",
     a_designated_router_is_replaced: "dr-dies",
     machines_move_between_areas: "areas",
+    default_routes_lead_to_the_nearest_border_that_leads_out: "areas-attached",
     a_grid_survives_misery: "grid",
     a_rolling_upgrade_loses_nothing: "upgrade",
     slow_links_lose_nothing_for_good: "slow-links",

@@ -1,6 +1,7 @@
 //! What IS-IS should make of the network: level 1 within areas, level 2 between them (RFC 1195 section 3.2, RFC 5302).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use bugle_isis::claim_metric;
 use bugle_rib::Protocol;
@@ -8,7 +9,7 @@ use bugle_types::{Nexthop, Prefix};
 use bugle_wire::isis::Level;
 
 use super::{Expected, Graph, Parts, REST};
-use crate::network::NodeId;
+use crate::network::{Borders, NodeId};
 use crate::world::World;
 
 /// Who advertises each prefix, and at which metric.
@@ -27,6 +28,8 @@ pub(crate) struct Areas {
     between: Advertised,
     /// What was leaked down to level 1.
     down: Advertised,
+    /// Who leads out of an area, if level 1 is told no more than that.
+    attached: Vec<(usize, u32)>,
 }
 
 impl Areas {
@@ -41,7 +44,8 @@ impl Areas {
         };
         let (level_1, level_2) = (graph(Level::L1), graph(Level::L2));
         let (within, between) = (level_1.advertised(), level_2.advertised());
-        let mut areas = Self { level_1, level_2, within, between, down: Advertised::new() };
+        let (down, attached) = (Advertised::new(), Vec::new());
+        let mut areas = Self { level_1, level_2, within, between, down, attached };
         let borders: Vec<usize> = (0..areas.level_1.takes_part.len())
             .filter(|&router| areas.level_1.takes_part[router] && areas.level_2.takes_part[router])
             .collect();
@@ -59,6 +63,13 @@ impl Areas {
         }
         for (prefix, advertiser) in up {
             areas.between.entry(prefix).or_default().push(advertiser);
+        }
+        if world.network.borders == Borders::Attached {
+            // One that carries no traffic is no way out.
+            let mut leading_out = borders;
+            leading_out.retain(|&b| !world.network.routers[b].stub && areas.leaves_area(world, b));
+            areas.attached = leading_out.into_iter().map(|border| (border, 0)).collect();
+            return areas;
         }
         let mut down = Advertised::new();
         for &border in &borders {
@@ -109,7 +120,22 @@ impl Areas {
                 }
             }
         }
+        if self.level_1.takes_part[root]
+            && !self.level_2.takes_part[root]
+            && let Some((metric, nexthops)) = best(&self.attached, &near, root)
+        {
+            let default = Prefix::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+            found.extend(default.map(|default| (default, Expected { metric, nexthops })));
+        }
         found
+    }
+
+    /// Whether a border reaches a router of another area in level 2 (ISO 10589 section 7.2.9.2).
+    fn leaves_area(&self, world: &World, border: usize) -> bool {
+        let area = |router: usize| world.network.routers[router].area;
+        let (distances, _) = self.level_2.paths(border);
+        (0..self.level_2.takes_part.len())
+            .any(|other| distances[other].is_some() && area(other) != area(border))
     }
 
     /// Who should have the same database, by level.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::machine::Work;
 use crate::medium::Quality;
-use crate::network::{Network, NodeId};
+use crate::network::{Borders, Network, NodeId};
 use crate::settings::{Protocols, Timers};
 
 /// A repeated event happens at most so often.
@@ -87,7 +87,7 @@ impl Pass {
             "title" | "seed" | "protocol" | "links" | "timers" | "work" | "kernel" | "start"
             | "flows" | "expect" => Self::Settings,
             "topology" | "router" => Self::Routers,
-            "area" | "link" | "lan" => Self::Links,
+            "area" | "borders" | "link" | "lan" => Self::Links,
             "host" | "hosts" => Self::Hosts,
             "at" => Self::Events,
             _ => return None,
@@ -167,6 +167,13 @@ impl Parser<'_> {
             "topology" => return self.topology(words),
             "router" => return router(words, &mut scenario.network),
             "area" => return area(words, &mut scenario.network),
+            "borders" => {
+                scenario.network.borders = match words.word("leak, or attached")? {
+                    "leak" => Borders::Leak,
+                    "attached" => Borders::Attached,
+                    other => return Err(format!("expected leak or attached, found {other:?}")),
+                };
+            }
             "link" => return link(words, &mut scenario.network, scenario.quality),
             "lan" => return lan(words, &mut scenario.network, scenario.quality),
             "host" => {
