@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use bugle_rib::Protocol;
-use bugle_rib::fib::RouteKey;
+use bugle_rib::fib::{RouteKey, RouteTarget};
 use bugle_types::{Address, IfIndex, Link};
 use socket2::{SockFilter, SockRef};
 
@@ -173,7 +173,11 @@ fn event(message: Received<'_>) -> Option<MonitorEvent> {
         }),
         RTM_DELADDR => decode::interface_address(payload)
             .map(|(address, _)| MonitorEvent::AddressGone(address)),
-        RTM_NEWROUTE => decode::route_key(payload).map(MonitorEvent::RouteReplaced),
+        RTM_NEWROUTE => match decode::route(payload) {
+            // It is ours, and the kernel tells of it since somebody replaced its nexthop object (`nexthop_compat_mode`).
+            Some((_, Some(RouteTarget::Nexthop(_)))) => Some(MonitorEvent::Disturbed),
+            Some(_) | None => decode::route_key(payload).map(MonitorEvent::RouteReplaced),
+        },
         RTM_DELROUTE => decode::route(payload).map(|_| MonitorEvent::Disturbed),
         RTM_NEWNEXTHOP | RTM_DELNEXTHOP => {
             decode::nexthop_id(payload).map(|_| MonitorEvent::Disturbed)

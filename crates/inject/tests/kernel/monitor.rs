@@ -197,9 +197,23 @@ fn replacements_by_others_are_told_if_they_may_be_of_what_is_ours() {
             ip(replacement);
             wait_for(&mut monitor, |event| *event == MonitorEvent::RouteReplaced(replaced));
         }
-        let ours = id(1).0;
-        ip(&format!("nexthop replace id {ours} via 10.0.0.3 dev eth0"));
-        wait_for(&mut monitor, |event| *event == MonitorEvent::Disturbed);
+        apply(&mut injector, ops());
+        // With the kernel's default it tells of every route on an object, whoever changes it.
+        for compat in ["1\n", "0\n"] {
+            std::fs::write("/proc/sys/net/ipv4/nexthop_compat_mode", compat).unwrap();
+            apply(&mut injector, [put_nexthop(1, "eth0", "10.0.0.4")]);
+            ip("link set dev eth1 mtu 1400");
+            drain(&mut monitor);
+            ip(&format!("nexthop replace id {} via 10.0.0.3 dev eth0", id(1).0));
+            ip("link set dev eth1 mtu 1500");
+            let mut disturbed = false;
+            wait_for(&mut monitor, |event| {
+                disturbed |= *event == MonitorEvent::Disturbed;
+                assert!(!matches!(event, MonitorEvent::RouteReplaced(_)), "{event:?}");
+                is_link(event, "eth1", |link| link.mtu == 1500)
+            });
+            assert!(disturbed);
+        }
     });
 }
 
@@ -239,7 +253,7 @@ fn drain(monitor: &mut Monitor) -> Vec<MonitorEvent> {
 }
 
 /// Reads events until one satisfies `is_it`.
-fn wait_for(monitor: &mut Monitor, is_it: impl Fn(&MonitorEvent) -> bool) {
+fn wait_for(monitor: &mut Monitor, mut is_it: impl FnMut(&MonitorEvent) -> bool) {
     loop {
         while let Some(event) = monitor.poll_event().unwrap() {
             if is_it(&event) {

@@ -9,9 +9,10 @@ mod sim_fib;
 mod world;
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use bugle_types::{Nexthop, TableId, Time, VrfId};
+use bugle_types::{IfIndex, Nexthop, TableId, Time, VrfId};
 use proptest::prelude::*;
 
 use self::sim_fib::Object;
@@ -414,6 +415,28 @@ fn a_route_that_another_program_replaced_is_put_back_told_of_once_and_counted() 
     world.assert_in_order();
     assert_eq!(world.fib.routes.len(), 2);
     assert!(told_of(&mut world, first));
+}
+
+#[test]
+fn when_all_ids_have_been_used_freed_ones_are_used_again_and_none_that_is_taken() {
+    let mut world = quiet_world();
+    // Each way takes two ids: its own and its group's. The first stays.
+    offer(&mut world, 1, 1, Some(&[0]));
+    let taken: Vec<NexthopId> = world.fib.ours().map(|(id, _)| *id).collect();
+    let ids = NexthopId::RANGE.end() - NexthopId::RANGE.start() + 1;
+    for number in 0..ids / 2 + 100 {
+        let gateway = Ipv4Addr::from(0xC612_0000 + number);
+        let hop = Nexthop::via(IfIndex(1), gateway.into());
+        let route = Route { metric: 1, nexthops: [hop].into(), backup: None };
+        let changes = vec![(prefixes()[0], Some(route))];
+        world.tell(Input::Routes { vrf: VrfId(0), protocol: Protocol::Ospf, changes });
+        world.log.clear();
+    }
+    assert!(world.ops > ids as usize);
+    let kept = world.fib.ours().filter(|(id, _)| taken.contains(id)).count();
+    assert_eq!((kept, world.fib.ours().count()), (taken.len(), taken.len() + 2));
+    offer(&mut world, 0, 1, Some(&[0, 1]));
+    world.assert_in_order();
 }
 
 #[test]
