@@ -24,7 +24,9 @@ use super::receive::{Inlet, Message, Room};
 use super::send::TOS;
 use crate::clock::Clock;
 use crate::ipv4::strip_header;
-use crate::socket::{JUMP_IF_EQUAL, LOAD_U8, LOAD_U16, NOTHING, RETURN, link_address};
+use crate::socket::{
+    JUMP_IF_EQUAL, LOAD_U8, LOAD_U16, NOTHING, RETURN, enlarge_buffers, link_address,
+};
 
 const UDP: u8 = 17;
 const UDP_HEADER: usize = 8;
@@ -56,6 +58,8 @@ pub(super) fn open(place: Place) -> io::Result<Socket> {
     socket.attach_filter(&NOTHING)?;
     bind(socket.as_raw_fd(), &link_address(place.ifindex)?)?;
     setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
+    // For what somebody on the link forges all the same.
+    enlarge_buffers(&socket);
     match place.local {
         IpAddr::V4(local) => socket.attach_filter(&ipv4_filter(local.to_bits()))?,
         IpAddr::V6(local) => {
@@ -177,15 +181,24 @@ const LOAD_U32: u16 = 0x20;
 const LOAD_U16_BEHIND: u16 = 0x48;
 const LOAD_IPV4_HEADER_LENGTH: u16 = 0xB1;
 const JUMP_IF_ANY_BIT: u16 = 0x45;
+const JUMP_IF_NOT_LESS: u16 = 0x35;
 /// Enough of the packet.
 const TAKE: SockFilter = SockFilter::new(RETURN, 0, 0, 0xFFFF);
 const LEAVE: SockFilter = SockFilter::new(RETURN, 0, 0, 0);
 
-/// Lets through UDP packets to the echo port of this address; programs for the kernel's classic BPF machine begin at the IP header.
-const fn ipv4_filter(local: u32) -> [SockFilter; 11] {
+/// The least TTL of what comes back: the neighbour's kernel takes one off, other hardware may not. Nobody farther away can send that.
+const LEAST_TTL: u32 = TTL as u32 - 1;
+
+/// Lets through UDP packets to the echo port from and to this address, which the neighbour sent back; all others must not fill the socket.
+/// Programs for the kernel's classic BPF machine begin at the IP header.
+const fn ipv4_filter(local: u32) -> [SockFilter; 15] {
     [
+        SockFilter::new(LOAD_U32, 0, 0, 12),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 12, local),
         SockFilter::new(LOAD_U32, 0, 0, 16),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 8, local),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 10, local),
+        SockFilter::new(LOAD_U8, 0, 0, 8),
+        SockFilter::new(JUMP_IF_NOT_LESS, 0, 8, LEAST_TTL),
         SockFilter::new(LOAD_U8, 0, 0, 9),
         SockFilter::new(JUMP_IF_EQUAL, 0, 6, UDP as u32),
         SockFilter::new(LOAD_U16, 0, 0, 6),
@@ -199,17 +212,27 @@ const fn ipv4_filter(local: u32) -> [SockFilter; 11] {
     ]
 }
 
-const fn ipv6_filter(local: [u32; 4]) -> [SockFilter; 14] {
+const fn ipv6_filter(local: [u32; 4]) -> [SockFilter; 24] {
     let [first, second, third, fourth] = local;
     [
+        SockFilter::new(LOAD_U32, 0, 0, 8),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 21, first),
+        SockFilter::new(LOAD_U32, 0, 0, 12),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 19, second),
+        SockFilter::new(LOAD_U32, 0, 0, 16),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 17, third),
+        SockFilter::new(LOAD_U32, 0, 0, 20),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 15, fourth),
         SockFilter::new(LOAD_U32, 0, 0, 24),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 11, first),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 13, first),
         SockFilter::new(LOAD_U32, 0, 0, 28),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 9, second),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 11, second),
         SockFilter::new(LOAD_U32, 0, 0, 32),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 7, third),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 9, third),
         SockFilter::new(LOAD_U32, 0, 0, 36),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 5, fourth),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 7, fourth),
+        SockFilter::new(LOAD_U8, 0, 0, 7),
+        SockFilter::new(JUMP_IF_NOT_LESS, 0, 5, LEAST_TTL),
         SockFilter::new(LOAD_U8, 0, 0, 6),
         SockFilter::new(JUMP_IF_EQUAL, 0, 3, UDP as u32),
         SockFilter::new(LOAD_U16, 0, 0, 42),

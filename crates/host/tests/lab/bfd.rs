@@ -4,11 +4,13 @@ use std::net::{IpAddr, UdpSocket};
 use std::num::NonZeroU8;
 use std::time::Duration;
 
-use bugle_bfd::{Cause, Change, Client, EchoProfile, Event, Hop, Path, Profile, Settings};
+use bugle_bfd::{Cause, Change, Client, Discard, EchoProfile, Event, Hop, Path, Profile, Settings};
 use bugle_rib::fib::{FibOp, Group, NexthopId, RouteKey, RouteTarget};
 use bugle_speaker::Output;
 use bugle_types::{IfIndex, Nexthop, TableId, VrfId};
-use bugle_wire::bfd::{CONTROL_PORT, Control, Diagnostic, Discriminator, Flags, Interval, State};
+use bugle_wire::bfd::{
+    CONTROL_PORT, Control, Diagnostic, Discriminator, ECHO_PORT, Flags, Interval, State,
+};
 
 use crate::namespace::{Namespace, pair, possible};
 use crate::script::{Actor, Told, block_on};
@@ -151,12 +153,31 @@ fn echoes_come_back_by_way_of_the_neighbors_kernel_and_their_loss_ends_the_sessi
             });
             block_on(look).unwrap().flatten().unwrap()
         };
+        let unknown = |actor: &Actor| {
+            let look =
+                actor.handle.bfd(|view| view.sessions.stats().discarded(Discard::UnknownEcho));
+            block_on(look).unwrap().unwrap()
+        };
         let deadline = a.now() + Duration::from_secs(30);
         while echoed(a).1 < 20 {
             assert!(a.now() < deadline, "{version}: {:?}", echoed(a));
         }
         assert_eq!(echoed(a).0, Some(Interval(15_000)));
         assert_eq!(echoed(b), (None, 0));
+        // What did not come back from the neighbour does not even reach the socket, which else would soon be full.
+        namespaces[1].run(move || {
+            let socket = UdpSocket::bind((addresses[1], 0)).unwrap();
+            socket.set_ttl(255).unwrap();
+            for _ in 0..10_000 {
+                // The other kernel may say that nobody listens.
+                let _ = socket.send_to(&[7; 16], (addresses[0], ECHO_PORT));
+            }
+        });
+        let before = echoed(a).1;
+        while echoed(a).1 < before + 5 {
+            assert!(a.now() < deadline, "{version}: {:?}", echoed(a));
+        }
+        assert_eq!(unknown(a), 0);
         // Control packets still come; only echoes tell that the neighbour forwards no more.
         forward(&namespaces[1], version, false);
         wait_for(a, |change| change.cause == Cause::EchoFailed);
