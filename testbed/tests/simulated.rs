@@ -27,11 +27,12 @@ fn oracle(scenario: &str, at: &str) -> Result<BTreeMap<Prefix, u64>> {
     Ok(entries.filter_map(metric).collect())
 }
 
-/// FRR's routes: metrics and gateways by prefix.
+/// FRR's routes to other networks than its own that it has installed: metrics and gateways by prefix.
 fn routes(frr: &Frr) -> Result<BTreeMap<Prefix, (u64, Vec<String>)>> {
     let all: Value = tools::json("show ip route", &frr.vtysh("show ip route ospf json")?)?;
     let route = |(prefix, entries): (&String, &Value)| {
-        let entry = entries.as_array()?.first()?;
+        let mut entries = entries.as_array()?.iter();
+        let entry = entries.find(|entry| entry["installed"] == true)?;
         let hops = entry["nexthops"].as_array()?.iter();
         let hops = hops.filter_map(|hop| hop["ip"].as_str()).map(str::to_owned).collect();
         Some((prefix.parse().ok()?, (entry["metric"].as_u64()?, hops)))
@@ -59,16 +60,15 @@ fn frr_routes_to_a_thousand_simulated_routers_as_the_oracle_does() -> Result<()>
     let gateway = link.b.address.to_string();
     let wrong = || -> Vec<String> {
         let Ok(routes) = routes(&frr) else { return vec!["FRR does not answer".to_owned()] };
-        expected
-            .iter()
-            .filter_map(|(prefix, &metric)| {
-                // Externals of type 2 have the metric that they are advertised with everywhere.
-                let metric = if prefix.is_host() { metric } else { metric + COST };
-                let should = (metric, vec![gateway.clone()]);
-                let found = routes.get(prefix);
-                (found != Some(&should)).then(|| format!("{prefix}: {found:?}, not {should:?}"))
-            })
-            .collect()
+        let unlike = expected.iter().filter_map(|(prefix, &metric)| {
+            // Externals of type 2 have the metric that they are advertised with everywhere.
+            let metric = if prefix.is_host() { metric } else { metric + COST };
+            let should = (metric, vec![gateway.clone()]);
+            let found = routes.get(prefix);
+            (found != Some(&should)).then(|| format!("{prefix}: {found:?}, not {should:?}"))
+        });
+        let others = routes.keys().filter(|prefix| !expected.contains_key(prefix));
+        unlike.chain(others.map(|prefix| format!("{prefix} is nowhere in the network"))).collect()
     };
     let settled = lab.wait_for(SOON, "FRR's routes to be the oracle's", || wrong().is_empty());
     if settled.is_err() {
