@@ -268,6 +268,8 @@ impl Isis {
         if let Some(adjacency) = self.adjacencies.get(&id) {
             if adjacency.system != fields.source {
                 self.drop_adjacency(id, Cause::Replaced);
+            } else if adjacency.levels.includes(Level::L2) && levels.includes(Level::L2) {
+                self.set_levels(id, levels);
             } else if adjacency.levels != levels {
                 self.drop_adjacency(id, Cause::Reconfigured);
             }
@@ -469,14 +471,62 @@ impl Isis {
         levels
     }
 
-    /// Areas changed: what joins systems of one area joins those no more that have none in common. The rest stays.
+    /// Areas changed: what joins systems of one area joins those no more that have none in common. The rest stays: adjacencies of
+    /// both levels are of level 2 only from then on (section 8.2.4.2).
     pub(crate) fn leave_areas(&mut self) {
         let apart = self.adjacencies.values().filter(|adjacency| {
             adjacency.levels.includes(Level::L1) && !self.shares_area(&adjacency.areas)
         });
-        let apart: Vec<AdjacencyId> = apart.map(|adjacency| adjacency.id).collect();
-        for id in apart {
-            self.drop_adjacency(id, Cause::Reconfigured);
+        let apart: Vec<(AdjacencyId, CircuitType)> =
+            apart.map(|adjacency| (adjacency.id, adjacency.levels)).collect();
+        for (id, levels) in apart {
+            if levels.includes(Level::L2) {
+                self.set_levels(id, CircuitType::L2);
+            } else {
+                self.drop_adjacency(id, Cause::Reconfigured);
+            }
+        }
+    }
+
+    /// An adjacency on a point-to-point circuit goes on at one level, and ends or begins at the other.
+    fn set_levels(&mut self, id: AdjacencyId, levels: CircuitType) {
+        let Some(adjacency) = self.adjacencies.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut adjacency.levels, levels);
+        if before == levels || adjacency.state != AdjacencyState::Up {
+            return;
+        }
+        let (ifindex, system, source) = (id.ifindex, adjacency.system, adjacency.source);
+        let (from, to, cause) = (AdjacencyState::Up, AdjacencyState::Up, Cause::Reconfigured);
+        self.event(Event::Adjacency { ifindex, system, source, levels, from, to, cause });
+        self.links_changed();
+        self.resolve_again(id);
+        // The neighbour is to know of what is common before it gets anything for it.
+        self.send_p2p_hello(ifindex);
+        for level in Level::ALL {
+            match (before.includes(level), levels.includes(level)) {
+                (true, false) => self.stop_flooding(ifindex, level),
+                (false, true) => {
+                    self.release_origins(level);
+                    self.synchronize(ifindex, level);
+                }
+                (true, true) | (false, false) => {}
+            }
+        }
+    }
+
+    /// A LAN is not used at a level any more. Neighbours, whom no further Hello of the level would tell, need not wait for the
+    /// holding time.
+    pub(crate) fn leave_lan(&mut self, ifindex: IfIndex, level: Level) {
+        let Some(hello) = self.circuits.get(&ifindex).map(|circuit| circuit.config.hello) else {
+            return;
+        };
+        let on_level = self.adjacencies_on(ifindex).filter(|a| a.id.level == Some(level));
+        let gone: Vec<AdjacencyId> = on_level.map(|adjacency| adjacency.id).collect();
+        for &id in &gone {
+            self.drop_adjacency(id, Cause::CircuitDown);
+        }
+        if !gone.is_empty() {
+            self.send_lan_hello(ifindex, level, hello);
         }
     }
 
@@ -600,6 +650,7 @@ impl Isis {
             return;
         }
         self.links_changed();
+        self.neighbor_addresses_changed();
         self.resolve_again(id);
         if to == AdjacencyState::Up {
             self.agreed(ifindex, source);

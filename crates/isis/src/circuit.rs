@@ -120,6 +120,11 @@ impl Isis {
                 self.hello_soon(ifindex);
                 return;
             }
+            for level in self.levels_of(ifindex) {
+                if !config.levels.includes(level) {
+                    self.leave_lan(ifindex, level);
+                }
+            }
             self.remove_circuit(ifindex);
         }
         let number = match config.kind {

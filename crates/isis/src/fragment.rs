@@ -83,7 +83,8 @@ pub(crate) struct Fragments {
     touched: BTreeMap<u8, BTreeSet<ItemKey>>,
     /// Fragments that have lost something to others since.
     losing: BTreeSet<u8>,
-    /// Where a previous run said what this one has not said yet.
+    /// Where others still hear what was taken out: if it comes back it is best there. After a restart that is all that the previous
+    /// run said.
     former: BTreeMap<ItemKey, u8>,
 }
 
@@ -207,6 +208,8 @@ impl Fragments {
             self.places.remove(&key);
             if item.is_some() {
                 self.losing.insert(number);
+            } else if self.former.len() < MOST_FORMER {
+                self.former.insert(key, number);
             }
         }
         match item {
@@ -269,6 +272,13 @@ impl Fragments {
     pub(crate) fn take_touched(&mut self, number: u8) -> Vec<(Prefix, bool)> {
         self.losing.remove(&number);
         let touched = self.touched.remove(&number).unwrap_or_default();
+        if !self.former.is_empty() {
+            for key in &touched {
+                if self.former.get(key) == Some(&number) {
+                    self.former.remove(key);
+                }
+            }
+        }
         let Some(fragment) = self.numbered.get(&number).filter(|f| f.pool == Pool::Hosts) else {
             return Vec::new();
         };

@@ -292,6 +292,11 @@ impl Isis {
 
     fn on_config(&mut self, config: Config) {
         let system_id = self.config.system_id;
+        for level in Level::ALL {
+            if self.config.levels.includes(level) && !config.levels.includes(level) {
+                self.leave_level(level);
+            }
+        }
         let old = std::mem::replace(&mut self.config, Config { system_id, ..config });
         self.host_attributes = host_attributes(&self.config);
         let new = &self.config;
@@ -328,6 +333,18 @@ impl Isis {
         }
         for prefix in prefixes {
             self.advertise(prefix);
+        }
+    }
+
+    /// A level is left: what this system says there is taken back while there is somebody to hear it, lest it be taken for a way for
+    /// as long as its LSPs live.
+    fn leave_level(&mut self, level: Level) {
+        self.purge_level(level);
+        let circuits: Vec<IfIndex> = self.circuits.keys().copied().collect();
+        for ifindex in circuits {
+            if self.levels_of(ifindex).contains(&level) {
+                self.leave_lan(ifindex, level);
+            }
         }
     }
 

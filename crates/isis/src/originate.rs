@@ -218,12 +218,17 @@ impl Isis {
     /// Takes everything of ours out of the network: the hosts first, whose traffic should leave soonest.
     pub(crate) fn purge_everything(&mut self) {
         for level in Level::ALL {
-            let ids: Vec<LspId> = self.levels[level].origins.lsps.keys().rev().copied().collect();
-            for id in ids {
-                let living = self.levels[level].db.find(id).filter(|(_, stored)| !stored.is_dead());
-                if let Some(entry) = living.map(|(_, stored)| stored.entry(self.now)) {
-                    self.purge_own(level, entry);
-                }
+            self.purge_level(level);
+        }
+    }
+
+    /// Takes everything of ours out of a level.
+    pub(crate) fn purge_level(&mut self, level: Level) {
+        let ids: Vec<LspId> = self.levels[level].origins.lsps.keys().rev().copied().collect();
+        for id in ids {
+            let living = self.levels[level].db.find(id).filter(|(_, stored)| !stored.is_dead());
+            if let Some(entry) = living.map(|(_, stored)| stored.entry(self.now)) {
+                self.purge_own(level, entry);
             }
         }
     }

@@ -164,6 +164,12 @@ impl Graph {
         tagged.map(|(node, _)| node.key)
     }
 
+    /// The tags of all edges, with the nodes that advertise them.
+    pub fn tags(&self) -> impl Iterator<Item = (u32, NodeKey)> {
+        let nodes = self.nodes.iter().zip(&self.advertised);
+        nodes.flat_map(|(node, edges)| edges.iter().map(|edge| (edge.tag, node.key)))
+    }
+
     /// How many nodes there are.
     #[must_use]
     pub fn len(&self) -> usize {

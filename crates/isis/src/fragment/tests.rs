@@ -162,14 +162,16 @@ proptest! {
 /// What others have heard of a fragment.
 type Heard = BTreeMap<u8, BTreeSet<ItemKey>>;
 
-/// Says one fragment, if it need not wait for others; of those it waits for, the ones in `ready` go first.
-fn say(fragments: &mut Fragments, waiting: &mut BTreeSet<u8>, heard: &mut Heard, number: u8) {
+/// Says one fragment, and before it those that it waits for.
+fn say(fragments: &mut Fragments, waiting: &mut BTreeSet<u8>, heard: &mut Heard, path: &[u8]) {
+    let Some(&number) = path.last() else { return };
     for other in fragments.waits_for(number) {
-        assert!(waiting.contains(&other) && other != number);
-        // None waits, however far away, for itself.
-        waiting.remove(&number);
-        say(fragments, waiting, heard, other);
+        assert!(!path.contains(&other), "none waits, however far away, for itself");
+        if waiting.contains(&other) {
+            say(fragments, waiting, heard, &[path, &[other]].concat());
+        }
     }
+    assert!(fragments.waits_for(number).is_empty());
     waiting.remove(&number);
     fragments.take_touched(number);
     let items = fragments.numbered.get(&number).map(|fragment| &fragment.items);
@@ -206,7 +208,7 @@ proptest! {
                 let Some(&next) = next else { break };
                 // One that is to wait for others that are not ready yet is not said.
                 if turn % 2 == 0 || fragments.waits_for(next).is_empty() {
-                    say(&mut fragments, &mut waiting, &mut heard, next);
+                    say(&mut fragments, &mut waiting, &mut heard, &[next]);
                 }
                 let all: BTreeSet<ItemKey> = heard.values().flatten().copied().collect();
                 prop_assert!(known.is_subset(&all), "{:?}", known.difference(&all));
@@ -216,7 +218,7 @@ proptest! {
         }
         prop_assert!(!fragments.overflows());
         while let Some(&next) = waiting.first() {
-            say(&mut fragments, &mut waiting, &mut heard, next);
+            say(&mut fragments, &mut waiting, &mut heard, &[next]);
         }
         let all: Vec<ItemKey> = heard.values().flatten().copied().collect();
         prop_assert_eq!(all.len(), fragments.places.len(), "all, and each once");

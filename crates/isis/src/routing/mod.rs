@@ -21,7 +21,7 @@ mod rival;
 mod topology;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bugle_lsdb::BackoffState;
@@ -92,6 +92,8 @@ pub(crate) struct Routing {
     dirty: Vec<Prefix>,
     everything_dirty: bool,
     watches_dirty: bool,
+    /// Neighbours by their addresses on links to us, unless these have just changed.
+    neighbors: Option<BTreeMap<IpAddr, SystemId>>,
     /// First hops whose neighbour is not what it was.
     stale_hops: BTreeSet<FirstHop>,
     /// Links of LANs of which that holds for all first hops, by the numbers that these have.

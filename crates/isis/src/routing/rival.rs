@@ -1,14 +1,14 @@
 //! What others advertise for watched prefixes.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use bugle_types::{Prefix, SystemId};
 use bugle_wire::isis::{Level, PrefixFlags};
 
 use super::content::Says;
-use crate::adjacency::{Adjacency, AdjacencyState};
+use crate::adjacency::AdjacencyState;
 use crate::config::Config;
 use crate::instance::Isis;
 use crate::io::{Output, Rival};
@@ -51,18 +51,25 @@ impl Isis {
 
     /// Neighbours may have other addresses than before.
     pub(crate) fn neighbor_addresses_changed(&mut self) {
+        self.routing.neighbors = None;
         self.routing.watches_dirty = true;
     }
 
     /// The neighbour with this address on the link to us.
     fn neighbor_with(&self, prefix: Prefix) -> Option<SystemId> {
         let address = prefix.is_host().then(|| prefix.address())?;
-        let with = |adjacency: &&Adjacency| match address {
-            IpAddr::V4(v4) => adjacency.ipv4.contains(&v4),
-            IpAddr::V6(v6) => adjacency.ipv6.contains(&v6),
-        };
-        let mut up = self.adjacencies.values().filter(|a| a.state == AdjacencyState::Up);
-        up.find(with).map(|adjacency| adjacency.system)
+        self.routing.neighbors.as_ref()?.get(&address).copied()
+    }
+
+    /// Neighbours by their addresses on links to us.
+    fn neighbors_by_address(&self) -> BTreeMap<IpAddr, SystemId> {
+        let up = self.adjacencies.values().rev().filter(|a| a.state == AdjacencyState::Up);
+        let addresses = up.flat_map(|adjacency| {
+            let ipv4 = adjacency.ipv4.iter().copied().map(IpAddr::from);
+            let ipv6 = adjacency.ipv6.iter().copied().map(IpAddr::from);
+            ipv4.chain(ipv6).map(|address| (address, adjacency.system))
+        });
+        addresses.collect()
     }
 
     /// Whether an advertisement is our own, brought back from another level (RFC 7794 section 2).
@@ -76,6 +83,10 @@ impl Isis {
 
     /// Reports what others advertise for watched prefixes, where it changed.
     pub(super) fn update_rivals(&mut self, dirty: &[Prefix]) {
+        // Once for all that are watched, and for whoever asks until the next change.
+        if self.routing.neighbors.is_none() {
+            self.routing.neighbors = Some(self.neighbors_by_address());
+        }
         let watches = &self.routing.watches;
         let prefixes: Vec<Prefix> = if std::mem::take(&mut self.routing.watches_dirty) {
             watches.keys().copied().collect()

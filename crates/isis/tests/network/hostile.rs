@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use bugle_isis::{CircuitConfig, CircuitKind, Config, Event, Input, Leak, PathType, claim_metric};
+use bugle_isis::{
+    AdjacencyState, CircuitConfig, CircuitKind, Config, Event, Input, Leak, PathType, claim_metric,
+};
 use bugle_types::{IfIndex, Prefix, Rng};
 use bugle_wire::isis::{
     CircuitType, Level, LspFields, LspFlags, LspId, NodeId, SequenceNumber, TlvBody, TlvCode,
@@ -140,6 +142,77 @@ fn an_area_is_renamed_without_losing_an_adjacency() {
             assert_eq!(lost.count(), 0, "{kind:?} {system}");
         }
         assert_eq!(world.routes[0][&prefix("10.0.1.0/24")].metric, 20);
+    }
+}
+
+/// Three systems of both levels in one area, with a host of the first one.
+fn of_both_levels(kind: CircuitKind, seed: u64) -> World {
+    let configs = (0..3).map(|index| {
+        let mut config = Config::new(system_id(index), "49.0001".parse().unwrap());
+        (config.levels, config.overload) = (CircuitType::L1_L2, false);
+        config
+    });
+    let mut world = World::of(configs.collect(), seed);
+    if kind == LAN {
+        world.join(&[0, 1, 2], kind, 10);
+    } else {
+        world.join(&[0, 1], kind, 10);
+        world.join(&[1, 2], kind, 10);
+    }
+    world.input(0, Input::Host(prefix("10.100.0.9/32"), Some(host(claim_metric(9)))));
+    world.run_for(secs(15));
+    world.events.iter_mut().for_each(Vec::clear);
+    world.missed.iter_mut().for_each(BTreeSet::clear);
+    world
+}
+
+#[test]
+fn level_2_goes_on_when_systems_have_no_area_in_common_any_more() {
+    for (kind, seed) in [(P2P, 76), (LAN, 77)] {
+        let mut world = of_both_levels(kind, seed);
+        let route = prefix("10.100.0.9/32");
+        for (area, path) in [("49.0002", PathType::Level2), ("49.0001", PathType::Level1)] {
+            configure(&mut world, 0, |config| config.areas = vec![area.parse().unwrap()]);
+            world.run_for(secs(20));
+            for by in [1, 2] {
+                assert_eq!(world.routes[by][&route].path, path, "{kind:?} {by}");
+                assert!(world.missed[by].is_empty(), "{kind:?} {by} {:?}", world.missed[by]);
+            }
+        }
+        for events in &world.events {
+            let lost = |event: &Event| {
+                matches!(event, Event::Adjacency { levels, to, .. }
+                    if levels.includes(Level::L2) && *to != AdjacencyState::Up)
+            };
+            assert_eq!(events.iter().filter(|(_, event)| lost(event)).count(), 0, "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn who_leaves_a_level_is_gone_from_it_at_once() {
+    for (kind, seed) in [(P2P, 78), (LAN, 79)] {
+        for whole in [true, false] {
+            let mut world = of_both_levels(kind, seed);
+            if whole {
+                configure(&mut world, 0, |config| config.levels = CircuitType::L2);
+            } else {
+                let mut circuit = world.circuit_config(0, 0);
+                circuit.levels = CircuitType::L2;
+                world.set_circuit(0, IfIndex(1), Some(circuit));
+            }
+            world.run_for(secs(5));
+            for by in [1, 2] {
+                let said = world.database(by, Level::L1).into_keys();
+                let left = said.filter(|id| id.node.system == system_id(0)).count();
+                assert!(!whole || left == 0, "{kind:?}");
+                let path = world.routes[by][&prefix("10.100.0.9/32")].path;
+                assert_eq!(path, PathType::Level2, "{kind:?} {whole}");
+            }
+            let adjacencies = world.systems[1].state().adjacencies();
+            let mut up = adjacencies.filter(|a| a.state == AdjacencyState::Up);
+            assert!(!up.any(|a| a.system == system_id(0) && a.levels.includes(Level::L1)));
+        }
     }
 }
 

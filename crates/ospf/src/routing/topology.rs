@@ -1,5 +1,6 @@
 //! The area's routers and networks, and the shortest paths to them (RFC 2328 section 16.1).
 
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use bugle_spf::{
 };
 use bugle_types::{IfIndex, PackedMap, Prefix4, RouterId};
 use bugle_wire::ospf::{LsaKey, NetworkLsa, RouterFlags, RouterLink, RouterLinkKind};
+use smallvec::SmallVec;
 
 use super::Candidate;
 use crate::content::Content;
@@ -90,6 +92,41 @@ pub(super) struct Topology {
     intra_hosts: usize,
     /// Routers that advertise virtual links.
     with_virtual_links: BTreeSet<RouterId>,
+    /// Who is at which end of a link.
+    ends: Ends,
+}
+
+/// The routers whose links have an address. To know one address all links are looked at; when that was done several times for one
+/// graph, as when many hosts are found after a restart, they are put in order once.
+#[derive(Default)]
+struct Ends {
+    ordered: OnceCell<Box<[(u32, RouterId)]>>,
+    /// How often all links were looked at.
+    walks: Cell<usize>,
+}
+
+/// So many addresses are looked for before the links are put in order.
+const WALKS: usize = 8;
+
+impl Ends {
+    fn at(&self, graph: &Graph, address: u32) -> SmallVec<[RouterId; 2]> {
+        if self.ordered.get().is_none() {
+            self.walks.set(self.walks.get() + 1);
+            if self.walks.get() <= WALKS {
+                return graph.nodes_with_tag(address).filter_map(router_of).collect();
+            }
+        }
+        let ordered = self.ordered.get_or_init(|| {
+            let ends = graph.tags().filter_map(|(tag, node)| Some((tag, router_of(node)?)));
+            let mut ends: Vec<_> = ends.collect();
+            ends.sort_unstable();
+            ends.dedup();
+            ends.into()
+        });
+        let first = ordered.partition_point(|&(tag, _)| tag < address);
+        let ends = ordered.iter().skip(first).take_while(|&&(tag, _)| tag == address);
+        ends.map(|&(_, router)| router).collect()
+    }
 }
 
 impl Topology {
@@ -201,6 +238,7 @@ impl Topology {
     }
 
     fn set_node(&mut self, key: NodeKey, kind: NodeKind, edges: &[Edge]) {
+        self.ends = Ends::default();
         self.departed.retain(|&departed| departed != key);
         let changes = self.graph.apply(NodeUpdate { key, kind, no_transit: false, edges });
         self.changed |= !changes.is_empty();
@@ -313,7 +351,7 @@ impl Topology {
         let id = Some(RouterId::from(address)).filter(|id| self.routers.contains_key(id));
         let stubs = self.intra.range((prefix, NodeKey(0))..=(prefix, NodeKey(u64::MAX)));
         let stubs = stubs.filter_map(|((_, key), _)| router_of(key));
-        let links = self.graph.nodes_with_tag(u32::from(address)).filter_map(router_of);
+        let links = self.ends.at(&self.graph, address.into());
         let root = self.root.and_then(router_of);
         id.into_iter().chain(stubs).chain(links).filter(move |&router| Some(router) != root)
     }
@@ -361,5 +399,37 @@ impl Topology {
         let stubs = router.into_iter().flat_map(Router::stubs);
         let network = self.networks.get(&node).into_iter().flatten().copied();
         stubs.chain(network).map(|(prefix, _)| prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Routers in a ring; the link to the next one has the number of the router as its address.
+    fn ring(routers: u32) -> Topology {
+        let mut topology = Topology::default();
+        for router in 0..routers {
+            let links = [((router + 1) % routers, router), ((router + routers - 1) % routers, 7)];
+            let edges = links.map(|(to, tag)| Edge { to: NodeKey(to.into()), cost: 1, tag });
+            topology.set_node(NodeKey(router.into()), NodeKind::Router, &edges);
+        }
+        topology
+    }
+
+    #[test]
+    fn all_links_are_looked_at_a_few_times_however_many_addresses_are_asked_for() {
+        let mut topology = ring(1000);
+        for round in 0..3 {
+            for address in (0..10_000).chain([7, 500]) {
+                let found: BTreeSet<RouterId> = topology.routers_with(address.into()).collect();
+                let all = topology.graph.nodes_with_tag(address).filter_map(router_of);
+                assert_eq!(found, all.collect(), "{address} in round {round}");
+            }
+            assert_eq!(topology.ends.walks.get(), WALKS + 1);
+            // Another graph: another answer.
+            let edge = Edge { to: NodeKey(1), cost: 1, tag: 5000 + round };
+            topology.set_node(NodeKey(0), NodeKind::Router, &[edge]);
+        }
     }
 }
