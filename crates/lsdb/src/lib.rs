@@ -10,6 +10,7 @@
 //! | [`bucket`] | [`ArrivalGate`], how early a new instance may follow the last |
 //! | `hash` | hashes of keys that a neighbour cannot predict |
 //! | [`timers`] | [`TimerQueue`], deadlines by key |
+//! | [`watches`] | [`Watches`], what is watched and what was told of it |
 
 pub mod backoff;
 pub mod bucket;
@@ -17,9 +18,11 @@ pub mod database;
 pub mod flood;
 mod hash;
 pub mod timers;
+pub mod watches;
 
 pub use backoff::{Backoff, BackoffConfig, BackoffState};
 pub use bucket::ArrivalGate;
 pub use database::{Database, Entry, EntryId};
 pub use flood::FloodQueue;
 pub use timers::TimerQueue;
+pub use watches::Watches;

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use bugle_lsdb::BackoffState;
+use bugle_lsdb::{BackoffState, Watches};
 use bugle_spf::{Coverage, FirstHop, NexthopSetId, NodeKey};
 use bugle_types::{Prefix, SharedMap, SystemId, Time};
 use bugle_wire::isis::{AreaAddress, Level, Lsp, LspId, NodeId, TopologyId};
@@ -34,13 +34,12 @@ use crate::config::{MOST_AREAS, Tags};
 use crate::database::StoredLsp;
 use crate::fragment::PrefixItem;
 use crate::instance::Isis;
-use crate::io::{Event, Output, PathType, Route};
+use crate::io::{Event, Output, PathType, Rival, Route};
 use crate::level::PerLevel;
 use backup::Backups;
 use content::{Content, Says};
 pub(crate) use level::LevelRouting;
 use nexthop::Resolved;
-use rival::Watch;
 
 /// Names a node in the graphs.
 pub(crate) fn node_key(node: NodeId) -> NodeKey {
@@ -87,7 +86,7 @@ impl Candidate {
 #[derive(Default)]
 pub(crate) struct Routing {
     routes: SharedMap<Prefix, Route>,
-    watches: BTreeMap<Prefix, Watch>,
+    watches: Watches<Prefix, Option<Rival>>,
     /// Prefixes to look at again, in any order and perhaps more than once.
     dirty: Vec<Prefix>,
     everything_dirty: bool,

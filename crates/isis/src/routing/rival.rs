@@ -13,21 +13,14 @@ use crate::config::Config;
 use crate::instance::Isis;
 use crate::io::{Output, Rival};
 
-/// What is known of a watched prefix by whoever watches it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Watch {
-    Untold,
-    Told(Option<Rival>),
-}
-
 impl Isis {
     /// Starts or ends watching what others advertise for a prefix.
     pub(crate) fn watch(&mut self, prefix: Prefix, on: bool) {
         if on {
-            self.routing.watches.entry(prefix).or_insert(Watch::Untold);
+            self.routing.watches.begin(prefix);
             self.routing.dirty.push(prefix);
         } else {
-            self.routing.watches.remove(&prefix);
+            self.routing.watches.end(prefix);
         }
     }
 
@@ -89,16 +82,13 @@ impl Isis {
         }
         let watches = &self.routing.watches;
         let prefixes: Vec<Prefix> = if std::mem::take(&mut self.routing.watches_dirty) {
-            watches.keys().copied().collect()
+            watches.keys().collect()
         } else {
-            dirty.iter().copied().filter(|prefix| watches.contains_key(prefix)).collect()
+            dirty.iter().copied().filter(|prefix| watches.contains(*prefix)).collect()
         };
         for prefix in prefixes {
             let rival = self.rival(prefix);
-            if let Some(known) = self.routing.watches.get_mut(&prefix)
-                && *known != Watch::Told(rival)
-            {
-                *known = Watch::Told(rival);
+            if self.routing.watches.is_news(prefix, rival) {
                 self.out.push_back(Output::Rival(prefix, rival));
             }
         }

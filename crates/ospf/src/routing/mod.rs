@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use bugle_lsdb::BackoffState;
+use bugle_lsdb::{BackoffState, Watches};
 use bugle_spf::{Coverage, FirstHop, LocalDelay, NexthopSetId, NodeKey, SpfCounts, SpfRun};
 use bugle_types::{Prefix, Prefix4, RouterId, SharedMap, Time};
 use bugle_wire::ospf::{LsaBody, LsaKey, LsaType, NetworkLsa};
@@ -34,12 +34,11 @@ use smallvec::SmallVec;
 
 use crate::database::{DbKey, StoredLsa, seek};
 use crate::instance::Ospf;
-use crate::io::{Event, Output, PathType, Route};
+use crate::io::{Event, Output, PathType, Rival, Route};
 use advertised::{Advertised, Advertiser};
 use backup::Backups;
 use external::Details;
 use nexthop::Paths;
-use rival::Watch;
 pub(crate) use topology::RootLink;
 use topology::{Topology, router_node, router_of};
 
@@ -73,7 +72,7 @@ pub struct Routing {
     /// What else those say that say more than most.
     details: BTreeMap<(Prefix4, Advertiser), Details>,
     routes: SharedMap<Prefix4, Route>,
-    watches: BTreeMap<Ipv4Addr, Watch>,
+    watches: Watches<Ipv4Addr, Option<Rival>>,
     /// Of watched addresses: the routers that say it is their own.
     owners: BTreeMap<Ipv4Addr, Vec<RouterId>>,
     /// Prefixes to look at again, in any order and perhaps more than once.

@@ -11,21 +11,14 @@ use super::topology::router_node;
 use crate::instance::Ospf;
 use crate::io::{Output, Rival};
 
-/// What is known of a watched host by whoever watches it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Watch {
-    Untold,
-    Told(Option<Rival>),
-}
-
 impl Routing {
     /// Starts or ends watching what others advertise for a host.
     pub(crate) fn watch(&mut self, address: Ipv4Addr, on: bool) {
         if on {
-            self.watches.entry(address).or_insert(Watch::Untold);
+            self.watches.begin(address);
             self.seek_owners(address);
         } else {
-            self.watches.remove(&address);
+            self.watches.end(address);
             self.owners.remove(&address);
         }
     }
@@ -34,7 +27,7 @@ impl Routing {
     #[must_use]
     pub fn rival(&self, address: Ipv4Addr) -> Option<Rival> {
         let is_reached = |router: &RouterId| self.topology.node(router_node(*router)).is_some();
-        let owner = if self.watches.contains_key(&address) {
+        let owner = if self.watches.contains(address) {
             self.owners.get(&address).into_iter().flatten().copied().find(is_reached)
         } else {
             self.topology.routers_with(address).find(is_reached)
@@ -58,7 +51,7 @@ impl Routing {
             return Vec::new();
         }
         let addresses = self.topology.addresses_of(router);
-        addresses.filter(|address| self.watches.contains_key(address)).collect()
+        addresses.filter(|address| self.watches.contains(*address)).collect()
     }
 
     /// Looks again at whose own a watched address is. That takes the longer the larger the area is, so it is done only when
@@ -80,7 +73,7 @@ impl Ospf {
     pub(super) fn update_rivals(&mut self, dirty: &[Prefix4]) {
         let watches = &self.routing.watches;
         let addresses: Vec<Ipv4Addr> = if std::mem::take(&mut self.routing.watches_dirty) {
-            watches.keys().copied().collect()
+            watches.keys().collect()
         } else if watches.is_empty() {
             return;
         } else {
@@ -88,15 +81,12 @@ impl Ospf {
                 .iter()
                 .filter(|prefix| prefix.is_host())
                 .map(|prefix| prefix.address())
-                .filter(|address| watches.contains_key(address))
+                .filter(|address| watches.contains(*address))
                 .collect()
         };
         for address in addresses {
             let rival = self.routing.rival(address);
-            if let Some(known) = self.routing.watches.get_mut(&address)
-                && *known != Watch::Told(rival)
-            {
-                *known = Watch::Told(rival);
+            if self.routing.watches.is_news(address, rival) {
                 self.out.push_back(Output::Rival(address, rival));
             }
         }
