@@ -1,9 +1,9 @@
 //! The area's routers and networks, and the shortest paths to them (RFC 2328 section 16.1).
 
-use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bugle_spf::{
     Attachment, Edge, FirstHop, Graph, Happened, NexthopSetId, NodeIdx, NodeKey, NodeKind,
@@ -100,9 +100,9 @@ pub(super) struct Topology {
 /// graph, as when many hosts are found after a restart, they are put in order once.
 #[derive(Default)]
 struct Ends {
-    ordered: OnceCell<Box<[(u32, RouterId)]>>,
+    ordered: OnceLock<Box<[(u32, RouterId)]>>,
     /// How often all links were looked at.
-    walks: Cell<usize>,
+    walks: AtomicUsize,
 }
 
 /// So many addresses are looked for before the links are put in order.
@@ -111,8 +111,8 @@ const WALKS: usize = 8;
 impl Ends {
     fn at(&self, graph: &Graph, address: u32) -> SmallVec<[RouterId; 2]> {
         if self.ordered.get().is_none() {
-            self.walks.set(self.walks.get() + 1);
-            if self.walks.get() <= WALKS {
+            let walks = self.walks.fetch_add(1, Ordering::Relaxed) + 1;
+            if walks <= WALKS {
                 return graph.nodes_with_tag(address).filter_map(router_of).collect();
             }
         }
@@ -426,7 +426,7 @@ mod tests {
                 let all = topology.graph.nodes_with_tag(address).filter_map(router_of);
                 assert_eq!(found, all.collect(), "{address} in round {round}");
             }
-            assert_eq!(topology.ends.walks.get(), WALKS + 1);
+            assert_eq!(topology.ends.walks.load(Ordering::Relaxed), WALKS + 1);
             // Another graph: another answer.
             let edge = Edge { to: NodeKey(1), cost: 1, tag: 5000 + round };
             topology.set_node(NodeKey(0), NodeKind::Router, &[edge]);
