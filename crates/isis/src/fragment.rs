@@ -81,6 +81,8 @@ pub(crate) struct Fragments {
     changed: BTreeSet<u8>,
     /// Of what they do not say what they did.
     touched: BTreeMap<u8, BTreeSet<ItemKey>>,
+    /// What came to them and they have not said at all.
+    arrived: BTreeMap<u8, BTreeSet<ItemKey>>,
     /// Fragments that have lost something to others since.
     losing: BTreeSet<u8>,
     /// Where others still hear what was taken out: if it comes back it is best there. After a restart that is all that the previous
@@ -116,6 +118,7 @@ impl Fragments {
             left_out: BTreeMap::new(),
             changed: BTreeSet::new(),
             touched: BTreeMap::new(),
+            arrived: BTreeMap::new(),
             losing: BTreeSet::new(),
             former: BTreeMap::new(),
         };
@@ -262,7 +265,7 @@ impl Fragments {
         if !self.losing.contains(&number) {
             return BTreeSet::new();
         }
-        let is_unsaid = |at: &u8, key| self.touched.get(at).is_some_and(|keys| keys.contains(key));
+        let is_unsaid = |at: &u8, key| self.arrived.get(at).is_some_and(|keys| keys.contains(key));
         let lost = self.touched.get(&number).into_iter().flatten();
         let places = lost.filter_map(|key| Some((key, *self.places.get(key)?)));
         places.filter(|(key, at)| *at != number && is_unsaid(at, *key)).map(|(_, at)| at).collect()
@@ -271,6 +274,7 @@ impl Fragments {
     /// A fragment is said as it is now. The hosts of which it did not say that before, and whether it says anything of them.
     pub(crate) fn take_touched(&mut self, number: u8) -> Vec<(Prefix, bool)> {
         self.losing.remove(&number);
+        self.arrived.remove(&number);
         let touched = self.touched.remove(&number).unwrap_or_default();
         if !self.former.is_empty() {
             for key in &touched {
@@ -334,9 +338,12 @@ impl Fragments {
         let cost = item.cost(&key);
         if let Some(number) = self.former.remove(&key) {
             if self.takes(number, pool, cost) {
+                self.arrived.entry(number).or_default().insert(key);
                 return self.put(number, key, item);
             }
-            self.losing.insert(number);
+            if self.touched.get(&number).is_some_and(|keys| keys.contains(&key)) {
+                self.losing.insert(number);
+            }
         }
         let numbers = self.numbered.iter().filter(|(_, fragment)| fragment.pool == pool);
         let numbers: Vec<(u8, usize)> =
@@ -359,7 +366,10 @@ impl Fragments {
             losing.find(|&number| self.room(number).is_some_and(|room| room >= cost))
         });
         match number.filter(|&number| self.room(number).is_some_and(|room| room >= cost)) {
-            Some(number) => self.put(number, key, item),
+            Some(number) => {
+                self.arrived.entry(number).or_default().insert(key);
+                self.put(number, key, item);
+            }
             None => {
                 self.left_out.insert(key, (pool, item));
             }

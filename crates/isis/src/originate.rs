@@ -130,6 +130,11 @@ impl Isis {
             .filter(|entry| !self.is_wanted(level, entry.id))
             .collect();
         for entry in stale {
+            // What is said elsewhere now is heard there first; this happens once, so back-off does not count.
+            for other in self.goes_after(level, entry.id) {
+                self.postponed.set((level, other), None);
+                self.generate_in_turn(level, other);
+            }
             self.purge_own(level, entry);
         }
     }

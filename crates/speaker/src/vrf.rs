@@ -143,7 +143,10 @@ impl Vrf {
     ) {
         let Identity { router_id, hostname } = identity;
         self.set_advertise(cx.now, config.hosts.advertise);
-        self.patience = Patience::new(config);
+        if self.settling.is_none() || self.hosts_config.is_none() {
+            // What began with the old one goes on with it.
+            self.patience = Patience::new(config);
+        }
         match (&config.ospf, router_id) {
             (Some(wanted), Some(router_id)) => self.configure_ospf(cx, router_id, wanted, rng),
             (Some(_), None) => {

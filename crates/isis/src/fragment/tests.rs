@@ -261,3 +261,26 @@ fn what_has_no_room_is_left_out_until_there_is_some() {
     assert!(!fragments.overflows());
     assert_eq!(said(&fragments), most);
 }
+
+#[test]
+fn a_fragment_waits_for_what_it_lost_to_be_said_once_and_not_for_what_changes_later() {
+    let mut fragments = Fragments::new(LIMIT);
+    let keys: Vec<ItemKey> = (0..60).map(|number| key(5 * number).1).collect();
+    for key in &keys {
+        fragments.set(Pool::Links, *key, Some(item(key, 1)));
+    }
+    for number in fragments.take_changed() {
+        fragments.take_touched(number);
+    }
+    fragments.set_limit(LIMIT / 2);
+    let long = fragments.take_changed().into_iter().find(|&n| !fragments.waits_for(n).is_empty());
+    let long = long.unwrap();
+    for number in fragments.waits_for(long) {
+        fragments.take_touched(number);
+    }
+    assert_eq!(fragments.waits_for(long), BTreeSet::new());
+    for key in &keys {
+        fragments.set(Pool::Links, *key, Some(item(key, 2)));
+    }
+    assert_eq!(fragments.waits_for(long), BTreeSet::new());
+}

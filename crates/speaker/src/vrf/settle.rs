@@ -16,9 +16,9 @@ use crate::config::{self, LinkType};
 
 /// How much longer than the interval between Hellos a neighbour's first one may take.
 const LATE: Duration = Duration::from_secs(1);
-/// The interval between an IS-IS neighbour's Hellos where nobody has set it (`iSISHelloTimer`, RFC 1142 section 11): it need not
-/// be ours.
-const ISIS_HELLO: Duration = Duration::from_secs(3);
+/// The interval between an IS-IS neighbour's Hellos, which need not be ours, where nobody has set it: RFC 1142 section 11 and FRR say
+/// 3 s (`iSISHelloTimer`), other makes up to 10 s.
+const ISIS_HELLO: Duration = Duration::from_secs(10);
 /// No neighbour is awaited for longer: who has Hellos as rare as that has no hurry.
 const LONGEST_HELLO: Duration = Duration::from_secs(30);
 /// How much longer hosts wait for neighbours who have been heard, and of whom none leads anywhere yet or whose database is being
@@ -83,14 +83,14 @@ fn is_in_step_isis(state: isis::State<'_>) -> bool {
 
 /// Whether there are neighbours, and none leads anywhere yet.
 fn is_joining_ospf(state: ospf::State<'_>) -> bool {
-    let mut heard = state.neighbors().filter(|n| n.state >= NeighborState::TwoWay).peekable();
+    let mut heard = state.neighbors().filter(|n| n.state >= NeighborState::Init).peekable();
     heard.peek().is_some() && !heard.any(|neighbor| is_reached_ospf(state, neighbor))
 }
 
 /// Whether there are neighbours, and none leads anywhere yet, or what they have is not here yet.
 fn is_joining_isis(state: isis::State<'_>) -> bool {
-    let mut up = state.adjacencies().filter(|a| a.state == AdjacencyState::Up).peekable();
-    up.peek().is_some()
+    let mut up = state.adjacencies().filter(|a| a.state == AdjacencyState::Up);
+    state.adjacencies().next().is_some()
         && !(state.in_step() && up.any(|adjacency| is_reached_isis(state, adjacency)))
 }
 
