@@ -212,18 +212,13 @@ impl Vrf {
         if let Some(pool) = &self.pool {
             instance = instance.with_pool(pool.clone());
         }
-        for address in self.mobility.state().watched() {
-            let IpAddr::V4(v4) = address else { continue };
-            instance.handle(cx.now, ospf::Input::Watch(v4, true));
-            // What others advertise is another question to another database.
-            self.unanswered.insert(Prefix::host(address));
+        for address in self.watched_anew().into_iter().filter_map(Prefix::ipv4) {
+            instance.handle(cx.now, ospf::Input::Watch(address, true));
         }
-        for host in self.mobility.state().hosts() {
-            let IpAddr::V4(address) = host.address else { continue };
-            if let Some(metric) = host.metric.filter(|_| self.advertise.ospf) {
-                let route = Some(self.external_route(metric));
-                instance.handle(cx.now, ospf::Input::Host(address, route));
-            }
+        for (prefix, metric) in self.advertised().filter(|_| self.advertise.ospf) {
+            let Some(address) = prefix.ipv4() else { continue };
+            let route = Some(self.external_route(metric));
+            instance.handle(cx.now, ospf::Input::Host(address, route));
         }
         self.ospf = Some(instance);
         self.settling = Some(cx.now);
@@ -282,10 +277,21 @@ impl Vrf {
         if std::mem::replace(&mut self.advertise, advertise) == advertise {
             return;
         }
-        let hosts = self.mobility.state().hosts();
-        let advertised = hosts.filter_map(|h| Some((Prefix::host(h.address), Some(h.metric?))));
-        self.untold.extend(advertised);
+        let advertised: Vec<(Prefix, u32)> = self.advertised().collect();
+        self.untold.extend(advertised.into_iter().map(|(prefix, metric)| (prefix, Some(metric))));
         self.advertise_untold(now);
+    }
+
+    /// The hosts that are advertised, with their metrics.
+    fn advertised(&self) -> impl Iterator<Item = (Prefix, u32)> {
+        self.mobility.state().hosts().filter_map(|h| Some((Prefix::host(h.address), h.metric?)))
+    }
+
+    /// What a new instance is to watch from its beginning. What others advertise is another question to another database.
+    fn watched_anew(&mut self) -> Vec<Prefix> {
+        let watched: Vec<Prefix> = self.mobility.state().watched().map(Prefix::host).collect();
+        self.unanswered.extend(&watched);
+        watched
     }
 
     /// Has the hosts that changed advertised by the protocols that are to, or not any more. Many that change at once go out in few

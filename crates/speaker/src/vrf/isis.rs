@@ -9,7 +9,7 @@ use bugle_isis::{
 };
 use bugle_mobility as mobility;
 use bugle_rib::{self as rib, Protocol};
-use bugle_types::{IfIndex, Prefix, Rng, RouterId};
+use bugle_types::{IfIndex, Rng, RouterId};
 
 use super::{Context, Vrf};
 use crate::config::{self, HelloPadding, KeyFile};
@@ -75,16 +75,11 @@ impl Vrf {
             self.end_isis(cx);
         }
         let mut instance = Isis::new(config, rng.next_u64());
-        for address in self.mobility.state().watched() {
-            let prefix = Prefix::host(address);
+        for prefix in self.watched_anew() {
             instance.handle(cx.now, isis::Input::Watch(prefix, true));
-            self.unanswered.insert(prefix);
         }
-        for host in self.mobility.state().hosts() {
-            let prefix = Prefix::host(host.address);
-            if let Some(metric) = host.metric.filter(|_| self.advertise.isis) {
-                instance.handle(cx.now, isis::Input::Host(prefix, Some(host_route(metric))));
-            }
+        for (prefix, metric) in self.advertised().filter(|_| self.advertise.isis) {
+            instance.handle(cx.now, isis::Input::Host(prefix, Some(host_route(metric))));
         }
         self.isis = Some(instance);
         self.settling = Some(cx.now);
