@@ -338,8 +338,7 @@ impl Fragments {
         let cost = item.cost(&key);
         if let Some(number) = self.former.remove(&key) {
             if self.takes(number, pool, cost) {
-                self.arrived.entry(number).or_default().insert(key);
-                return self.put(number, key, item);
+                return self.bring(number, key, item);
             }
             if self.touched.get(&number).is_some_and(|keys| keys.contains(&key)) {
                 self.losing.insert(number);
@@ -366,14 +365,17 @@ impl Fragments {
             losing.find(|&number| self.room(number).is_some_and(|room| room >= cost))
         });
         match number.filter(|&number| self.room(number).is_some_and(|room| room >= cost)) {
-            Some(number) => {
-                self.arrived.entry(number).or_default().insert(key);
-                self.put(number, key, item);
-            }
+            Some(number) => self.bring(number, key, item),
             None => {
                 self.left_out.insert(key, (pool, item));
             }
         }
+    }
+
+    /// Puts an item into a fragment that it was not in.
+    fn bring(&mut self, number: u8, key: ItemKey, item: Item) {
+        self.arrived.entry(number).or_default().insert(key);
+        self.put(number, key, item);
     }
 
     fn put(&mut self, number: u8, key: ItemKey, item: Item) {

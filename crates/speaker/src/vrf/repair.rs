@@ -112,28 +112,19 @@ impl Vrf {
     /// A session changed its state. Whether the path to a neighbour has failed, and with it the adjacency.
     pub(crate) fn on_bfd(&mut self, cx: &mut Context<'_>, at: Time, change: &bfd::Change) -> bool {
         match self.bfd.on_change(change).max(self.isis_bfd.on_change(change)) {
-            Verdict::Nothing => {
-                self.tell_isis(cx.now, change.path, sessions::isis_state(change));
-                false
-            }
-            Verdict::Restored => {
-                set_reachable(cx, change.path, true);
-                self.tell_isis(cx.now, change.path, sessions::isis_state(change));
-                false
-            }
-            Verdict::FailedUnused => {
-                set_reachable(cx, change.path, false);
-                self.tell_isis(cx.now, change.path, sessions::isis_state(change));
-                false
-            }
+            Verdict::Nothing => {}
+            Verdict::Restored => set_reachable(cx, change.path, true),
+            Verdict::FailedUnused => set_reachable(cx, change.path, false),
             Verdict::Failed => {
                 if let bfd::Hop::Single(ifindex) = change.path.hop {
                     self.begin_repair(cx, ifindex, Failure::Path(change.path.remote), at);
                 }
                 set_reachable(cx, change.path, false);
-                true
+                return true;
             }
         }
+        self.tell_isis(cx.now, change.path, sessions::isis_state(change));
+        false
     }
 
     /// A path has failed, and traffic goes round it as far as that is prepared: the adjacency ends.
