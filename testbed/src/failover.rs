@@ -6,9 +6,10 @@
 //!                   +--(20)-- right --(10)--+
 //! ```
 //!
-//! Every router is of the same make. The source is a synthetic neighbour of `far` that announces the prefixes as external routes, or with
-//! IS-IS `far` has routes to them in its kernel, and announces these;
-//! all packets to them go through `left` as long as they can. Packets to some of the prefixes show when the first and the last of
+//! Every router is of the same make. The source is a synthetic neighbour of `far` that announces the prefixes as external routes. With
+//! IS-IS it is on a port of `far`: bugle announces its addresses as hosts there, FRR as what its kernel has routes to.
+//!
+//! All packets to them go through `left` as long as they can. Packets to some of the prefixes show when the first and the last of
 //! them follow.
 
 use std::fmt;
@@ -25,7 +26,7 @@ use crate::contender::Make;
 use crate::error::{LabError, Result};
 use crate::frr::Frr;
 use crate::isis::{Circuit, Isis};
-use crate::lab::{Lab, Lan, Port};
+use crate::lab::{Lab, Lan, Link, Port};
 use crate::node::Node;
 use crate::ospf::{Interface, Network, Ospf};
 use crate::probe::Probe;
@@ -51,7 +52,7 @@ pub enum Contender {
     Ospf(Make),
     /// FRR, tuned, with IS-IS: as it is shipped it takes half a minute for the second change of what it says.
     FrrIsis,
-    /// bugle with IS-IS, but for `far`, which is FRR: bugle announces no routes of others.
+    /// bugle with IS-IS.
     BugleIsis,
 }
 
@@ -188,17 +189,21 @@ impl FailoverLab {
                 Contender::Ospf(make) => {
                     make.start(&lab, node, &Ospf::new(router_id(number), interfaces), more)?
                 }
-                Contender::BugleIsis if node.name() != far.name() => {
-                    Router::Bugle(Bugled::start_isis(&lab, node, &isis(number, interfaces), more)?)
+                Contender::BugleIsis => {
+                    let is_far = node.name() == far.name();
+                    let hosts = if is_far { hosts(&uplink, prefixes)? } else { String::new() };
+                    let (isis, more) = (isis(number, interfaces), format!("{more}{hosts}"));
+                    Router::Bugle(Bugled::start_isis(&lab, node, &isis, &more)?)
                 }
-                Contender::FrrIsis | Contender::BugleIsis => {
+                Contender::FrrIsis => {
                     Router::Frr(Frr::start_isis(&lab, node, &isis(number, interfaces))?)
                 }
             });
         }
         let synthetic = match contender {
             Contender::Ospf(_) => Some(Synthetic::start(&uplink.b, &area)?),
-            Contender::FrrIsis | Contender::BugleIsis => {
+            Contender::BugleIsis => None,
+            Contender::FrrIsis => {
                 let announced = (0..prefixes).map(Area::external_prefix);
                 let lines =
                     announced.map(|to| format!("route add {to} via {}\n", uplink.b.address));
@@ -413,4 +418,17 @@ fn isis(number: u8, interfaces: Vec<Interface>) -> Isis {
     // Nobody speaks IS-IS with the far router but those whom BFD watches.
     let interfaces = interfaces.into_iter().filter(|interface| interface.bfd.is_some());
     Isis { redistribute_kernel: true, ..Isis::new(number, interfaces.map(circuit).collect()) }
+}
+
+/// That all prefixes are hosts at the other end of a link.
+fn hosts(link: &Link, prefixes: u32) -> Result<String> {
+    let (port, mac) = (&link.a.interface, link.b.mac()?);
+    let table = format!("[vrf.default.hosts]\nports = [\"{port}\"]\nmax-hosts = {prefixes}\n");
+    let host = |number| {
+        let address = Area::external_prefix(number).address();
+        format!(
+            "[[vrf.default.hosts.static]]\naddress = \"{address}\"\nport = \"{port}\"\nmac = \"{mac}\"\n"
+        )
+    };
+    Ok(table + &(0..prefixes).map(host).collect::<String>())
 }

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bugle_types::Mac;
+
 use crate::error::{LabError, Result};
 use crate::guard::Guard;
 use crate::node::Node;
@@ -261,6 +263,20 @@ impl Port {
         self.up()
     }
 
+    /// The interface's Ethernet address.
+    ///
+    /// # Errors
+    /// If there is no such interface.
+    pub fn mac(&self) -> Result<Mac> {
+        let links: serde_json::Value =
+            tools::json("ip link", &self.node.ip(&format!("-j link show {}", self.interface))?)?;
+        let address = &links[0]["address"];
+        address.as_str().and_then(|mac| mac.parse().ok()).ok_or_else(|| LabError::Unexpected {
+            what: format!("the Ethernet address of {}", self.interface),
+            found: address.to_string(),
+        })
+    }
+
     /// Moves the address to an interface on top of this one (a macvlan), which has a carrier of its own.
     ///
     /// # Errors
@@ -375,12 +391,10 @@ impl Lan {
             "off",
         ];
         self.switch.run("bridge", &off)?;
-        let link: serde_json::Value =
-            tools::json("ip link", &port.node.ip(&format!("-j link show {}", port.interface))?)?;
-        let mac = link[0]["address"].as_str().unwrap_or_default();
         // As if it were somewhere else.
+        let mac = port.mac()?.to_string();
         self.switch
-            .run("bridge", &["fdb", "replace", mac, "dev", other, "master", "static", "sticky"])
+            .run("bridge", &["fdb", "replace", &mac, "dev", other, "master", "static", "sticky"])
             .map(drop)
     }
 

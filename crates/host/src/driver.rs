@@ -24,6 +24,7 @@ use crate::handle::{Command, Handle, HostReply};
 use crate::limiter::Limiter;
 use crate::ospf::{OspfSocket, Received};
 use crate::poller::{Poller, Token, Tokens};
+use crate::priority::become_urgent;
 
 /// Packets taken from one socket before the others have their turn.
 const PACKETS_PER_TURN: usize = 32;
@@ -176,7 +177,8 @@ impl<E: Engine + 'static> Driver<E> {
         Ok(self)
     }
 
-    /// Runs the loop on a thread of its own, in the network namespace of the calling thread. The receiver is told when it ends.
+    /// Runs the loop on a thread of its own, in the network namespace of the calling thread, before threads of the usual priority if that
+    /// is permitted. The receiver is told when it ends.
     ///
     /// # Errors
     ///
@@ -187,6 +189,7 @@ impl<E: Engine + 'static> Driver<E> {
     {
         let (sender, receiver) = oneshot::channel();
         let run = move || {
+            become_urgent();
             // Nobody may be waiting.
             let _ = sender.send(self.run());
         };

@@ -16,6 +16,7 @@
 //! | `socket` | what raw sockets have in common |
 //! | `forwarding` | the kernel's forwarding table: changes in order, reads between them |
 //! | `poller` | waiting for sockets, for other threads, and for a time |
+//! | `priority` | which threads run first when the machine is busy |
 //! | [`limiter`] | [`Limiter`]: log messages at a bounded rate |
 
 pub mod bfd;
@@ -31,6 +32,7 @@ pub mod isis;
 pub mod limiter;
 pub mod ospf;
 mod poller;
+mod priority;
 pub mod record;
 mod socket;
 

@@ -19,20 +19,13 @@ use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::unistd::Pid;
 use smallvec::SmallVec;
-use thread_priority::{
-    RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
-    set_thread_priority_and_policy, thread_native_id,
-};
 
 use super::receive::Rooms;
 use super::turn::{Ends, Turns, Waiting, Woken};
 use crate::clock::Clock;
 use crate::poller::Waker;
+use crate::priority::become_realtime;
 
-/// Before everything that has no real-time priority, and after what the administrator thinks more urgent.
-const PRIORITY: u8 = 50;
-/// How late timers of a thread without real-time priority may be, in nanoseconds; the kernel's default is 50 us.
-const TIMER_SLACK: u64 = 1_000;
 /// The second thread takes a turn that is so late.
 const TOO_LATE: Duration = Duration::from_millis(2);
 
@@ -194,23 +187,6 @@ fn halves(all: &CpuSet) -> Option<[CpuSet; 2]> {
 /// Nobody panics while holding it; if somebody did, what it guards would still be whole.
 fn lock<T>(guarded: &Mutex<T>) -> MutexGuard<'_, T> {
     guarded.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Has the calling thread run before all others, if that is permitted; else at least be woken at the time that it asks for.
-fn become_realtime() -> Result<(), String> {
-    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
-    let priority = ThreadPriority::Crossplatform(PRIORITY.try_into()?);
-    set_thread_priority_and_policy(thread_native_id(), priority, policy).map_err(|error| {
-        // It does without.
-        let _ = nix::sys::prctl::set_timerslack(TIMER_SLACK);
-        match error {
-            thread_priority::Error::OS(errno) => Errno::from_raw(errno).desc().to_owned(),
-            thread_priority::Error::Priority(why) | thread_priority::Error::Ffi(why) => {
-                why.to_owned()
-            }
-            thread_priority::Error::PriorityNotInRange(range) => format!("it must be {range:?}"),
-        }
-    })
 }
 
 #[cfg(test)]

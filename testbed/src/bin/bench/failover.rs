@@ -62,18 +62,18 @@ pub(crate) fn run(makes: &[Make], loads: &[u32], count: u32) {
                 &["", "first: median", "last: best", "median", "worst", &times, "packets lost"],
                 &rows,
             ));
-            let all: Vec<Repair> = results
-                .iter()
-                .filter_map(|(_, result)| repairs(result))
-                .flatten()
-                .flatten()
-                .collect();
-            let from = "bugle, from the detection";
-            account(from, "its own change to the kernel made", all.iter().map(|r| r.diverted));
-            account(from, "the last packet lost sent", all.iter().map(|r| Some(r.reaction?.0)));
-            account(from, "the last prefix repaired", all.iter().map(|r| Some(r.reaction?.1)));
-            let from = "All, from the first packet lost";
-            account(from, "the kernel tells of the carrier", all.iter().map(|r| r.told));
+            for (contender, result) in results.iter().filter(|(contender, _)| contender.is_bugle())
+            {
+                let all: Repairs = repairs(result).unwrap_or_default();
+                let all: Vec<Repair> = all.into_iter().flatten().collect();
+                let from = &format!("{contender}, from the detection");
+                account(from, "its own change to the kernel made", all.iter().map(|r| r.diverted));
+                let reactions = || all.iter().map(|repair| repair.reaction);
+                account(from, "the last packet lost sent", reactions().map(|r| Some(r?.0)));
+                account(from, "the last prefix repaired", reactions().map(|r| Some(r?.1)));
+                let from = &format!("{contender}, from the first packet lost");
+                account(from, "the kernel tells of the carrier", all.iter().map(|r| r.told));
+            }
         }
     }
 }
