@@ -154,6 +154,8 @@ pub struct VrfSummary {
     pub protocols: Vec<String>,
     /// The identity in IS-IS.
     pub system_id: Option<SystemId>,
+    /// The protocols in which another router, which need not be a neighbour, uses this one's identity.
+    pub duplicated_in: Vec<String>,
     /// Interfaces that take part.
     pub interfaces: u64,
     /// Neighbours heard of.

@@ -103,6 +103,9 @@ fn summary(summary: &Summary, output: &mut impl Write) -> io::Result<()> {
         if let Some(system_id) = vrf.system_id {
             writeln!(output, "system id {system_id} in VRF {}", vrf.vrf)?;
         }
+        for protocol in &vrf.duplicated_in {
+            writeln!(output, "another router uses this identity: {protocol} in VRF {}", vrf.vrf)?;
+        }
     }
     if !summary.fib_enabled {
         writeln!(output, "routes are computed but not installed: fib.enabled is false")?;

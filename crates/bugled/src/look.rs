@@ -114,6 +114,14 @@ fn summary<'a>(
                 .map(str::to_owned)
                 .collect(),
             system_id: isis.map(|isis| isis.system_id()),
+            duplicated_in: [
+                ospf.filter(bugle_ospf::State::is_duplicated).map(|_| OSPF),
+                isis.filter(bugle_isis::State::is_duplicated).map(|_| isis::ISIS),
+            ]
+            .into_iter()
+            .flatten()
+            .map(str::to_owned)
+            .collect(),
             interfaces: count(ospf.map_or(0, |ospf| ospf.interfaces().count()) + circuits),
             neighbors: count(states.len() + adjacencies),
             neighbors_full: count(full.count() + up),

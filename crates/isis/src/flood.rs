@@ -237,7 +237,7 @@ impl Isis {
                     && self.is_wanted(level, listed.id)
                     && !self.is_to_be_remembered(level, listed.id) =>
             {
-                self.outdo(level, listed.id, listed.sequence);
+                self.outdo(level, listed);
             }
             Recency::Newer => {
                 self.unflood(ifindex, level, entry);

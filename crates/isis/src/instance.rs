@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bugle_lsdb::{Backoff, BackoffState, TimerQueue};
+use bugle_lsdb::{Backoff, BackoffState, Identity, TimerQueue};
 use bugle_spf::{Coverage, SpfCounts, SpfRun};
 use bugle_types::{IfIndex, Mac, Prefix, Rng, SystemId, Time};
 use bugle_wire::isis::{Level, LspId, NodeId, Pdu, PduBody, PduType, TopologyId, verify};
@@ -145,6 +145,7 @@ pub(crate) struct LevelState {
     pub(crate) origins: Origins,
     pub(crate) routing: LevelRouting,
     pub(crate) backoff: Backoff,
+    pub(crate) identity: Identity,
     /// When the pending run of SPF was asked for.
     pub(crate) spf_asked: Option<Time>,
 }
@@ -171,6 +172,7 @@ impl Isis {
             origins: Origins::default(),
             routing: LevelRouting::default(),
             backoff: Backoff::new(config.spf),
+            identity: Identity::default(),
             spf_asked: None,
         };
         Self {
@@ -524,6 +526,14 @@ impl<'a> State<'a> {
     #[must_use]
     pub fn system_id(&self) -> SystemId {
         self.isis.config.system_id
+    }
+
+    /// Whether another system, which need not be a neighbour, uses our system ID: what this one says of itself had to be outdone
+    /// again and again within the last minute.
+    #[must_use]
+    pub fn is_duplicated(&self) -> bool {
+        let levels = &self.isis.levels;
+        [&levels.l1, &levels.l2].iter().any(|level| level.identity.is_duplicate(self.isis.now))
     }
 
     /// The circuits that are up, by number.

@@ -263,7 +263,7 @@ pub enum Event {
         /// Who began it, if it says so (RFC 6232).
         originator: Option<SystemId>,
     },
-    /// Another system uses our system ID, or an old LSP of ours came back.
+    /// An old LSP of ours came back, or that of another system with our system ID.
     SelfOriginatedReceived {
         /// The level.
         level: Level,
@@ -271,6 +271,14 @@ pub enum Event {
         id: LspId,
         /// The sequence number that came.
         sequence: SequenceNumber,
+    },
+    /// Another system, which need not be a neighbour, uses our system ID: our description of this system has come back again and
+    /// again. Told once a minute at most.
+    DuplicateSystemId {
+        /// The level.
+        level: Level,
+        /// The system ID.
+        system: SystemId,
     },
     /// There is more to advertise than 256 fragments hold: what does not fit is left out.
     Overflow {

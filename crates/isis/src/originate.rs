@@ -157,7 +157,7 @@ impl Isis {
             self.remember(level, id, lsp);
         }
         if self.is_wanted(level, id) {
-            self.outdo(level, id, sequence);
+            self.outdo(level, received);
             return true;
         }
         if received.lifetime == 0 {
@@ -175,7 +175,8 @@ impl Isis {
     }
 
     /// Says again what this system has to say, with a number above one that came from elsewhere (section 7.3.16.1).
-    pub(crate) fn outdo(&mut self, level: Level, id: LspId, sequence: SequenceNumber) {
+    pub(crate) fn outdo(&mut self, level: Level, received: LspEntry) {
+        let LspEntry { id, sequence, lifetime, .. } = received;
         let origin = self.levels[level].origins.lsps.entry(id).or_default();
         if origin.sequence.is_some_and(|known| known > sequence) {
             // The instance that outdoes it is on its way.
@@ -184,6 +185,15 @@ impl Isis {
         origin.sequence = Some(sequence);
         origin.said = None;
         self.event(Event::SelfOriginatedReceived { level, id, sequence });
+        let describes_us = id.node == self.own_node() && id.fragment == 0;
+        let levels = &mut self.levels[level];
+        if describes_us
+            && lifetime != 0
+            && !levels.origins.is_reclaiming(self.now)
+            && levels.identity.outdone(self.now)
+        {
+            self.event(Event::DuplicateSystemId { level, system: id.node.system });
+        }
         self.schedule(level, id);
     }
 

@@ -8,6 +8,7 @@
 //! | [`flood`] | [`FloodQueue`], what one neighbour has been sent and has not yet acknowledged |
 //! | [`backoff`] | [`Backoff`], the SPF delay algorithm of RFC 8405 |
 //! | [`bucket`] | [`ArrivalGate`], how early a new instance may follow the last |
+//! | [`identity`] | [`Identity`], whether another router uses ours |
 //! | `hash` | hashes of keys that a neighbour cannot predict |
 //! | [`timers`] | [`TimerQueue`], deadlines by key |
 //! | [`watches`] | [`Watches`], what is watched and what was told of it |
@@ -17,6 +18,7 @@ pub mod bucket;
 pub mod database;
 pub mod flood;
 mod hash;
+pub mod identity;
 pub mod timers;
 pub mod watches;
 
@@ -24,5 +26,6 @@ pub use backoff::{Backoff, BackoffConfig, BackoffState};
 pub use bucket::ArrivalGate;
 pub use database::{Database, Entry, EntryId};
 pub use flood::FloodQueue;
+pub use identity::Identity;
 pub use timers::TimerQueue;
 pub use watches::Watches;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 
-use bugle_lsdb::{Backoff, Database, EntryId, TimerQueue};
+use bugle_lsdb::{Backoff, Database, EntryId, Identity, TimerQueue};
 use bugle_types::{IfIndex, Rng, RouterId, Time};
 use bugle_wire::ospf::{ALL_D_ROUTERS, ALL_SPF_ROUTERS, Auth, Body, Header, LsaHeader, Packet};
 
@@ -92,6 +92,7 @@ pub struct Ospf {
     pub(crate) router_lsa_held: bool,
     /// Until then LSAs of a previous run are not flushed; `None` before the first full adjacency.
     pub(crate) reclaim_until: Option<Time>,
+    pub(crate) identity: Identity,
     /// Entries at MaxAge.
     pub(crate) dying: BTreeSet<EntryId>,
     /// Those of them that may be on no retransmission list any more.
@@ -145,6 +146,7 @@ impl Ospf {
             postponed: TimerQueue::default(),
             router_lsa_held: true,
             reclaim_until: None,
+            identity: Identity::default(),
             dying: BTreeSet::new(),
             unlisted: BTreeSet::new(),
             buried: BTreeMap::new(),
@@ -506,6 +508,13 @@ impl<'a> State<'a> {
     #[must_use]
     pub fn dead_at(&self, id: NeighborId) -> Option<Time> {
         self.ospf.timers.deadline(Timer::Inactivity(id))
+    }
+
+    /// Whether another router, which need not be a neighbour, uses our router id: what this one says of itself had to be outdone
+    /// again and again within the last minute.
+    #[must_use]
+    pub fn is_duplicated(&self) -> bool {
+        self.ospf.identity.is_duplicate(self.ospf.now)
     }
 
     /// Counters since the start.

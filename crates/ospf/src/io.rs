@@ -217,13 +217,16 @@ pub enum Event {
         /// It is being withdrawn.
         flushed: bool,
     },
-    /// Another router uses our router id, or an old instance of ours came back.
+    /// An old LSA of ours came back, or that of another router with our router id.
     SelfOriginatedReceived {
         /// The LSA.
         key: LsaKey,
         /// The sequence number that came.
         sequence: SequenceNumber,
     },
+    /// Another router, which need not be a neighbour, uses our router id: our description of this router has come back again and
+    /// again. Told once a minute at most.
+    DuplicateRouterId(RouterId),
     /// The shortest-path tree was computed.
     SpfRun {
         /// When it was asked for first.

@@ -180,14 +180,22 @@ impl Ospf {
             return;
         }
         self.event(Event::SelfOriginatedReceived { key: key.lsa, sequence: header.sequence });
+        let reclaiming = self.reclaim_until.is_none_or(|end| self.now < end);
+        if key == self.router_lsa_key()
+            && self.life == Life::Running
+            && !reclaiming
+            && !header.is_max_age()
+            && self.identity.outdone(self.now)
+        {
+            self.event(Event::DuplicateRouterId(self.config.router_id));
+        }
         let wanted = self.own.get_mut(&key).is_some_and(|origin| {
             origin.sequence = Some(header.sequence);
             origin.body.is_some()
         });
         if wanted {
             self.originate(key);
-        } else if self.life == Life::Running && self.reclaim_until.is_none_or(|end| self.now < end)
-        {
+        } else if self.life == Life::Running && reclaiming {
             // A previous run's: what it said still holds until it is known better. If it is wanted again, ours counts on from it.
             let origin = Origin {
                 body: None,

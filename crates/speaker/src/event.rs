@@ -133,6 +133,7 @@ impl What {
                 OspfEvent::Dropped { .. } => "dropped",
                 OspfEvent::Originated { .. } => "originated",
                 OspfEvent::SelfOriginatedReceived { .. } => "self-originated-received",
+                OspfEvent::DuplicateRouterId(_) => "duplicate-router-id",
                 OspfEvent::SpfRun { .. } => "spf-run",
             },
             Self::Isis(event) => match event {
@@ -143,6 +144,7 @@ impl What {
                 IsisEvent::Originated { .. } => "originated",
                 IsisEvent::Purged { .. } => "purged",
                 IsisEvent::SelfOriginatedReceived { .. } => "self-originated-received",
+                IsisEvent::DuplicateSystemId { .. } => "duplicate-system-id",
                 IsisEvent::Overflow { .. } => "overflow",
                 IsisEvent::SpfRun { .. } => "spf-run",
             },
@@ -175,13 +177,16 @@ impl What {
         }
         matches!(
             self,
-            Self::Ospf(OspfEvent::Mismatch { .. } | OspfEvent::Dropped { .. })
-                | Self::Isis(
-                    IsisEvent::Mismatch { .. }
-                        | IsisEvent::Dropped { .. }
-                        | IsisEvent::Overflow { .. }
-                )
-                | Self::Rib(RibEvent::Failed { .. } | RibEvent::TableTaken { .. })
+            Self::Ospf(
+                OspfEvent::Mismatch { .. }
+                    | OspfEvent::Dropped { .. }
+                    | OspfEvent::DuplicateRouterId(_)
+            ) | Self::Isis(
+                IsisEvent::Mismatch { .. }
+                    | IsisEvent::Dropped { .. }
+                    | IsisEvent::DuplicateSystemId { .. }
+                    | IsisEvent::Overflow { .. }
+            ) | Self::Rib(RibEvent::Failed { .. } | RibEvent::TableTaken { .. })
                 | Self::Notice(_)
                 | Self::Bfd(bfd::Event::Discarded { .. } | bfd::Event::Stalled { .. })
                 | Self::Host(
@@ -232,6 +237,9 @@ fn ospf(f: &mut fmt::Formatter<'_>, event: &OspfEvent) -> fmt::Result {
         OspfEvent::SelfOriginatedReceived { key, sequence } => {
             write!(f, "our own {key} came back with sequence {sequence}")
         }
+        OspfEvent::DuplicateRouterId(router_id) => {
+            write!(f, "another router has our router id, {router_id}; give each its own")
+        }
         OspfEvent::SpfRun { kind, nodes, changed, prefixes, .. } => {
             let kind = kind.name();
             write!(
@@ -269,6 +277,9 @@ fn isis(f: &mut fmt::Formatter<'_>, event: &IsisEvent) -> fmt::Result {
         IsisEvent::Purged { level, id, originator: None } => write!(f, "{level} {id} was purged"),
         IsisEvent::SelfOriginatedReceived { level, id, sequence } => {
             write!(f, "our own {level} {id} came back with sequence {sequence}")
+        }
+        IsisEvent::DuplicateSystemId { level, system } => {
+            write!(f, "{level}: another system has our system id, {system}; give each its own")
         }
         IsisEvent::Overflow { level } => {
             write!(

@@ -506,6 +506,7 @@ impl Vrf {
                     | ospf::Event::Dropped { ifindex, .. } => Some(cx.machine.name(*ifindex)),
                     ospf::Event::Originated { .. }
                     | ospf::Event::SelfOriginatedReceived { .. }
+                    | ospf::Event::DuplicateRouterId(_)
                     | ospf::Event::SpfRun { .. } => None,
                 };
                 cx.tell(interface, What::Ospf(event));

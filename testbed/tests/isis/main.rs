@@ -9,7 +9,9 @@ mod support;
 use std::net::{IpAddr, Ipv6Addr};
 
 use bugle_testbed::isis::Level;
-use bugle_testbed::{Bugled, Circuit, Frr, Isis, Lab, Link, Network, Node, Result, RouteEditor};
+use bugle_testbed::{
+    Bird, Bugled, Circuit, Frr, Isis, Lab, Link, Network, Node, Result, RouteEditor,
+};
 use bugle_types::Prefix;
 
 use support::{SOON, TAP, VM, machine, wait_for_entry, wait_for_gateways};
@@ -457,6 +459,39 @@ fn a_router_of_both_protocols_offers_a_host_in_both() -> Result<()> {
     bugled.add_host(VM.address, TAP, VM.mac)?;
     wait_for_gateways(&lab, &ospf_peer, VM.address, &[left.a.address])?;
     wait_for_gateways(&lab, &isis_peer, VM.address, &[right.a.address])
+}
+
+#[test]
+fn another_router_with_the_same_identity_beyond_others_is_told_of_in_both_protocols() -> Result<()>
+{
+    let Some(lab) = Lab::for_test("isis-twins")? else { return Ok(()) };
+    let nodes = [node(&lab, "a")?, node(&lab, "b")?];
+    // With FRR's ospfd between them twins do not hear of each other in OSPF.
+    let spines = [node(&lab, "bird")?, node(&lab, "frr")?];
+    for node in &nodes {
+        lab.link(node, &spines[0])?;
+        lab.link(node, &spines[1])?;
+    }
+    let ospf = |name: &str| bugle_testbed::Interface::point_to_point(name);
+    let both = ["eth0", "eth1"];
+    let _bird = Bird::start(&lab, &spines[0], &support::router(8, both.map(ospf).to_vec()))?;
+    let _isisd =
+        Frr::start_isis(&lab, &spines[1], &Isis::new(9, both.map(point_to_point).to_vec()))?;
+    let config = support::router(1, vec![ospf("eth0")]).bugle()
+        + &Isis::new(1, vec![point_to_point("eth1")]).bugle("/");
+    let twins =
+        [Bugled::start(&lab, &nodes[0], &config)?, Bugled::start(&lab, &nodes[1], &config)?];
+    for twin in &twins {
+        lab.wait_for(2 * SOON, "the other one in both protocols", || {
+            let summary = twin.show("show summary").unwrap_or_default();
+            summary["vrfs"][0]["duplicated_in"] == serde_json::json!(["ospf", "isis"])
+        })?;
+        let events = twin.bugle("show events")?;
+        for of in ["router id, 192.0.2.1", "system id, 0000.0000.0001"] {
+            assert!(events.contains(of), "{events}");
+        }
+    }
+    Ok(())
 }
 
 #[test]

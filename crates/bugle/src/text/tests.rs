@@ -57,6 +57,7 @@ fn a_summary_is_a_few_lines_and_a_table_of_vrfs() {
         table: Some(254),
         protocols: vec!["ospf".to_owned(), "isis".to_owned()],
         system_id: "0000.0000.0001".parse().ok(),
+        duplicated_in: vec!["isis".to_owned()],
         interfaces: 2,
         neighbors: 2,
         neighbors_full: 1,
@@ -69,6 +70,7 @@ fn a_summary_is_a_few_lines_and_a_table_of_vrfs() {
         table: None,
         protocols: Vec::new(),
         system_id: None,
+        duplicated_in: Vec::new(),
         ..vrf.clone()
     };
     insta::assert_snapshot!(shown(&Reply::Summary(Summary {

@@ -220,6 +220,45 @@ fn an_lsp_of_ours_from_elsewhere_is_outdone() {
 }
 
 #[test]
+fn another_system_with_our_system_id_that_is_no_neighbour_is_told_of_and_an_old_lsp_of_ours_is_not()
+{
+    let duplicates = |world: &World, system: usize| {
+        let told = world.events[system].iter();
+        told.filter(|(_, event)| matches!(event, Event::DuplicateSystemId { .. })).count()
+    };
+    let mut world = chain(3, 28);
+    world.run_for(secs(40));
+    let mut sequence = 77;
+    for _ in 0..2 {
+        let forged = lsp(id(0, 0), 1000, sequence, &TlvBuilder::new(100));
+        deliver(&mut world, 1, 2, 1, &forged);
+        world.run_for(secs(5));
+        sequence += 10;
+    }
+    // A purge says that somebody wants us gone, not who we are.
+    for sequence in [200, 300, 400] {
+        let purge = lsp(id(0, 0), 0, sequence, &TlvBuilder::new(100));
+        deliver(&mut world, 1, 2, 1, &purge);
+        world.run_for(secs(5));
+    }
+    assert!(!world.systems[0].state().is_duplicated());
+    assert_eq!(duplicates(&world, 0), 0);
+
+    world.configs[2].system_id = system_id(0);
+    world.restart(2);
+    world.run_for(secs(100));
+    for system in [0, 2] {
+        assert!(world.systems[system].state().is_duplicated());
+        assert_eq!(duplicates(&world, system), 2, "once a minute");
+    }
+    assert!(!world.systems[1].state().is_duplicated());
+    world.configs[2].system_id = system_id(2);
+    world.restart(2);
+    world.run_for(secs(70));
+    assert!(!world.systems[0].state().is_duplicated());
+}
+
+#[test]
 fn after_the_last_sequence_number_a_system_is_silent_until_all_have_forgotten() {
     let mut world = World::new(3, 24);
     world.configs[0].lsp_lifetime = 600;

@@ -242,6 +242,36 @@ fn somebody_who_floods_our_lsas_again_and_again_does_not_keep_us_from_outdoing_t
 }
 
 #[test]
+fn another_router_with_our_router_id_that_is_no_neighbour_is_told_of_and_an_old_lsa_of_ours_is_not()
+{
+    let (mut bench, peers) = amid(2);
+    bench.run_for(secs(20));
+    let told = |bench: &Bench| {
+        bench.events.iter().filter(|e| matches!(e, Event::DuplicateRouterId(OWN))).count()
+    };
+    let answer = |bench: &mut Bench| {
+        let next = nth(bench.database()[&router_key()]) + 1;
+        let lsa = router_lsa_nth(OWN, next, RouterFlags::NONE, &[]);
+        bench.receive(peers[0], &peers[0].update(&[lsa]));
+        bench.run_for(secs(2));
+    };
+    for _ in 0..2 {
+        answer(&mut bench);
+    }
+    let next = nth(bench.database()[&router_key()]) + 1;
+    let flushed = router_lsa_nth(OWN, next, RouterFlags::NONE, &[]);
+    bench.receive(peers[0], &peers[0].update_aged(&[flushed], MAX_AGE));
+    bench.run_for(secs(2));
+    assert_eq!((told(&bench), bench.ospf.state().is_duplicated()), (0, false));
+    for _ in 0..40 {
+        answer(&mut bench);
+    }
+    assert_eq!((told(&bench), bench.ospf.state().is_duplicated()), (2, true), "once a minute");
+    bench.run_for(secs(60));
+    assert!(!bench.ospf.state().is_duplicated());
+}
+
+#[test]
 fn a_flush_of_what_we_still_say_is_undone() {
     let (mut bench, peers) = amid(2);
     advertise(&mut bench, 10);

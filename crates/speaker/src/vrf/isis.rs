@@ -175,6 +175,7 @@ impl Vrf {
                     isis::Event::Originated { .. }
                     | isis::Event::Purged { .. }
                     | isis::Event::SelfOriginatedReceived { .. }
+                    | isis::Event::DuplicateSystemId { .. }
                     | isis::Event::Overflow { .. }
                     | isis::Event::SpfRun { .. } => None,
                 };

@@ -230,6 +230,7 @@ impl Vrf {
             | isis::Event::Dropped { .. }
             | isis::Event::Purged { .. }
             | isis::Event::SelfOriginatedReceived { .. }
+            | isis::Event::DuplicateSystemId { .. }
             | isis::Event::Overflow { .. } => {}
         }
     }
@@ -258,7 +259,8 @@ impl Vrf {
             | ospf::Event::Mismatch { .. }
             | ospf::Event::Dropped { .. }
             | ospf::Event::Originated { .. }
-            | ospf::Event::SelfOriginatedReceived { .. } => {}
+            | ospf::Event::SelfOriginatedReceived { .. }
+            | ospf::Event::DuplicateRouterId(_) => {}
         }
     }
 }
