@@ -88,6 +88,8 @@ pub(crate) struct Fragments {
     /// Where others still hear what was taken out: if it comes back it is best there. After a restart that is all that the previous
     /// run said.
     former: BTreeMap<ItemKey, u8>,
+    /// Fragments whose sequence numbers are used up.
+    closed: BTreeSet<u8>,
 }
 
 #[derive(Debug, Clone)]
@@ -121,6 +123,7 @@ impl Fragments {
             arrived: BTreeMap::new(),
             losing: BTreeSet::new(),
             former: BTreeMap::new(),
+            closed: BTreeSet::new(),
         };
         fragments.open(Pool::Links);
         fragments
@@ -152,6 +155,20 @@ impl Fragments {
             self.shed();
             self.fill();
         }
+    }
+
+    /// A fragment can say nothing more: what is in it goes elsewhere. Only fragment zero cannot be done without, and a pseudonode has
+    /// no other. Whether it has been closed.
+    pub(crate) fn close(&mut self, number: u8) -> bool {
+        if number == 0 {
+            return false;
+        }
+        self.closed.insert(number);
+        self.shed();
+        self.numbered.remove(&number);
+        self.changed.remove(&number);
+        self.take_touched(number);
+        true
     }
 
     /// A previous run said this in a fragment, and others still take it for what is said there: if it is said again, it is there as
@@ -410,11 +427,15 @@ impl Fragments {
 
     /// Whether a fragment is not in use, or empty.
     fn is_free(&self, number: u8) -> bool {
-        self.numbered.get(&number).is_none_or(|f| f.items.is_empty() && number != 0)
+        !self.closed.contains(&number)
+            && self.numbered.get(&number).is_none_or(|f| f.items.is_empty() && number != 0)
     }
 
     /// The bytes that a fragment has room for; `None` if it holds too much.
     fn room(&self, number: u8) -> Option<usize> {
+        if self.closed.contains(&number) {
+            return None;
+        }
         let header = if number == 0 { self.header.len() } else { 0 };
         let used = self.numbered.get(&number)?.used;
         self.limit.checked_sub(header + TLV_HEADERS + used)

@@ -439,8 +439,13 @@ impl Isis {
         self.event(Event::Originated { level, id, sequence, hosts, purged: false });
     }
 
-    /// All sequence numbers of an LSP are used up (section 7.3.16.1): it is purged, and begins again when nobody remembers it.
+    /// All sequence numbers of an LSP are used up (section 7.3.16.1): it is purged, and what it said goes elsewhere. If it cannot, the
+    /// LSP begins again when nobody remembers it.
     fn fall_silent(&mut self, level: Level, id: LspId) {
+        let node = self.levels[level].origins.nodes.get_mut(&id.node.pseudonode);
+        if node.is_some_and(|node| node.close(id.fragment)) {
+            self.originate();
+        }
         let kept = u64::from(self.config.lsp_lifetime) + u64::from(ZERO_AGE_LIFETIME);
         let until = self.now + Duration::from_secs(kept);
         if let Some((_, stored)) = self.levels[level].db.find(id) {

@@ -278,6 +278,30 @@ fn after_the_last_sequence_number_a_system_is_silent_until_all_have_forgotten() 
 }
 
 #[test]
+fn what_a_fragment_said_that_has_used_up_its_numbers_is_said_in_another() {
+    let mut world = chain(3, 29);
+    world.input(0, Input::Host(prefix(HOST), Some(host(10))));
+    world.run_for(secs(20));
+    let fragments = |world: &World| -> Vec<LspId> {
+        let database = world.database(1, Level::L2);
+        database.keys().copied().filter(|lsp| lsp.node == id(0, 0).node).collect()
+    };
+    assert_eq!(fragments(&world), [id(0, 0), id(0, 1)]);
+    let forged = lsp(id(0, 1), 1000, u32::MAX, &TlvBuilder::new(100));
+    deliver(&mut world, 1, 2, 1, &forged);
+    world.run_for(secs(1));
+    assert_eq!(fragments(&world), [id(0, 0), id(0, 2)]);
+    assert!(world.routes[2].contains_key(&prefix(HOST)));
+    // And nothing comes to the old one again, whatever changes.
+    for last in 1..100 {
+        world.input(0, Input::Host(prefix(&format!("10.100.1.{last}/32")), Some(host(10))));
+    }
+    world.run_for(secs(20));
+    assert!(fragments(&world).len() > 4 && !fragments(&world).contains(&id(0, 1)));
+    assert!(world.routes[2].contains_key(&prefix("10.100.1.99/32")));
+}
+
+#[test]
 fn an_lsp_of_a_dead_system_expires_and_a_short_lifetime_does_not_kill_one() {
     let mut world = chain(2, 25);
     world.run_for(secs(5));
