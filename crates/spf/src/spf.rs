@@ -366,13 +366,19 @@ impl Spf {
         for (node, before) in before {
             let key = graph.key(node);
             let old_key = std::mem::replace(&mut self.keys[node.index()], key);
-            if key != old_key {
-                arrived.extend(key.map(|key| (key, node)));
-                departed.extend(old_key.zip(before.route()));
-            } else if let Some(key) = key
-                && self.nodes[node.index()].route() != before.route()
-            {
-                self.changed.push(NodeChange { key, node: Some(node) });
+            let same_key = key == old_key;
+            if same_key && self.nodes[node.index()].route() == before.route() {
+                continue;
+            }
+            // Of a node without edges nobody hears that it has gone: only where one was reached the old key holds.
+            match (key, before.route()) {
+                (Some(key), Some(_)) if same_key => {
+                    self.changed.push(NodeChange { key, node: Some(node) });
+                }
+                (_, old_route) => {
+                    arrived.extend(key.map(|key| (key, node)));
+                    departed.extend(old_key.zip(old_route));
+                }
             }
         }
         for (key, node) in arrived {

@@ -478,6 +478,33 @@ fn a_first_hop_lost_upstream_is_lost_all_the_way_down() {
 }
 
 #[test]
+fn a_node_that_is_back_where_it_once_was_unreached_has_not_changed() {
+    let mut graph = chain(20);
+    let links_to = |peer| [edge(FIRST, 1, 1), edge(peer, 1, 2)];
+    graph.apply(router(R2, &[]));
+    graph.apply(router(R3, &[edge(R1, 1, 1)]));
+    graph.apply(router(R1, &links_to(R3)));
+    let mut spf = Spf::new();
+    spf.run(&graph, R1);
+    let alone = graph.node(R2);
+
+    // It comes to the place of the other router, the last that became free.
+    graph.remove(R2);
+    graph.remove(R3);
+    graph.apply(router(R2, &[edge(R1, 1, 1)]));
+    graph.apply(router(R1, &links_to(R2)));
+    assert_eq!(spf.update(&graph, R1).kind, SpfKind::Incremental);
+    assert_ne!(graph.node(R2), alone);
+
+    graph.remove(R2);
+    graph.apply(router(R3, &[]));
+    graph.apply(router(R2, &[edge(R1, 1, 1)]));
+    spf.update(&graph, R1);
+    assert_eq!(graph.node(R2), alone);
+    assert_eq!(spf.changed(), []);
+}
+
+#[test]
 fn every_fallback_is_counted_with_its_reason() {
     let mut graph = chain(20);
     let mut spf = Spf::new();
