@@ -15,6 +15,8 @@ const MANY: usize = if cfg!(test) { 4 } else { 256 };
 #[derive(Debug, Default)]
 pub(crate) struct Ops {
     queue: VecDeque<Output>,
+    /// Some are new since the last poll.
+    is_new: bool,
     /// Changes asked of the kernel so far.
     pub(crate) count: u64,
 }
@@ -22,6 +24,7 @@ pub(crate) struct Ops {
 impl Ops {
     pub(crate) fn push(&mut self, op: FibOp) {
         self.count += 1;
+        self.is_new = true;
         self.queue.push_back(Output::Fib(op));
     }
 
@@ -39,10 +42,34 @@ impl Ops {
         }
     }
 
+    pub(crate) fn event(&mut self, event: Event) {
+        self.queue.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn removable(&mut self, removable: Removable) {
+        self.queue.push_back(Output::Removable(removable));
+    }
+
+    pub(crate) fn read(&mut self) {
+        self.queue.push_back(Output::ReadFib);
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<Output> {
+        if std::mem::take(&mut self.is_new) {
+            self.scatter();
+        }
+        let output = self.queue.pop_front();
+        if output.is_none() {
+            // A large batch leaves no large queue behind.
+            self.queue.shrink_to(64);
+        }
+        output
+    }
+
     /// Scatters routes that change in large numbers. The kernel's tree grows and shrinks step by step around what comes and goes: that takes
     /// it a quarter less time for routes that come, and half for those that go, if neighbours do not do so one after the other. A prefix's own
     /// routes keep their order, and none passes a nexthop object.
-    pub(crate) fn scatter(&mut self) {
+    fn scatter(&mut self) {
         if self.queue.len() < MANY {
             return;
         }
@@ -60,27 +87,6 @@ impl Ops {
                 run.sort_by_cached_key(|output| route(output).map(reversed));
             }
         }
-    }
-
-    pub(crate) fn event(&mut self, event: Event) {
-        self.queue.push_back(Output::Event(event));
-    }
-
-    pub(crate) fn removable(&mut self, removable: Removable) {
-        self.queue.push_back(Output::Removable(removable));
-    }
-
-    pub(crate) fn read(&mut self) {
-        self.queue.push_back(Output::ReadFib);
-    }
-
-    pub(crate) fn poll(&mut self) -> Option<Output> {
-        let output = self.queue.pop_front();
-        if output.is_none() {
-            // A large batch leaves no large queue behind.
-            self.queue.shrink_to(64);
-        }
-        output
     }
 }
 

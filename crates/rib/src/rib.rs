@@ -10,7 +10,7 @@ use crate::io::{Counters, Event, Input, Output, Timer};
 use crate::object::Path;
 use crate::ops::Ops;
 use crate::reading::{Reading, SETTLE};
-use crate::route::{Protocol, Route, SelectedRoute};
+use crate::route::{Protocol, Route, RouteChange, SelectedRoute};
 use crate::shadow::{Shadow, Stage};
 use crate::table::Table;
 
@@ -77,9 +77,7 @@ impl Rib {
             Input::Tick => {}
             Input::Routes { vrf, protocol, changes } => {
                 self.change_together(vrf, protocol, &changes);
-                for (prefix, route) in changes {
-                    self.change(vrf, protocol, prefix, route);
-                }
+                self.change_each(vrf, protocol, changes);
             }
             Input::Clear { vrf, protocol } => {
                 let table = self.tables.entry(vrf).or_default();
@@ -120,7 +118,6 @@ impl Rib {
             }
         }
         self.shadow.collect();
-        self.shadow.ops.scatter();
         if let Some(removable) = self.shadow.removable().filter(|new| *new != self.removable) {
             self.removable.clone_from(&removable);
             self.ops().removable(removable);
@@ -151,16 +148,17 @@ impl Rib {
         State { rib: self }
     }
 
-    fn change(&mut self, vrf: VrfId, protocol: Protocol, prefix: Prefix, route: Option<Route>) {
-        let route = route.filter(|route| {
-            let odd = route.nexthops.iter().chain(&route.backup).find(|hop| !fits(prefix, **hop));
-            if let Some(&nexthop) = odd {
+    fn change_each(&mut self, vrf: VrfId, protocol: Protocol, changes: Vec<RouteChange>) {
+        let table = self.tables.entry(vrf).or_default();
+        for (prefix, route) in changes {
+            let odd = route.as_ref().and_then(|route| odd_nexthop(prefix, route));
+            if let Some(nexthop) = odd {
                 self.shadow.ops.event(Event::MixedFamilies { vrf, prefix, protocol, nexthop });
             }
-            odd.is_none()
-        });
-        let route = route.map(|route| (route.metric, Path::new(&route.nexthops, route.backup)));
-        self.tables.entry(vrf).or_default().change(&mut self.shadow, prefix, protocol, route);
+            let route = route.filter(|_| odd.is_none());
+            let route = route.map(|route| (route.metric, Path::new(&route.nexthops, route.backup)));
+            table.change(&mut self.shadow, prefix, protocol, route);
+        }
     }
 
     fn set_table(&mut self, now: Time, vrf: VrfId, id: Option<TableId>) {
@@ -294,6 +292,9 @@ impl<'a> State<'a> {
     }
 }
 
-fn fits(prefix: Prefix, hop: Nexthop) -> bool {
-    hop.gateway.is_none_or(|gateway| gateway.is_ipv4() == prefix.is_ipv4())
+/// A next hop of the other address family.
+fn odd_nexthop(prefix: Prefix, route: &Route) -> Option<Nexthop> {
+    let family = prefix.is_ipv4();
+    let fits = |hop: &Nexthop| hop.gateway.is_none_or(|gateway| gateway.is_ipv4() == family);
+    route.nexthops.iter().chain(&route.backup).find(|hop| !fits(hop)).copied()
 }

@@ -15,13 +15,13 @@ use crate::route::{Protocol, RouteChange};
 /// Fewer routes are moved one by one.
 const FEWEST: usize = 4;
 
-/// How many of an object's routes go one way, by the majority vote of Boyer and Moore: what is told of it is no less than the
-/// truth if it is the way of more than half.
+/// Changes in a row whose routes leave one object for the same path. There are few where many routes change: prefixes that come from one
+/// router stand together.
 #[derive(Debug)]
-struct Vote {
+struct Run<'a> {
+    set: SetId,
     path: Path,
-    lead: usize,
-    voters: usize,
+    changes: &'a [RouteChange],
 }
 
 impl Rib {
@@ -35,86 +35,100 @@ impl Rib {
         if changes.len() < FEWEST {
             return;
         }
-        let (turns, sets) = self.turns(vrf, protocol, changes);
+        let mut runs = self.runs(vrf, protocol, changes);
+        let turns = self.turns(&runs);
         if turns.is_empty() {
             return;
         }
-        // Who goes along, in the order of the table.
-        let mut movers: Vec<(Prefix, SetId)> = changes
-            .iter()
-            .zip(sets)
-            .filter_map(|((prefix, route), set)| {
-                let (route, set) = (route.as_ref()?, set?);
-                turns.get(&set)?.is(&route.nexthops, route.backup).then_some((*prefix, set))
-            })
-            .collect();
-        movers.sort_unstable();
-        movers.dedup();
-        let mut moving: BTreeMap<SetId, usize> = BTreeMap::new();
-        for (_, set) in &movers {
-            *moving.entry(*set).or_default() += 1;
-        }
-        // Mostly all do: then nobody needs to be looked for.
-        let all_move = turns.keys().all(|set| moving.get(set) == Some(&self.shadow.wanted(*set)));
-
+        // Who goes along.
+        runs.retain(|run| turns.get(&run.set) == Some(&run.path));
         for set in turns.keys() {
             self.shadow.retire(*set);
         }
-        for (at, table) in self.tables.iter_mut().filter(|_| !all_move) {
-            let mut rest = movers.iter().peekable();
-            table.leave(&mut self.shadow, |set, by, prefix| {
-                if !turns.contains_key(&set) {
-                    return false;
-                }
-                while rest.next_if(|(mover, _)| *mover < prefix).is_some() {}
-                (*at, by) != (vrf, protocol)
-                    || rest.peek().is_none_or(|(mover, _)| *mover != prefix)
-            });
+        if !self.all_move(&turns, &runs, changes) {
+            let mut movers: Vec<Prefix> = runs.iter().flat_map(Run::prefixes).collect();
+            movers.sort_unstable();
+            for (at, table) in &mut self.tables {
+                let mut rest = movers.iter().peekable();
+                table.leave(&mut self.shadow, |set, by, prefix| {
+                    if !turns.contains_key(&set) {
+                        return false;
+                    }
+                    while rest.next_if(|mover| **mover < prefix).is_some() {}
+                    (*at, by) != (vrf, protocol)
+                        || rest.peek().is_none_or(|mover| **mover != prefix)
+                });
+            }
         }
         for (set, path) in &turns {
             self.shadow.turn(*set, path);
         }
     }
 
-    /// The objects to turn, and to which path; and for each change, the object that it leaves, if its route is in the kernel.
-    fn turns(
-        &self,
-        vrf: VrfId,
-        protocol: Protocol,
-        changes: &[RouteChange],
-    ) -> (BTreeMap<SetId, Path>, Vec<Option<SetId>>) {
-        let Some(table) = self.tables.get(&vrf) else { return Default::default() };
-        let sets: Vec<Option<SetId>> = changes
-            .iter()
-            .map(|(prefix, _)| table.installed_on(*prefix, protocol, &self.shadow))
-            .collect();
-        let mut votes: BTreeMap<SetId, Vote> = BTreeMap::new();
-        for ((_, route), set) in changes.iter().zip(&sets) {
-            let (Some(set), Some(route)) = (*set, route) else { continue };
-            let vote = votes.entry(set).or_insert_with(|| Vote {
-                path: Path::new(&route.nexthops, route.backup),
-                lead: 0,
-                voters: 0,
-            });
-            if vote.path.is(&route.nexthops, route.backup) {
-                vote.lead += 1;
-                vote.voters += 1;
-            } else if let Some(lead) = vote.lead.checked_sub(1) {
-                vote.lead = lead;
-            } else {
-                *vote = Vote { path: Path::new(&route.nexthops, route.backup), lead: 1, voters: 1 };
+    /// The changes of routes that are in the kernel, in their order.
+    fn runs<'a>(&self, vrf: VrfId, protocol: Protocol, changes: &'a [RouteChange]) -> Vec<Run<'a>> {
+        let Some(table) = self.tables.get(&vrf) else { return Vec::new() };
+        let mut runs: Vec<Run<'a>> = Vec::new();
+        // Where the last run began, if the change before this one is part of it.
+        let mut begun = None;
+        for (at, (prefix, route)) in changes.iter().enumerate() {
+            let set = table.installed_on(*prefix, protocol, &self.shadow);
+            let (Some(set), Some(route)) = (set, route) else {
+                begun = None;
+                continue;
+            };
+            match (begun, runs.last_mut()) {
+                (Some(start), Some(run))
+                    if run.set == set && run.path.is(&route.nexthops, route.backup) =>
+                {
+                    run.changes = changes.get(start..=at).unwrap_or_default();
+                }
+                _ => {
+                    begun = Some(at);
+                    let path = Path::new(&route.nexthops, route.backup);
+                    runs.push(Run { set, path, changes: changes.get(at..=at).unwrap_or_default() });
+                }
             }
         }
-        let turns = votes
+        runs
+    }
+
+    /// The objects to turn, and to which path.
+    fn turns(&self, runs: &[Run<'_>]) -> BTreeMap<SetId, Path> {
+        let mut votes: BTreeMap<(SetId, &Path), usize> = BTreeMap::new();
+        for run in runs {
+            *votes.entry((run.set, &run.path)).or_default() += run.changes.len();
+        }
+        votes
             .into_iter()
-            .filter(|(set, vote)| {
-                vote.voters >= FEWEST
-                    && vote.voters * 2 > self.shadow.routes(*set)
-                    && self.shadow.path(*set) != Some(&vote.path)
-                    && self.shadow.can_turn(*set, &vote.path)
+            .filter(|((set, path), voters)| {
+                *voters >= FEWEST
+                    && *voters * 2 > self.shadow.routes(*set)
+                    && self.shadow.path(*set) != Some(*path)
+                    && self.shadow.can_turn(*set, path)
             })
-            .map(|(set, vote)| (set, vote.path))
-            .collect();
-        (turns, sets)
+            .map(|((set, path), _)| (set, path.clone()))
+            .collect()
+    }
+
+    /// Whether no route stays behind on an object that turns, as is mostly so: then nobody needs to be looked for.
+    fn all_move(
+        &self,
+        turns: &BTreeMap<SetId, Path>,
+        movers: &[Run<'_>],
+        changes: &[RouteChange],
+    ) -> bool {
+        let mut moving: BTreeMap<SetId, usize> = BTreeMap::new();
+        for run in movers {
+            *moving.entry(run.set).or_default() += run.changes.len();
+        }
+        let none_twice = changes.is_sorted_by(|(one, _), (next, _)| one < next);
+        none_twice && turns.keys().all(|set| moving.get(set) == Some(&self.shadow.wanted(*set)))
+    }
+}
+
+impl Run<'_> {
+    fn prefixes(&self) -> impl Iterator<Item = Prefix> {
+        self.changes.iter().map(|(prefix, _)| *prefix)
     }
 }
