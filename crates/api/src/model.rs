@@ -459,7 +459,8 @@ pub struct Spf {
     pub runs_new_root: u64,
     /// How many did because there were more changes than are kept track of.
     pub runs_many_changes: u64,
-    /// How many did because the changes may have affected more than a quarter of the nodes.
+    /// How many did because more than an eighth of the nodes might have lost their paths, or a link of this router was lost with
+    /// much behind it.
     pub runs_many_nodes: u64,
     /// Routers and networks in the graph.
     pub nodes: u64,

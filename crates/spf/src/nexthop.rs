@@ -64,6 +64,11 @@ impl NexthopSets {
         self.sets.get(set.index()).map_or(&[], |members| members)
     }
 
+    /// The members of each set, in the order of their ids.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[FirstHop]> {
+        self.sets.iter().map(|members| &**members)
+    }
+
     /// The set of one member.
     pub(crate) fn single(&mut self, hop: FirstHop) -> NexthopSetId {
         self.intern(&[hop])

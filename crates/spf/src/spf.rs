@@ -23,7 +23,7 @@ pub struct Spf {
     pub(crate) read: u64,
     /// The nodes that an update may change, as they were before it.
     pub(crate) touched: Vec<(NodeIdx, NodeState)>,
-    sets: NexthopSets,
+    pub(crate) sets: NexthopSets,
     pub(crate) candidates: Queue,
     /// The sets that a node's parents pass on.
     inherited: Vec<NexthopSetId>,
@@ -78,7 +78,7 @@ pub enum Fallback {
     NewRoot,
     /// More changes than the graph keeps track of, which is at least as many as it has nodes.
     ManyChanges,
-    /// The changes may affect more than a quarter of the nodes.
+    /// More than an eighth of the nodes may lose their paths, or a link of the root is lost with much behind it.
     ManyNodes,
 }
 
@@ -342,7 +342,12 @@ impl Spf {
     }
 
     /// The nexthops that `node` gets from `parent`, which is not the root: RFC 2328 section 16.1.1.
-    fn inherit(&mut self, graph: &Graph, parent: NodeIdx, node: NodeIdx) -> NexthopSetId {
+    pub(crate) fn inherit(
+        &mut self,
+        graph: &Graph,
+        parent: NodeIdx,
+        node: NodeIdx,
+    ) -> NexthopSetId {
         let nexthops = self.nodes[parent.index()].nexthops;
         if graph.kind(parent) == NodeKind::Router || !self.sets.is_attached(nexthops) {
             return nexthops;

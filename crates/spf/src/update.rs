@@ -6,21 +6,31 @@
 //!
 //! 1. **Mark** the nodes whose incoming edges have changed.
 //! 2. **Prune.** In the order of their ranks, see which of them no parent offers its rank any more. Such a node leaves the
-//!    tree, and those it was a parent of are marked in their turn.
+//!    tree, and those it was a parent of are marked in their turn. Here it shows whether a full run would be cheaper.
 //! 3. **Graft.** Every marked node becomes a candidate at the best that its neighbours in the tree offer it.
 //! 4. **Grow** the tree as usual, but let only those candidates pass something on whose rank or nexthops have changed.
-//!    A node to which they offer the rank it has becomes a candidate: it may inherit other nexthops now.
+//!    A node to which they offer the rank it has becomes a candidate: it may inherit other nexthops now. This costs about what
+//!    it does in a full run, however many nodes it changes.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use crate::graph::{Graph, NodeIdx, NodeKey, NodeKind};
-use crate::nexthop::NexthopSetId;
+use crate::nexthop::{FirstHop, NexthopSetId};
 use crate::rank::Rank;
 use crate::spf::{Fallback, NodeState, Spf, SpfKind, SpfRun, is_crossed};
 
-/// All paths are calculated afresh if more than one in so many nodes may be affected: a node costs about twice what it does in
-/// a full run.
-const GIVE_UP: usize = 4;
+/// All paths are calculated afresh if more than one in so many nodes may leave the tree.
+const GIVE_UP: usize = 8;
+
+/// When one in so many nodes may leave the tree, it is time to look at what is behind those links of the root that are lost.
+const LOOK_AHEAD: usize = 64;
+
+/// What a node costs, in thirds of what it does in a full run, if it loses all its first hops: it leaves the tree and joins it again.
+const ALL_HOPS_LOST: usize = 9;
+
+/// The same if it keeps some.
+const SOME_HOPS_LOST: usize = 4;
 
 impl Spf {
     /// Brings the tree up to date with `graph`, and compares it with the one before; if there is a reason not to, leaves it
@@ -35,7 +45,7 @@ impl Spf {
         self.mark(graph, root, heads);
         self.prune(graph, root, &mut run)?;
         self.graft(graph, root, &mut run);
-        self.regrow(graph, root, &mut run)?;
+        self.regrow(graph, root, &mut run);
         run.nodes_visited = self.touched.len();
 
         let mut touched = std::mem::take(&mut self.touched);
@@ -74,6 +84,8 @@ impl Spf {
 
     /// Takes the nodes out of the tree that no parent offers their rank any more.
     fn prune(&mut self, graph: &Graph, root: NodeIdx, run: &mut SpfRun) -> Result<(), Fallback> {
+        let most = graph.len() / GIVE_UP;
+        let mut look_at = graph.len() / LOOK_AHEAD;
         while let Some((rank, node)) = self.candidates.pop() {
             if self.best_offer(graph, root, node, run) <= rank {
                 continue;
@@ -89,9 +101,47 @@ impl Spf {
                     self.candidates.push(state.rank, child);
                 }
             }
-            self.go_on(graph)?;
+            if self.touched.len() > look_at {
+                if self.touched.len() > most || self.is_full_run_cheaper(graph) {
+                    self.restore();
+                    return Err(Fallback::ManyNodes);
+                }
+                look_at = most;
+            }
         }
         Ok(())
+    }
+
+    /// Whether so many nodes are behind first hops that have left the tree that a full run is cheaper: each of them will change.
+    fn is_full_run_cheaper(&self, graph: &Graph) -> bool {
+        let lost = self.lost_hops();
+        if lost.is_empty() {
+            return false;
+        }
+        // Without a network its routers are lost, too.
+        let is_lost = |hop: &&FirstHop| {
+            lost.contains(*hop) || lost.contains(&FirstHop { router: None, ..**hop })
+        };
+        let cost = |hops: &[FirstHop]| match hops.iter().filter(is_lost).count() {
+            0 => 0,
+            lost if lost == hops.len() => ALL_HOPS_LOST,
+            _ => SOME_HOPS_LOST,
+        };
+        let costs: Vec<usize> = self.sets.iter().map(cost).collect();
+        let of_nodes = self.nodes.iter().filter_map(|node| costs.get(node.nexthops.index()));
+        of_nodes.sum::<usize>() > 3 * graph.len()
+    }
+
+    /// The first hops that have left the tree.
+    fn lost_hops(&self) -> BTreeSet<FirstHop> {
+        let uprooted =
+            |&&(node, _): &&(NodeIdx, NodeState)| self.nodes[node.index()].rank == Rank::UNREACHED;
+        let first_hops = |&(node, before): &(NodeIdx, NodeState)| {
+            let router = self.keys[node.index()];
+            let hops = self.sets.members(before.nexthops).iter().copied();
+            hops.filter(move |hop| hop.router.is_none() || hop.router == router)
+        };
+        self.touched.iter().filter(uprooted).flat_map(first_hops).collect()
     }
 
     /// Makes every touched node a candidate at the best rank that its neighbours offer.
@@ -99,33 +149,42 @@ impl Spf {
         for at in 0..self.touched.len() {
             let node = self.touched[at].0;
             let rank = self.best_offer(graph, root, node, run);
-            self.offer(node, rank);
+            if rank < Rank::UNREACHED {
+                let state = &mut self.nodes[node.index()];
+                let moved = rank != state.rank;
+                *state = NodeState { rank, moved, merge: true, ..*state };
+                self.candidates.push(rank, node);
+            }
         }
     }
 
     /// Grows the tree until no candidate is left.
-    fn regrow(&mut self, graph: &Graph, root: NodeIdx, run: &mut SpfRun) -> Result<(), Fallback> {
+    fn regrow(&mut self, graph: &Graph, root: NodeIdx, run: &mut SpfRun) {
         while let Some((rank, node)) = self.candidates.pop() {
             let state = self.nodes[node.index()];
-            // It has a better rank by now, or has had its turn.
-            if rank != state.rank || !state.merge {
+            // It has a better rank by now.
+            if rank != state.rank {
                 continue;
             }
-            let nexthops = self.merge(graph, root, node);
-            run.edges_visited += graph.into().arcs(node).len();
-            self.nodes[node.index()] = NodeState { nexthops, merge: false, ..state };
+            let mut nexthops = state.nexthops;
+            if state.merge {
+                nexthops = self.merge(graph, root, node);
+                run.edges_visited += graph.into().arcs(node).len();
+                self.nodes[node.index()] = NodeState { nexthops, merge: false, ..state };
+            }
             let as_before = !state.moved && nexthops == state.nexthops;
             if as_before || !is_crossed(graph, root, node) {
                 continue;
             }
             let arcs = graph.out_of().arcs(node);
             run.edges_visited += arcs.len();
+            let attached = !rank.is_router() && self.sets.is_attached(nexthops);
             for arc in arcs {
-                self.offer(arc.peer(), rank.step(arc.cost, arc.kind()));
+                let inherited =
+                    if attached { self.inherit(graph, node, arc.peer()) } else { nexthops };
+                self.offer(arc.peer(), rank.step(arc.cost, arc.kind()), inherited);
             }
-            self.go_on(graph)?;
         }
-        Ok(())
     }
 
     /// The best rank that the neighbours of `node` offer it.
@@ -140,20 +199,25 @@ impl Spf {
             .unwrap_or(Rank::UNREACHED)
     }
 
-    /// Offers `node` a rank. It takes one that is better than its own; one as good may come with other nexthops.
-    fn offer(&mut self, node: NodeIdx, rank: Rank) {
+    /// Offers `node` the path over a parent that has changed. It takes one that is better than its own; one as good may come
+    /// with other nexthops.
+    fn offer(&mut self, node: NodeIdx, rank: Rank, nexthops: NexthopSetId) {
         let order = rank.cmp(&self.nodes[node.index()].rank);
         if rank >= Rank::UNREACHED || order == Ordering::Greater {
             return;
         }
         self.touch(node);
         let state = &mut self.nodes[node.index()];
-        if order == Ordering::Equal && state.merge {
+        if order == Ordering::Less {
+            *state = NodeState { rank, nexthops, merge: false, moved: true, ..*state };
+        } else if state.moved {
+            // A parent that has not changed offered this rank before, too. So there is none, or the node was grafted on it and
+            // is to be merged anyway; all others make their offers in turn, as in a full run.
+            state.merge |= nexthops != state.nexthops;
+            return;
+        } else if std::mem::replace(&mut state.merge, true) {
             return;
         }
-        state.moved |= order == Ordering::Less;
-        state.rank = rank;
-        state.merge = true;
         self.candidates.push(rank, node);
     }
 
@@ -173,15 +237,11 @@ impl Spf {
         state.nexthops = NexthopSetId::EMPTY;
     }
 
-    /// If too many nodes have been touched, makes them what they were before the update.
-    fn go_on(&mut self, graph: &Graph) -> Result<(), Fallback> {
-        if self.touched.len() <= graph.len() / GIVE_UP {
-            return Ok(());
-        }
+    /// Makes the touched nodes what they were before the update.
+    fn restore(&mut self) {
         self.candidates.clear();
         for (node, before) in self.touched.drain(..) {
             self.nodes[node.index()] = before;
         }
-        Err(Fallback::ManyNodes)
     }
 }

@@ -355,40 +355,40 @@ fn an_update_without_changes_looks_at_nothing() {
 
 #[test]
 fn an_update_looks_at_what_is_behind_the_change_only() {
-    let mut graph = chain(20);
+    let mut graph = chain(40);
     let mut spf = Spf::new();
     spf.run(&graph, R1);
-    let [near, end] = [27, 28].map(NodeKey);
-    graph.apply(router(near, &[edge(NodeKey(26), 1, 1), edge(end, 7, 1)]));
+    let [near, end] = [47, 48].map(NodeKey);
+    graph.apply(router(near, &[edge(NodeKey(46), 1, 1), edge(end, 7, 1)]));
     // The two routers at the end of the chain.
     assert_eq!(effort(spf.update(&graph, R1)), (SpfKind::Incremental, 2));
     assert_eq!(spf.changed().len(), 2);
-    assert_eq!(graph.node(end).and_then(|node| spf.distance(node)), Some(25));
+    assert_eq!(graph.node(end).and_then(|node| spf.distance(node)), Some(45));
 
-    graph.apply(router(NodeKey(26), &[edge(NodeKey(25), 1, 1)]));
+    graph.apply(router(NodeKey(46), &[edge(NodeKey(45), 1, 1)]));
     assert_eq!(effort(spf.update(&graph, R1)), (SpfKind::Incremental, 4));
     assert_eq!(graph.node(end).and_then(|node| spf.distance(node)), None);
 }
 
 #[test]
 fn a_link_that_no_shortest_path_crosses_changes_at_the_cost_of_its_ends() {
-    let mut graph = chain(40);
+    let mut graph = chain(80);
     let mut spf = Spf::new();
     let far =
-        |cost, detour| [edge(NodeKey(42), cost, 1), edge(NodeKey(44), 1, 1), edge(R2, detour, 1)];
-    graph.apply(router(R2, &[edge(NodeKey(43), 100, 1)]));
-    graph.apply(router(NodeKey(42), &[edge(NodeKey(41), 1, 1), edge(NodeKey(43), 1, 1)]));
-    graph.apply(router(NodeKey(43), &far(1, 100)));
+        |cost, detour| [edge(NodeKey(82), cost, 1), edge(NodeKey(84), 1, 1), edge(R2, detour, 1)];
+    graph.apply(router(R2, &[edge(NodeKey(83), 100, 1)]));
+    graph.apply(router(NodeKey(82), &[edge(NodeKey(81), 1, 1), edge(NodeKey(83), 1, 1)]));
+    graph.apply(router(NodeKey(83), &far(1, 100)));
     spf.run(&graph, R1);
     // That which moves now does not move later.
-    graph.apply(router(NodeKey(42), &[edge(NodeKey(41), 1, 1), edge(NodeKey(43), 2, 1)]));
+    graph.apply(router(NodeKey(82), &[edge(NodeKey(81), 1, 1), edge(NodeKey(83), 2, 1)]));
     assert_eq!(effort(spf.update(&graph, R1)), (SpfKind::Incremental, 8));
 
-    graph.apply(router(R2, &[edge(NodeKey(43), 200, 1)]));
+    graph.apply(router(R2, &[edge(NodeKey(83), 200, 1)]));
     assert_eq!(effort(spf.update(&graph, R1)), (SpfKind::Incremental, 1));
     assert_eq!(spf.changed(), []);
     // Nobody gets anywhere by a link towards the root.
-    graph.apply(router(NodeKey(43), &far(5, 100)));
+    graph.apply(router(NodeKey(83), &far(5, 100)));
     assert_eq!(effort(spf.update(&graph, R1)), (SpfKind::Incremental, 1));
 }
 
@@ -475,6 +475,28 @@ fn a_first_hop_lost_upstream_is_lost_all_the_way_down() {
     assert_eq!((run.kind, run.nodes_changed), (SpfKind::Incremental, 20));
     assert_eq!(spf.first_hops(spf.nexthops(end)), [via(2, R2)]);
     assert_eq!(spf.distance(end), Some(6));
+}
+
+/// Half the first hops of the whole chain go, across a network or over a link; hardly any of its routers leaves the tree.
+#[test]
+fn a_lost_link_of_the_root_with_much_behind_it_is_left_to_a_full_run() {
+    let ways = [edge(LAN, 1, 2), edge(R3, 1, 3)];
+    for left in ways {
+        let mut graph = chain(80);
+        graph.apply(router(R1, &ways));
+        network(&mut graph, LAN, &[R1, R2]);
+        graph.apply(router(R2, &[edge(LAN, 1, 1), edge(FIRST, 1, 1)]));
+        graph.apply(router(R3, &[edge(R1, 1, 1), edge(FIRST, 1, 1)]));
+        graph.apply(router(FIRST, &[2, 3, 11].map(|key| edge(NodeKey(key), 1, 1))));
+        let mut spf = Spf::new();
+        spf.run(&graph, R1);
+        let end = graph.node(NodeKey(89)).expect("it is there");
+        assert_eq!(spf.first_hops(spf.nexthops(end)), [via(2, R2), via(3, R3)]);
+
+        graph.apply(router(R1, &[left]));
+        assert_eq!(spf.update(&graph, R1).kind, SpfKind::Fallback(Fallback::ManyNodes));
+        assert_eq!(spf.first_hops(spf.nexthops(end)).len(), 1);
+    }
 }
 
 #[test]
