@@ -197,25 +197,19 @@ impl<K: Copy + Ord, V> PackedMap<K, V> {
 
     /// The chunk that holds a key if any does, and its place in it, or where that would be.
     fn search(&self, key: &K) -> (usize, Result<usize, usize>) {
-        let at = self.chunk_of(key);
-        let Some(chunk) = self.chunks.get(at) else { return (at, Err(0)) };
-        let place = chunk.find(key, self.recent.place.load(Relaxed));
-        let (Ok(recent) | Err(recent)) = place;
-        self.recent.place.store(recent, Relaxed);
+        let (recent, place) = (self.recent.chunk.load(Relaxed), self.recent.place.load(Relaxed));
+        let next = self.firsts.get(recent + 1);
+        let beside = self.chunks.get(recent).and_then(|chunk| chunk.find_beside(key, place, next));
+        let (at, place) = beside.map_or_else(|| self.search_all(key), |place| (recent, place));
+        let (Ok(found) | Err(found)) = place;
+        self.recent.chunk.store(at, Relaxed);
+        self.recent.place.store(found, Relaxed);
         (at, place)
     }
 
-    /// The chunk that holds a key if any does.
-    fn chunk_of(&self, key: &K) -> usize {
-        let recent = self.recent.chunk.load(Relaxed);
-        if self.firsts.get(recent).is_some_and(|first| first <= key)
-            && self.firsts.get(recent + 1).is_none_or(|next| key < next)
-        {
-            return recent;
-        }
+    fn search_all(&self, key: &K) -> (usize, Result<usize, usize>) {
         let at = self.firsts.partition_point(|first| first <= key).saturating_sub(1);
-        self.recent.chunk.store(at, Relaxed);
-        at
+        (at, self.chunks.get(at).map_or(Err(0), |chunk| chunk.keys.binary_search(key)))
     }
 
     /// The chunk and the place in it where a range starts.
@@ -270,24 +264,28 @@ impl<K: Copy + Ord, V> Chunk<K, V> {
         self.keys.get(from..).unwrap_or_default().iter().copied().zip(values)
     }
 
-    /// Looks at `recent` and its neighbours first.
-    fn find(&self, key: &K, recent: usize) -> Result<usize, usize> {
+    /// The place of a key, or the gap that it falls into, if that is beside the key at `recent`. `next` is the first of the next chunk.
+    fn find_beside(
+        &self,
+        key: &K,
+        recent: usize,
+        next: Option<&K>,
+    ) -> Option<Result<usize, usize>> {
         let at = |place: usize| self.keys.get(place).map(|held| key.cmp(held));
-        match at(recent) {
-            Some(Ordering::Equal) => return Ok(recent),
-            Some(Ordering::Greater) => match at(recent + 1) {
-                Some(Ordering::Equal) => return Ok(recent + 1),
-                Some(Ordering::Greater) => {}
-                Some(Ordering::Less) | None => return Err(recent + 1),
+        match at(recent)? {
+            Ordering::Equal => Some(Ok(recent)),
+            Ordering::Greater => match at(recent + 1) {
+                Some(Ordering::Equal) => Some(Ok(recent + 1)),
+                Some(Ordering::Less) => Some(Err(recent + 1)),
+                Some(Ordering::Greater) => None,
+                None => next.is_none_or(|next| key < next).then_some(Err(recent + 1)),
             },
             // Who looks in vain for one thing in several maps ends in the same gap each time.
-            Some(Ordering::Less) => match recent.checked_sub(1).and_then(at) {
-                Some(Ordering::Greater) | None => return Err(recent),
-                Some(Ordering::Equal | Ordering::Less) => {}
+            Ordering::Less => match at(recent.checked_sub(1)?)? {
+                Ordering::Greater => Some(Err(recent)),
+                Ordering::Equal | Ordering::Less => None,
             },
-            None => {}
         }
-        self.keys.binary_search(key)
     }
 
     fn insert(&mut self, place: usize, key: K, value: V) {

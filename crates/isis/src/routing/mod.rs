@@ -322,7 +322,8 @@ impl Isis {
         }
         let topology = self.topology_of(prefix);
         let mut best = None;
-        for level in Level::ALL {
+        let levels = self.config.levels;
+        for level in Level::ALL.into_iter().filter(|level| levels.includes(*level)) {
             for (_, says, distance, set) in self.levels[level].routing.advertisers(prefix, topology)
             {
                 let path = path_type(level, says);
