@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use bugle_rib::Protocol;
-use bugle_rib::fib::{RouteKey, RouteTarget};
+use bugle_rib::fib::{NexthopId, RouteKey, RouteTarget};
 use bugle_types::{Address, IfIndex, Link};
 use socket2::{SockFilter, SockRef};
 
@@ -14,8 +14,8 @@ use crate::decode;
 use crate::error::NetlinkError;
 use crate::netlink::{Received, messages};
 use crate::numbers::{
-    IFLA_EXT_MASK, NLM_F_REPLACE, RTA_PRIORITY, RTEXT_FILTER_SKIP_STATS, RTM_DELADDR, RTM_DELLINK,
-    RTM_DELNEXTHOP, RTM_DELROUTE, RTM_GETADDR, RTM_GETLINK, RTM_NEWADDR, RTM_NEWLINK,
+    IFLA_EXT_MASK, NHA_ID, NLM_F_REPLACE, RTA_PRIORITY, RTEXT_FILTER_SKIP_STATS, RTM_DELADDR,
+    RTM_DELLINK, RTM_DELNEXTHOP, RTM_DELROUTE, RTM_GETADDR, RTM_GETLINK, RTM_NEWADDR, RTM_NEWLINK,
     RTM_NEWNEXTHOP, RTM_NEWROUTE, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR,
     RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK, RTNLGRP_NEXTHOP,
 };
@@ -191,8 +191,8 @@ fn usable_address(payload: &[u8]) -> Option<Address> {
 }
 
 /// A classic BPF program that lets the kernel drop, before they cost us a wake-up, all notifications of routes and nexthop
-/// objects but those of what others deleted of ours, or replaced and may be ours: the route has a metric of ours. BPF loads are
-/// big-endian; netlink is in host order.
+/// objects but those of what others deleted of ours, or replaced and may be ours: the route has a metric of ours, the object an
+/// id. BPF loads are big-endian; netlink is in host order.
 fn filter(ours: &[u32]) -> Vec<SockFilter> {
     const LOAD_U32: u16 = 0x20;
     const LOAD_U16: u16 = 0x28;
@@ -201,6 +201,7 @@ fn filter(ours: &[u32]) -> Vec<SockFilter> {
     const LOAD_NUMBER_X: u16 = 0x01;
     const LOAD_U32_BEHIND_X: u16 = 0x40;
     const COPY_TO_X: u16 = 0x07;
+    const AND: u16 = 0x54;
     const JUMP_IF_EQUAL: u16 = 0x15;
     const JUMP_IF_ANY_BIT: u16 = 0x45;
     const RETURN: u16 = 0x06;
@@ -211,8 +212,10 @@ fn filter(ours: &[u32]) -> Vec<SockFilter> {
     const PORT: u32 = 12;
     // In struct rtmsg and struct nhmsg, behind the message header.
     const ROUTE_PROTOCOL: u32 = 16 + 5;
-    const NEXTHOP_PROTOCOL: u32 = 16 + 2;
     const ROUTE_ATTRIBUTES: u32 = 16 + 12;
+    const NEXTHOP_ATTRIBUTES: u32 = 16 + 8;
+    // The part that all ids of ours have in common.
+    const RANGE_MASK: u32 = !(*NexthopId::RANGE.start() ^ *NexthopId::RANGE.end());
     // SKF_AD_OFF + SKF_AD_NLATTR of linux/filter.h: where the attribute X is, looked for from the accumulator's offset on; or 0.
     const FIND_ATTRIBUTE: u32 = 0xFFFF_F000 + 12;
 
@@ -226,28 +229,37 @@ fn filter(ours: &[u32]) -> Vec<SockFilter> {
         program.extend(block);
         program
     };
-    let protocol_at = |at| {
-        let [ours, take] = if_equal(u32::from(PROTOCOL), TAKE);
-        vec![load(LOAD_U8, at), ours, take, DROP]
+    let load_attribute = |kind: u16, attributes| {
+        [
+            load(LOAD_NUMBER_X, u32::from(kind)),
+            load(LOAD_NUMBER, attributes),
+            load(LOAD_U32, FIND_ATTRIBUTE),
+            load(COPY_TO_X, 0),
+            load(LOAD_U32_BEHIND_X, 4),
+        ]
     };
     let replaced = || {
         let is_set = SockFilter::new(JUMP_IF_ANY_BIT, 1, 0, u32::from(NLM_F_REPLACE.to_be()));
         vec![load(LOAD_U16, FLAGS), is_set, DROP]
     };
+    let [of_our_protocol, take] = if_equal(u32::from(PROTOCOL), TAKE);
+    let route_deleted = vec![load(LOAD_U8, ROUTE_PROTOCOL), of_our_protocol, take, DROP];
     let mut route_replaced = replaced();
-    route_replaced.extend([
-        load(LOAD_NUMBER_X, u32::from(RTA_PRIORITY)),
-        load(LOAD_NUMBER, ROUTE_ATTRIBUTES),
-        load(LOAD_U32, FIND_ATTRIBUTE),
-        load(COPY_TO_X, 0),
-        load(LOAD_U32_BEHIND_X, 4),
-    ]);
+    route_replaced.extend(load_attribute(RTA_PRIORITY, ROUTE_ATTRIBUTES));
     for protocol in Protocol::ALL {
         route_replaced.extend(if_equal(protocol.kernel_metric().to_be(), TAKE));
     }
     route_replaced.push(DROP);
+    // By the id: what another program made with one of ours has its protocol, and may bear our routes.
+    let with_our_id = || {
+        let mut program = Vec::from(load_attribute(NHA_ID, NEXTHOP_ATTRIBUTES));
+        program.push(SockFilter::new(AND, 0, 0, RANGE_MASK.to_be()));
+        program.extend(if_equal(NexthopId::RANGE.start().to_be(), TAKE));
+        program.push(DROP);
+        program
+    };
     let mut nexthop_replaced = replaced();
-    nexthop_replaced.push(TAKE);
+    nexthop_replaced.extend(with_our_id());
 
     let mut program = vec![load(LOAD_U16, TYPE)];
     for kind in [RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR] {
@@ -259,9 +271,9 @@ fn filter(ours: &[u32]) -> Vec<SockFilter> {
     }
     program.push(load(LOAD_U16, TYPE));
     program.extend(of_type(RTM_NEWROUTE, route_replaced));
-    program.extend(of_type(RTM_DELROUTE, protocol_at(ROUTE_PROTOCOL)));
+    program.extend(of_type(RTM_DELROUTE, route_deleted));
     program.extend(of_type(RTM_NEWNEXTHOP, nexthop_replaced));
-    program.extend(of_type(RTM_DELNEXTHOP, protocol_at(NEXTHOP_PROTOCOL)));
+    program.extend(of_type(RTM_DELNEXTHOP, with_our_id()));
     program.push(DROP);
     program
 }

@@ -155,6 +155,16 @@ fn deletions_of_what_is_ours_are_told_unless_we_made_them() {
 }
 
 #[test]
+fn the_deletion_of_an_object_with_an_id_of_ours_is_told_whoever_made_it() {
+    in_namespace(|| {
+        ip(&format!("nexthop add id {} via 10.0.0.2 dev eth0 proto zebra", id(1).0));
+        let mut monitor = quiet_monitor(0);
+        ip(&format!("nexthop delete id {}", id(1).0));
+        wait_for(&mut monitor, |event| *event == MonitorEvent::Disturbed);
+    });
+}
+
+#[test]
 fn replacements_by_others_are_told_if_they_may_be_of_what_is_ours() {
     in_namespace(|| {
         let mut injector = Injector::open().unwrap();
