@@ -171,6 +171,11 @@ impl Fragments {
         true
     }
 
+    /// A fragment that was [closed](Self::close) can be used again.
+    pub(crate) fn reopen(&mut self, number: u8) {
+        self.closed.remove(&number);
+    }
+
     /// A previous run said this in a fragment, and others still take it for what is said there: if it is said again, it is there as
     /// long as there is room. Hosts that are new make way, lest the others be missed.
     pub(crate) fn remember(&mut self, number: u8, said: &[ItemKey]) {

@@ -386,6 +386,7 @@ impl Isis {
 
     /// Generates an instance of an LSP, if it would say something else than the last one.
     fn generate(&mut self, level: Level, id: LspId) {
+        self.end_silence(level, id);
         if !self.is_wanted(level, id) || !self.levels[level].origins.released {
             return;
         }
@@ -458,6 +459,18 @@ impl Isis {
         let origin = self.levels[level].origins.lsps.entry(id).or_default();
         *origin = Origin { silent_until: Some(until), ..Origin::default() };
         self.postponed.set((level, id), Some(until));
+    }
+
+    /// Nobody remembers the last number of an LSP any more.
+    fn end_silence(&mut self, level: Level, id: LspId) {
+        let origins = &mut self.levels[level].origins;
+        let origin = origins.lsps.get_mut(&id);
+        let over =
+            origin.and_then(|origin| origin.silent_until.take_if(|until| *until <= self.now));
+        let node = over.and_then(|_| origins.nodes.get_mut(&id.node.pseudonode));
+        if let Some(node) = node {
+            node.reopen(id.fragment);
+        }
     }
 
     /// What kind of system an LSP describes (section 9.8). Overload and attachment count in fragment zero only.

@@ -280,6 +280,9 @@ fn after_the_last_sequence_number_a_system_is_silent_until_all_have_forgotten() 
 #[test]
 fn what_a_fragment_said_that_has_used_up_its_numbers_is_said_in_another() {
     let mut world = chain(3, 29);
+    (world.configs[0].lsp_lifetime, world.configs[0].lsp_buffer_size) = (600, 512);
+    let config = world.configs[0].clone();
+    world.input(0, Input::Config(Box::new(config)));
     world.input(0, Input::Host(prefix(HOST), Some(host(10))));
     world.run_for(secs(20));
     let fragments = |world: &World| -> Vec<LspId> {
@@ -292,13 +295,20 @@ fn what_a_fragment_said_that_has_used_up_its_numbers_is_said_in_another() {
     world.run_for(secs(1));
     assert_eq!(fragments(&world), [id(0, 0), id(0, 2)]);
     assert!(world.routes[2].contains_key(&prefix(HOST)));
-    // And nothing comes to the old one again, whatever changes.
-    for last in 1..100 {
-        world.input(0, Input::Host(prefix(&format!("10.100.1.{last}/32")), Some(host(10))));
-    }
-    world.run_for(secs(20));
+    // And nothing comes to the old one again, whatever changes, until its last number is forgotten.
+    let add = |world: &mut World, network: u8| {
+        for last in 1..100 {
+            let host_route = prefix(&format!("10.100.{network}.{last}/32"));
+            world.input(0, Input::Host(host_route, Some(host(10))));
+        }
+        world.run_for(secs(20));
+    };
+    add(&mut world, 1);
     assert!(fragments(&world).len() > 4 && !fragments(&world).contains(&id(0, 1)));
     assert!(world.routes[2].contains_key(&prefix("10.100.1.99/32")));
+    world.run_for(secs(660));
+    (2..9).for_each(|network| add(&mut world, network));
+    assert!(fragments(&world).contains(&id(0, 1)));
 }
 
 #[test]
