@@ -36,7 +36,7 @@ pub enum MonitorEvent {
     AddressGone(Address),
     /// Every interface and address that exists has been told.
     Synced,
-    /// Somebody else deleted a route or nexthop object of ours, or replaced such an object.
+    /// Somebody else deleted a route of ours, or deleted or replaced a nexthop object with an id of ours.
     Disturbed,
     /// Somebody else replaced a route whose key may be one of ours: the kernel does not say whose it was.
     RouteReplaced(RouteKey),

@@ -171,9 +171,13 @@ impl Fragments {
         true
     }
 
-    /// A fragment that was [closed](Self::close) can be used again.
-    pub(crate) fn reopen(&mut self, number: u8) {
-        self.closed.remove(&number);
+    /// A fragment can be used again. Whether it had been [closed](Self::close): then what was left out may have room now.
+    pub(crate) fn reopen(&mut self, number: u8) -> bool {
+        let was_closed = self.closed.remove(&number);
+        if was_closed {
+            self.fill();
+        }
+        was_closed
     }
 
     /// A previous run said this in a fragment, and others still take it for what is said there: if it is said again, it is there as

@@ -182,6 +182,7 @@ impl Isis {
             // The instance that outdoes it is on its way.
             return;
         }
+        let is_copy = origin.sequence == Some(sequence);
         origin.sequence = Some(sequence);
         origin.said = None;
         self.event(Event::SelfOriginatedReceived { level, id, sequence });
@@ -189,6 +190,7 @@ impl Isis {
         let levels = &mut self.levels[level];
         if describes_us
             && lifetime != 0
+            && !is_copy
             && !levels.origins.is_reclaiming(self.now)
             && levels.identity.outdone(self.now)
         {
@@ -224,7 +226,9 @@ impl Isis {
         let origin = self.levels[level].origins.lsps.entry(entry.id).or_default();
         origin.sequence = origin.sequence.max(Some(entry.sequence));
         origin.said = None;
-        self.postponed.set((level, entry.id), None);
+        // Who is silent goes on being so, as long again if an instance that is older than its last has been heard.
+        origin.silent_until = origin.silent_until.map(|_| until_forgotten(self.now, &self.config));
+        self.postponed.set((level, entry.id), origin.silent_until);
         self.purge(level, entry, None);
         let LspEntry { id, sequence, .. } = entry;
         self.event(Event::Originated { level, id, sequence, hosts: Vec::new(), purged: true });
@@ -386,8 +390,10 @@ impl Isis {
 
     /// Generates an instance of an LSP, if it would say something else than the last one.
     fn generate(&mut self, level: Level, id: LspId) {
-        self.end_silence(level, id);
-        if !self.is_wanted(level, id) || !self.levels[level].origins.released {
+        if self.is_silent(level, id)
+            || !self.is_wanted(level, id)
+            || !self.levels[level].origins.released
+        {
             return;
         }
         let flags = self.lsp_flags(level, id);
@@ -414,7 +420,6 @@ impl Isis {
             }
         };
         origin.sequence = Some(sequence);
-        origin.silent_until = None;
         if heard {
             // The first instance after a quiet time, or a further one.
             let quiet =
@@ -447,8 +452,7 @@ impl Isis {
         if node.is_some_and(|node| node.close(id.fragment)) {
             self.originate();
         }
-        let kept = u64::from(self.config.lsp_lifetime) + u64::from(ZERO_AGE_LIFETIME);
-        let until = self.now + Duration::from_secs(kept);
+        let until = until_forgotten(self.now, &self.config);
         if let Some((_, stored)) = self.levels[level].db.find(id) {
             // What is out there has the last number.
             let entry = LspEntry { sequence: SequenceNumber::MAX, ..stored.entry(self.now) };
@@ -461,16 +465,20 @@ impl Isis {
         self.postponed.set((level, id), Some(until));
     }
 
-    /// Nobody remembers the last number of an LSP any more.
-    fn end_silence(&mut self, level: Level, id: LspId) {
+    /// Whether an LSP is silent still. When nobody remembers its last number any more, it can be used again.
+    fn is_silent(&mut self, level: Level, id: LspId) -> bool {
         let origins = &mut self.levels[level].origins;
-        let origin = origins.lsps.get_mut(&id);
-        let over =
-            origin.and_then(|origin| origin.silent_until.take_if(|until| *until <= self.now));
-        let node = over.and_then(|_| origins.nodes.get_mut(&id.node.pseudonode));
-        if let Some(node) = node {
-            node.reopen(id.fragment);
+        let Some(origin) = origins.lsps.get_mut(&id) else { return false };
+        let Some(until) = origin.silent_until else { return false };
+        if until > self.now {
+            self.postponed.set((level, id), Some(until));
+            return true;
         }
+        origin.silent_until = None;
+        if origins.nodes.get_mut(&id.node.pseudonode).is_some_and(|node| node.reopen(id.fragment)) {
+            self.originate();
+        }
+        false
     }
 
     /// What kind of system an LSP describes (section 9.8). Overload and attachment count in fragment zero only.
@@ -767,4 +775,10 @@ impl Isis {
         let metric = brought.metric.min(MAX_PATH_METRIC);
         Some(PrefixItem { metric, down: level == Level::L1, flags, ..brought })
     }
+}
+
+/// When nobody can remember an instance that is heard now any more (section 7.3.16.1).
+fn until_forgotten(now: Time, config: &Config) -> Time {
+    let kept = u64::from(config.lsp_lifetime) + u64::from(ZERO_AGE_LIFETIME);
+    now + Duration::from_secs(kept)
 }

@@ -149,6 +149,9 @@ impl Rib {
     }
 
     fn change_each(&mut self, vrf: VrfId, protocol: Protocol, changes: Vec<RouteChange>) {
+        if changes.is_empty() {
+            return;
+        }
         let table = self.tables.entry(vrf).or_default();
         for (prefix, route) in changes {
             let odd = route.as_ref().and_then(|route| odd_nexthop(prefix, route));

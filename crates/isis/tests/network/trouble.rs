@@ -256,6 +256,13 @@ fn another_system_with_our_system_id_that_is_no_neighbour_is_told_of_and_an_old_
     world.restart(2);
     world.run_for(secs(70));
     assert!(!world.systems[0].state().is_duplicated());
+
+    // One instance that comes again and again, while ours waits for its turn, is one.
+    for sequence in [10_000, 20_000, 20_000, 20_000] {
+        let forged = lsp(id(0, 0), 1000, sequence, &TlvBuilder::new(100));
+        deliver(&mut world, 0, 1, 0, &forged);
+    }
+    assert!(!world.systems[0].state().is_duplicated());
 }
 
 #[test]
