@@ -118,6 +118,9 @@ impl Isis {
                 self.sync_bfd_on(ifindex);
                 self.resolve_all_again();
                 self.hello_soon(ifindex);
+                for level in self.levels_of(ifindex) {
+                    self.elect(ifindex, level);
+                }
                 return;
             }
             for level in self.levels_of(ifindex) {
@@ -169,7 +172,7 @@ impl Isis {
         for level in Level::ALL {
             self.stop_flooding(ifindex, level);
             self.resign(ifindex, level);
-            for timer in [Timer::Election, Timer::Csnp, Timer::Described] {
+            for timer in [Timer::Election, Timer::Csnp, Timer::Described, Timer::Takeover] {
                 self.timers.set(timer(ifindex, level), None);
             }
             self.timers.set(Timer::Hello(ifindex, Some(level)), None);

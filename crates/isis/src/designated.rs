@@ -1,5 +1,9 @@
 //! LANs: the election of the designated intermediate system, and its pseudonode (ISO 10589 section 8.4.4).
+//!
+//! A change of the designated system parts nobody: while a new one takes over, this system names the pseudonode before beside the
+//! new one, and if it is its own goes on standing for the LAN, until the new one joins all that the one before does.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bugle_types::{IfIndex, Mac, Time};
@@ -28,59 +32,128 @@ impl Isis {
         let own_id = NodeId { system: self.config.system_id, pseudonode: circuit.number };
         // Nobody is designated, this system included, before there is somebody to be designated for.
         let best = self
-            .adjacencies_on(ifindex)
-            .filter(|a| a.id.level == Some(level) && a.state == AdjacencyState::Up)
+            .up_on(ifindex, level)
             .max_by_key(|adjacency| rank(adjacency.priority, adjacency.source));
+        let before = circuit.lan_id[level];
+        let former = self.takeovers.get(&(ifindex, level)).copied();
+        let known = || [former, before].into_iter().flatten();
         let lan_id = best.and_then(|best| {
             let ours = rank(circuit.config.priority, circuit.config.mac);
             if ours > rank(best.priority, best.source) && circuit.number != 0 {
-                Some(own_id)
-            } else {
-                announced(best)
+                return Some(own_id);
             }
+            // Who is better may not know it yet: whoever is designated remains so.
+            announced(best).or_else(|| known().find(|&node| self.is_there(ifindex, level, node)))
         });
-        let before = circuit.lan_id[level];
-        if before == lan_id {
+        let replaced = || known().filter(|&node| Some(node) != lan_id);
+        let stays = replaced().find(|&n| lan_id.is_some() && self.is_there(ifindex, level, n));
+        if (before, former) == (lan_id, stays) {
             return;
         }
+        let gone: BTreeSet<NodeId> = replaced().filter(|&node| Some(node) != stays).collect();
         if let Some(circuit) = self.circuits.get_mut(&ifindex) {
             circuit.lan_id[level] = lan_id;
         }
-        self.event(Event::DesignatedIs { ifindex, level, lan_id });
+        if former != stays {
+            self.takeovers.remove(&(ifindex, level));
+            self.takeovers.extend(stays.map(|node| ((ifindex, level), node)));
+            let until = stays.map(|_| self.now + TAKEOVER);
+            self.timers.set(Timer::Takeover(ifindex, level), until);
+        }
         self.links_changed();
+        for node in gone {
+            self.abandon(ifindex, level, node);
+        }
+        if before == lan_id {
+            return;
+        }
+        self.event(Event::DesignatedIs { ifindex, level, lan_id });
         self.resolve_lan_again(ifindex);
         self.timers.set(Timer::Hello(ifindex, Some(level)), Some(self.now));
-        if before == Some(own_id) {
-            self.timers.set(Timer::Csnp(ifindex, level), None);
-            self.forget_pseudonode(level, own_id);
-        }
         if lan_id == Some(own_id) {
             self.timers.set(Timer::Csnp(ifindex, level), Some(self.now));
             self.await_others(ifindex, level);
-            if let Some(before) = before {
-                self.purge_pseudonode(level, before);
-            }
         } else if let Some(node) = lan_id {
             self.ask_for_pseudonode(ifindex, level, node);
         }
     }
 
-    /// Whether this system is designated.
+    /// Whether the system that a pseudonode belongs to is on the LAN.
+    fn is_there(&self, ifindex: IfIndex, level: Level, node: NodeId) -> bool {
+        node.system == self.config.system_id
+            || self.up_on(ifindex, level).any(|adjacency| adjacency.system == node.system)
+    }
+
+    fn up_on(&self, ifindex: IfIndex, level: Level) -> impl Iterator<Item = &Adjacency> {
+        self.adjacencies_on(ifindex).filter(move |adjacency| {
+            adjacency.id.level == Some(level) && adjacency.state == AdjacencyState::Up
+        })
+    }
+
+    /// A pseudonode that does not stand for the LAN any more is taken out of the network: by the system whose it is, and by the one
+    /// that is designated now.
+    fn abandon(&mut self, ifindex: IfIndex, level: Level, node: NodeId) {
+        let is_designated = self.is_designated(ifindex, level);
+        if !is_designated {
+            self.timers.set(Timer::Csnp(ifindex, level), None);
+        }
+        if node.system == self.config.system_id {
+            self.forget_pseudonode(level, node);
+        } else if is_designated {
+            self.purge_pseudonode(level, node);
+        }
+    }
+
+    /// Ends changes of designated systems that are complete. Whether there was one.
+    pub(crate) fn end_takeovers(&mut self) -> bool {
+        let all = self.takeovers.iter();
+        let complete: Vec<(IfIndex, Level)> = all
+            .filter(|&(&(ifindex, level), &former)| self.is_replaced(ifindex, level, former))
+            .map(|(&lan, _)| lan)
+            .collect();
+        for &(ifindex, level) in &complete {
+            self.end_takeover(ifindex, level);
+        }
+        !complete.is_empty()
+    }
+
+    /// The LAN's pseudonode before is not needed any more, or has been for long enough.
+    pub(crate) fn end_takeover(&mut self, ifindex: IfIndex, level: Level) {
+        let Some(former) = self.takeovers.remove(&(ifindex, level)) else { return };
+        self.timers.set(Timer::Takeover(ifindex, level), None);
+        self.links_changed();
+        self.abandon(ifindex, level, former);
+    }
+
+    /// Whether the pseudonode joins this system, and all others on the LAN that the one before joins.
+    fn is_replaced(&self, ifindex: IfIndex, level: Level, former: NodeId) -> bool {
+        let lan_id = self.circuits.get(&ifindex).and_then(|circuit| circuit.lan_id[level]);
+        let Some(lan_id) = lan_id else { return false };
+        let routing = &self.levels[level].routing;
+        let others = self.up_on(ifindex, level).map(|a| NodeId::of_system(a.system));
+        let joins = |by, system| !routing.joined(by, system).is_empty();
+        joins(lan_id, self.own_node())
+            && others.chain([self.own_node()]).all(|system| {
+                routing.joined(former, system).is_subset(&routing.joined(lan_id, system))
+            })
+    }
+
+    /// Whether this system is designated. It remains so while another takes over.
     pub(crate) fn is_designated(&self, ifindex: IfIndex, level: Level) -> bool {
-        self.circuits
-            .get(&ifindex)
-            .and_then(|circuit| circuit.lan_id[level])
-            .is_some_and(|lan_id| lan_id.system == self.config.system_id)
+        let lan_id = self.circuits.get(&ifindex).and_then(|circuit| circuit.lan_id[level]);
+        let former = self.takeovers.get(&(ifindex, level)).copied();
+        [lan_id, former].into_iter().flatten().any(|node| node.system == self.config.system_id)
     }
 
     /// The circuit goes down.
     pub(crate) fn resign(&mut self, ifindex: IfIndex, level: Level) {
         let Some(circuit) = self.circuits.get_mut(&ifindex) else { return };
         circuit.electing[level] = false;
-        if let Some(lan_id) = circuit.lan_id[level].take()
-            && lan_id.system == self.config.system_id
-        {
-            self.forget_pseudonode(level, lan_id);
+        let known = [circuit.lan_id[level].take(), self.takeovers.remove(&(ifindex, level))];
+        for node in known.into_iter().flatten() {
+            if node.system == self.config.system_id {
+                self.forget_pseudonode(level, node);
+            }
         }
     }
 
@@ -123,6 +196,10 @@ impl Isis {
         }
     }
 }
+
+/// How long a new designated system may take to stand for the LAN. A Hello may announce it two of its Hello intervals before it elects
+/// itself, and it may generate LSPs as seldom as every 30 s (section 7.3.6).
+const TAKEOVER: Duration = Duration::from_secs(60);
 
 /// Until then a newcomer has heard that it is heard.
 const SOON: Duration = Duration::from_millis(50);

@@ -40,6 +40,8 @@ pub enum Timer {
     Csnp(IfIndex, Level),
     /// A LAN's database is taken to be known.
     Described(IfIndex, Level),
+    /// A new designated system of a LAN has had the time to take over.
+    Takeover(IfIndex, Level),
     /// An LSP of ours that was held back goes out.
     Originate,
     /// LSPs of a previous run are taken back.
@@ -116,6 +118,8 @@ pub struct Isis {
     pub(crate) rng: Rng,
     pub(crate) circuits: BTreeMap<IfIndex, Circuit>,
     pub(crate) adjacencies: BTreeMap<AdjacencyId, Adjacency>,
+    /// The pseudonodes before, of LANs whose designated system is changing.
+    pub(crate) takeovers: BTreeMap<(IfIndex, Level), NodeId>,
     /// BFD sessions asked for, by circuit and neighbour's address.
     pub(crate) sessions: BTreeMap<(IfIndex, IpAddr), Session>,
     pub(crate) levels: PerLevel<LevelState>,
@@ -184,6 +188,7 @@ impl Isis {
             rng: Rng::new(seed),
             circuits: BTreeMap::new(),
             adjacencies: BTreeMap::new(),
+            takeovers: BTreeMap::new(),
             sessions: BTreeMap::new(),
             hosts: BTreeMap::new(),
             connected: BTreeSet::new(),
@@ -271,6 +276,7 @@ impl Isis {
                 Timer::Retransmit(ifindex, level) => self.on_retransmit_timer(ifindex, level),
                 Timer::Csnp(ifindex, level) => self.on_csnp_timer(ifindex, level),
                 Timer::Described(ifindex, level) => self.end_of_description(ifindex, level),
+                Timer::Takeover(ifindex, level) => self.end_takeover(ifindex, level),
                 Timer::Reclaim(level) => self.on_reclaim_timer(level),
                 Timer::Stop => self.say_goodbye(),
                 // These are derived in `deadline` and never set.
@@ -438,6 +444,10 @@ impl Isis {
     fn finish(&mut self) {
         self.originate();
         self.update_routes();
+        if self.end_takeovers() {
+            self.originate();
+            self.update_routes();
+        }
         if self.is_border() {
             // What routes brought from one level to the other.
             self.originate();

@@ -605,21 +605,21 @@ impl Isis {
         leaked.then_some((true, PrefixFlags::READVERTISED))
     }
 
-    /// The links on a circuit: to the neighbour, or to the LAN's pseudonode; in each topology that somebody there shares.
+    /// The links on a circuit: to the neighbour, or to the LAN's pseudonode, and to that before while it is changing; in each topology
+    /// that somebody there shares.
     fn links_on(&self, ifindex: IfIndex, level: Level) -> BTreeSet<(TopologyId, NodeId)> {
         let Some(circuit) = self.circuits.get(&ifindex) else { return BTreeSet::new() };
-        let lan_id = circuit.lan_id[level];
+        let lan_ids = [circuit.lan_id[level], self.takeovers.get(&(ifindex, level)).copied()];
         let mut links = BTreeSet::new();
         for adjacency in self.adjacencies_on(ifindex) {
             let up = adjacency.state == AdjacencyState::Up && adjacency.levels.includes(level);
             let to = match circuit.config.kind {
-                CircuitKind::PointToPoint => Some(NodeId::of_system(adjacency.system)),
-                CircuitKind::Broadcast => lan_id.filter(|_| adjacency.id.level == Some(level)),
-                CircuitKind::Passive => None,
+                CircuitKind::PointToPoint => [Some(NodeId::of_system(adjacency.system)), None],
+                CircuitKind::Broadcast if adjacency.id.level == Some(level) => lan_ids,
+                CircuitKind::Broadcast | CircuitKind::Passive => [None, None],
             };
-            let Some(to) = to.filter(|_| up) else { continue };
-            for topology in self.common_topologies(adjacency) {
-                links.insert((topology, to));
+            for to in to.into_iter().flatten().filter(|_| up) {
+                links.extend(self.common_topologies(adjacency).map(|topology| (topology, to)));
             }
         }
         links

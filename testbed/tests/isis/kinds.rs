@@ -3,7 +3,8 @@
 use std::net::Ipv4Addr;
 
 use bugle_testbed::isis::Level;
-use bugle_testbed::{Bugled, Frr, Isis, Lab, Network, Result, RouteEditor};
+use bugle_testbed::{Bugled, FibWatch, Frr, Isis, Lab, Network, Result, RouteEditor, Tuning};
+use bugle_types::Prefix;
 
 use crate::support::{SOON, TAP, VM, wait_for_entry, wait_for_gateways};
 use crate::{HOSTS, Pair, THEIRS, bugle, frr, node, point_to_point};
@@ -36,6 +37,42 @@ fn a_lan_of_two_at_every_level_whoever_is_designated() -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[test]
+fn hosts_on_a_lan_are_not_missed_while_a_better_frr_takes_it_over() -> Result<()> {
+    let Some(lab) = Lab::for_test("isis-better")? else { return Ok(()) };
+    let nodes = [node(&lab, "a")?, node(&lab, "b")?, node(&lab, "c")?];
+    let lan = lab.lan(&[&nodes[0], &nodes[1], &nodes[2]])?;
+    VM.place(&lab, &nodes[0], TAP)?;
+    let bugles = [
+        Bugled::start_isis(&lab, &nodes[0], &on_lan(bugle(1), 64), HOSTS)?,
+        Bugled::start_isis(&lab, &nodes[1], &on_lan(bugle(2), 64), HOSTS)?,
+    ];
+    let added = bugles[0].add_host(VM.address, TAP, VM.mac)?;
+    wait_for_gateways(&lab, &nodes[1], VM.address, &[lan.ports[0].address])?;
+    let address = Prefix::host(VM.address.into());
+    let mut watch = FibWatch::start(&nodes[1], move |prefix| prefix == address)?;
+
+    // As it is shipped, FRR names its pseudonode long after it has announced it.
+    let better = Isis { tuning: Tuning::Default, ..on_lan(frr(3), 100) };
+    let _frr = Frr::start_isis(&lab, &nodes[2], &better)?;
+    wait_for_gateways(&lab, &nodes[2], VM.address, &[lan.ports[0].address])?;
+    for bugled in &bugles {
+        lab.wait_for(SOON, "no pseudonode but that of FRR", || {
+            let shown = bugled.show("show database").unwrap_or_default();
+            let living = shown.as_array().into_iter().flatten();
+            let living = living.filter(|entry| entry["lifetime_seconds"].as_u64() > Some(0));
+            let ids = living.filter_map(|entry| entry["id"].as_str());
+            let mut lans = ids.filter(|id| !id.contains(".00-")).peekable();
+            lans.peek().is_some() && lans.all(|id| id.starts_with("0000.0000.0003."))
+        })?;
+    }
+    // What has been seen until now.
+    while let Some(change) = watch.next(added) {
+        assert!(change.present, "{change:?}");
+    }
+    wait_for_gateways(&lab, &nodes[1], VM.address, &[lan.ports[0].address])
 }
 
 #[test]

@@ -304,6 +304,16 @@ impl LevelRouting {
         })
     }
 
+    /// The topologies in which a pseudonode joins a system: each names the other, the pseudonode in the standard topology for all.
+    pub(crate) fn joined(&self, pseudonode: NodeId, system: NodeId) -> BTreeSet<TopologyId> {
+        let links = |from: NodeId, to: NodeId| {
+            let edges = self.lsps.range(fragments_of(from)).flat_map(|(_, content)| &content.edges);
+            edges.filter(move |(_, edge)| edge.to == node_key(to)).map(|&(topology, _)| topology)
+        };
+        let is_named = links(pseudonode, system).next().is_some();
+        links(system, pseudonode).filter(|_| is_named).collect()
+    }
+
     /// The name that a system gives itself (RFC 5301).
     pub(crate) fn hostname(&self, system: SystemId) -> Option<&str> {
         let mut fragments = self.lsps.range(fragments_of(NodeId::of_system(system)));

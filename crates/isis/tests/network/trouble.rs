@@ -722,6 +722,35 @@ fn whoever_has_the_highest_priority_takes_a_lan_over_and_gives_it_back() {
 }
 
 #[test]
+fn nobody_on_a_lan_is_missed_while_a_better_system_takes_it_over_or_gives_it_back() {
+    for known_before in [true, false] {
+        let mut world = World::new(3, 40);
+        world.join(&[0, 1, 2], LAN, 10);
+        world.input(0, Input::Host(prefix(HOST), Some(host(10))));
+        let circuit = world.circuit_config(2, 0);
+        let config = |priority| Some(bugle_isis::CircuitConfig { priority, ..circuit.clone() });
+        world.set_circuit(2, IfIndex(1), config(1).filter(|_| known_before));
+        world.run_for(secs(15));
+        let designated = |world: &World, system: usize| {
+            let (_, circuit) = world.systems[system].state().circuits().next().unwrap();
+            circuit.lan_id.l2.unwrap().system
+        };
+        for (priority, by) in [(100, 2), (1, 1)] {
+            world.set_circuit(2, IfIndex(1), config(priority));
+            for _ in 0..10_000 {
+                world.run_for(Duration::from_millis(1));
+                assert!(world.routes[1].contains_key(&prefix(HOST)), "at {:?}", world.now);
+            }
+            assert_eq!(designated(&world, 0), system_id(by));
+            assert!((1..3).all(|system| world.routes[system].contains_key(&prefix(HOST))));
+            let lans = world.database(1, Level::L2).into_keys();
+            let lans: Vec<_> = lans.filter(|id| id.node.is_pseudonode()).collect();
+            assert_eq!(lans.len(), 1, "{lans:?}");
+        }
+    }
+}
+
+#[test]
 fn a_host_in_a_full_description_is_left_out_and_told() {
     let mut world = chain(2, 39);
     world.configs[0].lsp_buffer_size = 512;
