@@ -108,20 +108,12 @@ fn summary<'a>(
         VrfSummary {
             vrf: vrf.name().to_string(),
             table: vrf.table().map(|table| table.0),
-            protocols: [ospf.map(|_| OSPF), isis.map(|_| isis::ISIS)]
-                .into_iter()
-                .flatten()
-                .map(str::to_owned)
-                .collect(),
+            protocols: named([ospf.map(|_| OSPF), isis.map(|_| isis::ISIS)]),
             system_id: isis.map(|isis| isis.system_id()),
-            duplicated_in: [
+            duplicated_in: named([
                 ospf.filter(bugle_ospf::State::is_duplicated).map(|_| OSPF),
                 isis.filter(bugle_isis::State::is_duplicated).map(|_| isis::ISIS),
-            ]
-            .into_iter()
-            .flatten()
-            .map(str::to_owned)
-            .collect(),
+            ]),
             interfaces: count(ospf.map_or(0, |ospf| ospf.interfaces().count()) + circuits),
             neighbors: count(states.len() + adjacencies),
             neighbors_full: count(full.count() + up),
@@ -138,6 +130,10 @@ fn summary<'a>(
         fib_enabled: config.fib.enabled,
         vrfs: vrfs.collect(),
     }
+}
+
+fn named(protocols: [Option<&str>; 2]) -> Vec<String> {
+    protocols.into_iter().flatten().map(str::to_owned).collect()
 }
 
 fn interfaces(vrf: &VrfState<'_>, now: Time) -> Vec<Interface> {

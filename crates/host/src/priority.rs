@@ -10,7 +10,8 @@ use thread_priority::{
 /// Before everything that has no real-time priority, and after what the administrator thinks more urgent.
 const REALTIME: u8 = 50;
 /// How nice the loop is: woken among threads of the usual niceness, such as virtual processors, it mostly runs at once rather than
-/// after their turns of 3 ms, if they are of the same control group. What it has to calculate is short, but not so short that it should be real-time.
+/// after their turns of 3 ms, if they are of the same control group. What it has to calculate is short, but not so short that it
+/// should be real-time.
 const NICENESS: i32 = -15;
 /// How late timers of a thread without real-time priority may be, in nanoseconds; the kernel's default is 50 us.
 const TIMER_SLACK: u64 = 1_000;
@@ -51,7 +52,7 @@ mod tests {
     /// What a thread's niceness is after it became urgent, having had this one.
     fn urgent(before: i32) -> i32 {
         let run = move || {
-            let _ = setpriority_process(None, before);
+            setpriority_process(None, before).unwrap();
             become_urgent();
             getpriority_process(None).unwrap()
         };

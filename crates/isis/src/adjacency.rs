@@ -655,7 +655,7 @@ impl Isis {
         if to == AdjacencyState::Up {
             self.agreed(ifindex, source);
         }
-        let used = Level::ALL.into_iter().filter(|&level| levels.includes(level));
+        let used = levels.levels();
         let Some(level) = id.level else {
             if to == AdjacencyState::Up {
                 // The neighbour is to know that the adjacency is up before it gets anything over it.

@@ -54,7 +54,7 @@ impl Isis {
         if !changed.contains(&true) {
             return;
         }
-        for level in Level::ALL.into_iter().filter(|&level| self.config.levels.includes(level)) {
+        for level in self.config.levels.levels() {
             let items =
                 if self.is_border() { self.brought_capabilities(level) } else { BTreeMap::new() };
             let limit = self.lsp_limit(level);

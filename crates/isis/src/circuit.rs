@@ -50,7 +50,7 @@ impl Circuit {
 
     /// Whether the neighbours have been heard out, at these levels.
     pub(crate) fn is_in_step(&self, levels: CircuitType) -> bool {
-        let mut used = Level::ALL.into_iter().filter(|&level| levels.includes(level));
+        let mut used = levels.levels();
         used.all(|level| {
             let elected =
                 self.config.kind != CircuitKind::Broadcast || self.lan_id[level].is_some();

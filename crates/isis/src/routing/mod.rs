@@ -322,8 +322,7 @@ impl Isis {
         }
         let topology = self.topology_of(prefix);
         let mut best = None;
-        let levels = self.config.levels;
-        for level in Level::ALL.into_iter().filter(|level| levels.includes(*level)) {
+        for level in self.config.levels.levels() {
             for (_, says, distance, set) in self.levels[level].routing.advertisers(prefix, topology)
             {
                 let path = path_type(level, says);

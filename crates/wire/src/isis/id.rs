@@ -58,6 +58,11 @@ impl CircuitType {
         self.0
     }
 
+    /// The levels that the circuit is used for.
+    pub fn levels(self) -> impl Iterator<Item = Level> {
+        Level::ALL.into_iter().filter(move |&level| self.includes(level))
+    }
+
     /// Whether the circuit is used for `level`.
     #[must_use]
     pub const fn includes(self, level: Level) -> bool {
